@@ -1,0 +1,46 @@
+"""The mathematics of blur: pure, differentiable functions of tensors in float32 and float64.
+
+Images are `(n, c, h, w)`, kernels `(K, K)` or one per image `(n, K, K)` with K odd and K ≤ min(h, w), spectra the half
+spectrum `(…, h, w//2+1)` of a real image. Images are transformed with the orthonormal DFT (Parseval without factors);
+the optical transfer function H of a kernel with the un-normalised one, so that H(0) = Σk.
+"""
+
+from blurvae.blur.circulant import block_circulant, log_abs_det, proper_log_det, wiener_log_det
+from blurvae.blur.fourier import (
+    circular_convolve,
+    fit_power_law,
+    fourier,
+    hermitian_weights,
+    inverse_fourier,
+    otf,
+    power_spectrum,
+    radial_average,
+    radial_frequency,
+)
+from blurvae.blur.kernels import delta_kernel, disk_kernel, gaussian_kernel, kernel_width, motion_kernel
+from blurvae.blur.wiener import blur_error_spectrum, squared_gain, wiener_deconvolve, wiener_weight
+
+__all__ = [
+    "block_circulant",
+    "blur_error_spectrum",
+    "circular_convolve",
+    "delta_kernel",
+    "disk_kernel",
+    "fit_power_law",
+    "fourier",
+    "gaussian_kernel",
+    "hermitian_weights",
+    "inverse_fourier",
+    "kernel_width",
+    "log_abs_det",
+    "motion_kernel",
+    "otf",
+    "power_spectrum",
+    "proper_log_det",
+    "radial_average",
+    "radial_frequency",
+    "squared_gain",
+    "wiener_deconvolve",
+    "wiener_log_det",
+    "wiener_weight",
+]

@@ -1,0 +1,223 @@
+"""Transfer functions, circular convolution and power spectra, all on the half spectrum of a real image."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Shape = tuple[int, int]
+
+
+def _real(x: Tensor, what: str) -> Tensor:
+    """Raises lower precisions to float32, since no FFT takes them; integers are refused."""
+    if not torch.is_floating_point(x):
+        raise ValueError(f"{what} must hold real floating-point numbers, not {x.dtype}: convert it with .float().")
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def check_kernel(kernel: Tensor, shape: Shape) -> None:
+    """Raises ValueError unless the kernel is (…, K, K) with K odd and at most the image's smaller side."""
+    if kernel.ndim < 2 or kernel.shape[-1] != kernel.shape[-2] or kernel.numel() == 0:
+        raise ValueError(f"A kernel has shape (K, K) or (n, K, K) with K ≥ 1, not {tuple(kernel.shape)}.")
+    size = kernel.shape[-1]
+    if size % 2 == 0:
+        raise ValueError(f"A kernel of even size {size} has no centre tap: use {size - 1} or {size + 1}.")
+    if size > min(shape):
+        raise ValueError(f"A kernel of size {size} does not fit an image of {shape[0]}×{shape[1]} px: make it smaller.")
+
+
+def fourier(image: Tensor) -> Tensor:
+    """The orthonormal DFT of real images.
+
+    Args:
+        image: (…, h, w).
+
+    Returns:
+        (…, h, w//2+1), complex.
+    """
+    return torch.fft.rfft2(_real(image, "An image"), norm="ortho")
+
+
+def inverse_fourier(spectrum: Tensor, shape: Shape) -> Tensor:
+    """The inverse of `fourier`.
+
+    Args:
+        spectrum: (…, h, w//2+1).
+        shape: (h, w) of the image; w cannot be read from the half spectrum.
+
+    Returns:
+        (…, h, w), real.
+    """
+    return torch.fft.irfft2(spectrum, s=shape, norm="ortho")
+
+
+def hermitian_weights(
+    shape: Shape, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> Tensor:  # (h, w//2+1)
+    """How often each bin of the half spectrum occurs in the full one: 2, but 1 in the columns that mirror themselves.
+
+    Column 0 and, for even w, column w/2 hold both halves of their conjugate pairs already.
+
+    Args:
+        shape: (h, w) of the image.
+        dtype: of the weights; torch's default where None.
+        device: where the weights are made.
+
+    Returns:
+        (h, w//2+1); the sum is h·w.
+
+    Example:
+        >>> hermitian_weights((2, 5))
+        tensor([[1., 2., 2.],
+                [1., 2., 2.]])
+    """
+    h, w = shape
+    weights = torch.full((w // 2 + 1,), 2.0, dtype=dtype, device=device)
+    weights[0] = 1
+    if w % 2 == 0:
+        weights[-1] = 1
+    return weights.expand(h, -1)
+
+
+def otf(kernel: Tensor, shape: Shape) -> Tensor:
+    """The optical transfer function H = F(k): zero-pad to the image, move the centre tap to (0, 0), un-normalised DFT.
+
+    Args:
+        kernel: (K, K) or (n, K, K), K odd, K ≤ min(h, w).
+        shape: (h, w) of the image that the kernel blurs.
+
+    Returns:
+        (…, h, w//2+1), complex; H(0) = Σk, which is 1 for a kernel of sum 1.
+
+    Raises:
+        ValueError: an even, empty or too large kernel.
+
+    Example:
+        >>> from blurvae.blur import gaussian_kernel
+        >>> otf(gaussian_kernel(3, 0.5), (4, 4)).real
+        tensor([[1.0000, 0.5761, 0.1522],
+                [0.5761, 0.3319, 0.0877],
+                [0.1522, 0.0877, 0.0232],
+                [0.5761, 0.3319, 0.0877]])
+    """
+    check_kernel(kernel, shape)
+    (h, w), size = shape, kernel.shape[-1]
+    padded = F.pad(_real(kernel, "A kernel"), (0, w - size, 0, h - size))
+    return torch.fft.rfft2(torch.roll(padded, (-(size // 2), -(size // 2)), (-2, -1)))
+
+
+def channels(spectrum: Tensor) -> Tensor:
+    """Gives the spectrum of per-image kernels, (n, h, v), a channel axis, (n, 1, h, v); a single one, (h, v), is left."""
+    return spectrum[:, None] if spectrum.ndim == 3 else spectrum
+
+
+def circular_convolve(image: Tensor, kernel: Tensor) -> Tensor:
+    """The circular convolution x * k: every channel with the same kernel, the image continued periodically.
+
+    Args:
+        image: (n, c, h, w).
+        kernel: (K, K), or (n, K, K) with one kernel per image.
+
+    Returns:
+        (n, c, h, w).
+
+    Raises:
+        ValueError: an even, empty or too large kernel, or a number of kernels that is not the number of images.
+    """
+    check_images(image)
+    shape = (image.shape[-2], image.shape[-1])
+    if kernel.ndim == 3 and kernel.shape[0] != image.shape[0]:
+        raise ValueError(f"{kernel.shape[0]} kernels cannot blur {image.shape[0]} images: give one, or one per image.")
+    return inverse_fourier(fourier(image) * channels(otf(kernel, shape)), shape)
+
+
+def check_images(image: Tensor) -> None:
+    """Raises ValueError unless the tensor is a batch of images (n, c, h, w)."""
+    if image.ndim != 4 or image.numel() == 0:
+        raise ValueError(f"Images have shape (n, c, h, w) and are not empty, not {tuple(image.shape)}.")
+
+
+def power_spectrum(image: Tensor) -> Tensor:
+    """|F(x)|² with the orthonormal DFT, so that the sum over the full spectrum is the energy Σx².
+
+    Args:
+        image: (…, h, w).
+
+    Returns:
+        (…, h, w//2+1), ≥ 0.
+    """
+    f = fourier(image)
+    return f.real.square() + f.imag.square()
+
+
+def radial_frequency(
+    shape: Shape, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> Tensor:  # (h, w//2+1)
+    """The length of the frequency vector of each bin of the half spectrum, in cycles per px (0 to √½)."""
+    dtype = dtype or torch.get_default_dtype()
+    v = torch.fft.fftfreq(shape[0], dtype=dtype, device=device)
+    u = torch.fft.rfftfreq(shape[1], dtype=dtype, device=device)
+    return torch.hypot(v[:, None], u)
+
+
+def radial_average(spectrum: Tensor, shape: Shape, bins: int | None = None) -> tuple[Tensor, Tensor]:
+    """The mean of a spectrum over rings of equal frequency, each frequency of the full spectrum counted once.
+
+    Args:
+        spectrum: (…, h, w//2+1), real.
+        shape: (h, w) of the image.
+        bins: rings between 0 and ½ cycles/px; min(h, w)//2 where None. DC and the corners beyond ½ are left out.
+
+    Returns:
+        (frequency, average): the mean frequency of each ring in cycles/px, (bins,), and the average, (…, bins).
+
+    Raises:
+        ValueError: a spectrum that is not the half spectrum of that shape, or so many rings that one is empty.
+    """
+    h, w = shape
+    if spectrum.shape[-2:] != (h, w // 2 + 1):
+        raise ValueError(
+            f"The half spectrum of a {h}×{w} image is (…, {h}, {w // 2 + 1}), not {tuple(spectrum.shape)}."
+        )
+    bins = bins or min(shape) // 2
+    frequency = radial_frequency(shape, dtype=spectrum.dtype, device=spectrum.device)
+    # Rings are centred on whole multiples of the spacing, so ring 1 holds the four lowest frequencies of a square image.
+    ring = torch.round(frequency * 2 * bins).long()
+    weights = hermitian_weights(shape, dtype=spectrum.dtype, device=spectrum.device)
+    weights = torch.where((ring >= 1) & (ring <= bins), weights, 0)
+    index = ring.clamp(max=bins).flatten()
+
+    def ring_sum(values: Tensor) -> Tensor:
+        out = values.new_zeros(*values.shape[:-2], bins + 1)
+        return out.index_add_(-1, index, values.flatten(-2))[..., 1:]
+
+    count = ring_sum(weights.contiguous())
+    if (count == 0).any():
+        raise ValueError(f"{bins} rings are too many for a {h}×{w} image, one would be empty: use {min(shape) // 2}.")
+    return ring_sum(weights * frequency) / count, ring_sum(weights * spectrum) / count
+
+
+def fit_power_law(frequency: Tensor, power: Tensor, low: float = 0.0, high: float = 0.5) -> tuple[float, float]:
+    """Least squares on a log-log scale: power ≈ amplitude / frequency^α.
+
+    Args:
+        frequency: (bins,), cycles/px, > 0.
+        power: (bins,), > 0.
+        low: lowest frequency to use, cycles/px.
+        high: highest frequency to use, cycles/px.
+
+    Returns:
+        (α, amplitude).
+
+    Raises:
+        ValueError: fewer than two points in the range, or power that is not positive there.
+    """
+    use = (frequency >= low) & (frequency <= high) & (frequency > 0)
+    if int(use.sum()) < 2:
+        raise ValueError(f"Fewer than two frequencies lie between {low} and {high} cycles/px: widen the range.")
+    if not bool((power[use] > 0).all()):
+        raise ValueError("A power law is fitted on a log scale: every power in the range must be positive.")
+    x, y = frequency[use].double().log(), power[use].double().log()
+    slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
+    return -slope.item(), (y.mean() - slope * x.mean()).exp().item()

@@ -1,0 +1,248 @@
+"""The `blurvae` command.
+
+Exit codes: 0 done; 2 a value that cannot be used; 3 data or weights that are not on this machine; 4 a file that is not
+whole; 5 a training that diverged; 6 the disk or its permissions; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from blurvae.errors import CorruptFile, Diverged, MissingData, MissingWeights
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+data_app = typer.Typer(no_args_is_help=True, help="The data sets: what there is, what is here, how to get the rest.")
+app.add_typer(data_app, name="data")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Tier = Annotated[str, typer.Option(help="smoke (seconds), lesson (≤ 2 minutes a run on 2 cores) or paper (GPU).")]
+Data = Annotated[str, typer.Option(help="Name of a data set; see `blurvae data list`.")]
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """Turns the package's exceptions into one line on stderr and an exit code."""
+    codes: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], int], ...] = (
+        ((MissingData, MissingWeights), 3),
+        (CorruptFile, 4),
+        (Diverged, 5),
+        (OSError, 6),
+        (ValueError, 2),
+    )
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            typer.echo("blurvae: interrupted; the same command with --resume goes on from here.", err=True)
+            raise typer.Exit(130) from None
+        except (ValueError, OSError, Diverged) as error:
+            typer.echo(f"blurvae: {error}", err=True)
+            raise typer.Exit(next(code for kind, code in codes if isinstance(error, kind))) from None
+
+    return run
+
+
+@app.command("list")
+@guarded
+def list_experiments(as_json: Json = False) -> None:
+    """List the experiments with their methods."""
+    from blurvae import experiments
+
+    found = {name: experiments.get(name) for name in experiments.EXPERIMENTS}
+    if as_json:
+        rows = {
+            name: {"title": e.TITLE, "methods": [m.name for m in e.METHODS], "variants": [m.name for m in e.VARIANTS]}
+            for name, e in found.items()
+        }
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for name, e in found.items():
+        typer.echo(f"{name}: {e.TITLE}\n  methods:  {', '.join(m.name for m in e.METHODS)}")
+        typer.echo(f"  variants: {', '.join(m.name for m in e.VARIANTS)} (with --only)")
+
+
+@app.command()
+@guarded
+def run(
+    experiment: Annotated[str, typer.Argument(help="Name of an experiment; see `blurvae list`.")],
+    tier: Tier = "smoke",
+    data: Data = "natural",
+    seed: Annotated[list[int], typer.Option(help="Seed of a run; repeat for several.")] = [0],  # noqa: B006 (typer copies it)
+    change: Annotated[
+        list[str],
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. beta=0.5 or C=0.1; repeatable."),
+    ] = [],  # noqa: B006
+    only: Annotated[list[str], typer.Option(metavar="METHOD", help="Run only this method; repeatable.")] = [],  # noqa: B006
+    out: Annotated[Path, typer.Option(help="Folder of results, one JSON a run.")] = Path("_build/results"),
+    resume: Annotated[bool, typer.Option("--resume", help="Keep finished runs and go on from checkpoints.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    keep_model: Annotated[
+        bool, typer.Option("--keep-model", help="Also write each trained model (safetensors).")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train and evaluate the methods of an experiment."""
+    from blurvae import experiments
+    from blurvae.run import execute
+
+    module = experiments.get(experiment)
+    known = [m.name for m in (*module.METHODS, *module.VARIANTS)]
+    for name in only:
+        if name not in known:
+            raise ValueError(f"{experiment} has no method {name!r}: choose one of {', '.join(known)}.")
+    chosen = only or [m.name for m in module.METHODS]
+    changes = dict(_pair(text) for text in change)
+    runs = [r.with_changes(changes) for r in module.runs(tier, data, seed) if r.method in chosen]
+    done = []
+    for i, r in enumerate(runs, 1):
+        if not as_json:
+            typer.echo(f"[{i}/{len(runs)}] {r.name} …", err=True)
+        result = execute(
+            r,
+            out=out,
+            resume=resume,
+            device=device,
+            keep_model=keep_model,
+            progress=sys.stderr.isatty() and not as_json,
+        )
+        spent, psnr = result.record["provenance"]["seconds"], result.record["metrics"]["PSNR"]["mean"]
+        if not as_json:
+            typer.echo(f"[{i}/{len(runs)}] {r.name}: PSNR {psnr:.2f} dB, {spent:.0f} s → {r.path(out)}", err=True)
+        done.append({"run": r.name, "path": str(r.path(out)), "metrics": result.record["metrics"], "seconds": spent})
+    if as_json:
+        typer.echo(json.dumps(done, indent=1))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not (key and sign):
+        raise ValueError(f"{text!r} is not KEY=VALUE, e.g. --set beta=0.5.")
+    return key.strip(), value.strip()
+
+
+@app.command()
+@guarded
+def table(
+    experiment: Annotated[str, typer.Argument(help="Name of an experiment; see `blurvae list`.")],
+    tier: Tier = "lesson",
+    data: Data = "natural",
+    form: Annotated[str, typer.Option("--format", help="text, markdown, csv or json.")] = "text",
+    over: Annotated[str, typer.Option(help="What ± means: the sd over seeds or over images.")] = "seeds",
+    results: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
+) -> None:
+    """Print the table of an experiment, the paper's numbers beside the measured ones."""
+    from blurvae import results as recorded
+
+    typer.echo(recorded.render(recorded.table(experiment, tier, data, results, over=over), form))
+    if form in ("text", "markdown"):
+        typer.echo(f"\n{recorded.caption(experiment, tier, data, results)} ± is the sd over {over}.")
+
+
+@app.command()
+@guarded
+def figure(
+    name: Annotated[str, typer.Argument(help="Name of a figure; without one, the names are listed.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder for the file.")] = Path("_build/figures"),
+    form: Annotated[str, typer.Option("--format", help="pdf or png.")] = "pdf",
+) -> None:
+    """Write the publication version of a figure."""
+    from blurvae import figures, plotting
+
+    if not name:
+        typer.echo("\n".join(sorted(figures.FIGURES)))
+        return
+    if form not in ("pdf", "png"):
+        raise ValueError(f"A figure is written as pdf or png, not {form!r}.")
+    plotting.use_style()
+    typer.echo(figures.write(name, out, form))
+
+
+@data_app.command("list")
+@guarded
+def data_list(as_json: Json = False) -> None:
+    """List the data sets, their licences and whether they are on this machine."""
+    from blurvae import datasets
+
+    rows = [{"name": name, "here": _here(name), **datasets.describe(name)} for name in datasets.names()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1, default=str))
+        return
+    for row in rows:
+        stands = f"; stands in for {row['stands_in_for']}" if row.get("stands_in_for") else ""
+        typer.echo(f"{row['name']:<12} {'here' if row['here'] else 'absent':<7} {row.get('licence', '')}{stands}")
+
+
+def _here(name: str) -> bool:
+    from blurvae import datasets
+
+    try:
+        datasets.load(name, "test", n=1)
+    except (MissingData, CorruptFile):
+        return False
+    return True
+
+
+@data_app.command("check")
+@guarded
+def data_check(
+    name: Annotated[str, typer.Argument(help="Name of a data set.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of data sets; the variable BLURVAE_DATA where left out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare a prepared data set with its checksum."""
+    from dataclasses import asdict, is_dataclass
+
+    from blurvae import datasets
+
+    report = datasets.check(name, root)
+    content = asdict(report) if is_dataclass(report) else report
+    typer.echo(json.dumps(content, indent=1, default=str) if as_json else report)
+
+
+@data_app.command("prepare")
+@guarded
+def data_prepare(
+    name: Annotated[str, typer.Argument(help="Name of a data set.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of data sets; the variable BLURVAE_DATA where left out.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Your copy of the official archive or folder; downloaded if left out.")
+    ] = None,
+) -> None:
+    """Download or read an official archive, check it and write it as a pack."""
+    from blurvae import datasets
+
+    typer.echo(datasets.prepare(name, root=root, source=source, progress=sys.stderr.isatty()))
+
+
+@app.command()
+@guarded
+def notebook(
+    slug: Annotated[str, typer.Argument(help="Number or name of a chapter, e.g. 09.")],
+    parameter: Annotated[
+        list[tuple[str, str]], typer.Option("-p", metavar="NAME VALUE", help="A parameter of the chapter; repeatable.")
+    ] = [],  # noqa: B006
+    out: Annotated[Path, typer.Option(help="Folder for the executed notebook.")] = Path("_build/notebooks"),
+) -> None:
+    """Execute a chapter with papermill; its parameters are checked first."""
+    from blurvae import notebook as chapters
+
+    name = chapters.find(slug)
+    target = out / f"{name}.ipynb"
+    chapters.execute(name, chapters.parse_parameters(name, parameter), target)
+    typer.echo(target)
+
+
+if __name__ == "__main__":  # pragma: no cover
+    app()

@@ -1,0 +1,110 @@
+"""What a reconstruction term is, and the pieces that several of them share."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from blurvae.blur import circular_convolve, fourier, hermitian_weights, squared_gain
+
+KernelPath = Literal["detached", "live", "elbo"]
+
+
+class Term:
+    """A reconstruction term: `term(x, x_hat, logit=…, kernel=…)` is (n,), in nats per image.
+
+    Images are (n, c, h, w) in [−1, 1]. A term that weights by a kernel says in `kernel_path` how the gradient treats
+    it: "detached" (no gradient through k), "live" (into z, through frozen weights of the kernel network), "elbo" (into
+    the kernel network too). It is None for terms that need no kernel network.
+    """
+
+    name: ClassVar[str]
+    kernel_path: KernelPath | None = None
+
+    @property
+    def is_likelihood(self) -> bool:
+        """Whether the term plus `log_normaliser` is −log of a density over images that integrates to 1."""
+        return False
+
+    def log_normaliser(self, shape: tuple[int, int, int]) -> float:
+        """The constant that training leaves out: add it to get −log p(x|z).
+
+        Args:
+            shape: (c, h, w) of the images.
+
+        Returns:
+            Nats per image.
+
+        Raises:
+            ValueError: the term is not a likelihood, so no constant makes it one.
+        """
+        raise ValueError(f"The term {self.name!r} is not a likelihood: it has no normalising constant.")
+
+    def __call__(
+        self, x: Tensor, x_hat: Tensor, *, logit: Tensor | None = None, kernel: Tensor | None = None
+    ) -> Tensor:
+        """Returns the term, (n,), in nats per image."""
+        raise NotImplementedError
+
+
+def check_pair(x: Tensor, x_hat: Tensor) -> None:
+    """Raises ValueError unless both are batches of images of one shape."""
+    if x.ndim != 4 or x.shape != x_hat.shape:
+        raise ValueError(f"x and x̂ must both be (n, c, h, w), not {tuple(x.shape)} and {tuple(x_hat.shape)}.")
+
+
+def image_shape(x: Tensor) -> tuple[int, int]:
+    """(h, w) of a batch of images."""
+    return x.shape[-2], x.shape[-1]
+
+
+def per_image(values: Tensor) -> Tensor:
+    """Sums over all dimensions but the first: (n, …) → (n,)."""
+    return values.flatten(1).sum(1)
+
+
+def weighted_energy(error: Tensor, weight: Tensor) -> Tensor:
+    """Σ_ω weight(ω) |F(e)(ω)|² over the full spectrum and the channels, orthonormal DFT.
+
+    Args:
+        error: (n, c, h, w).
+        weight: (h, w//2+1), or (n, h, w//2+1) with one weight per image.
+
+    Returns:
+        (n,).
+    """
+    counted = weight * hermitian_weights(image_shape(error), dtype=weight.dtype, device=weight.device)
+    energy = squared_gain(fourier(error)).sum(1)  # (n, h, w//2+1): the channels share the weight
+    return per_image(counted * energy)
+
+
+def require_kernel(kernel: Tensor | None, name: str) -> Tensor:
+    """Raises ValueError where a term that needs a kernel got none."""
+    if kernel is None:
+        raise ValueError(f"The term {name!r} weights by a blur kernel: pass kernel=(K, K) or (n, K, K).")
+    return kernel
+
+
+def kernel_loss(x: Tensor, x_hat: Tensor, kernel: Tensor) -> Tensor:
+    """‖x * k − x̂‖², what the kernel network minimises (eq. 9, 10 and 12 of the main paper).
+
+    Args:
+        x: sharp images, (n, c, h, w).
+        x_hat: what the decoder made of them, detached by the caller.
+        kernel: (n, K, K) or (K, K).
+
+    Returns:
+        (n,), summed over channels and pixels.
+    """
+    check_pair(x, x_hat)
+    return per_image((circular_convolve(x, kernel) - x_hat).square())
+
+
+def unit_range(x: Tensor) -> Tensor:
+    """[−1, 1] → [0, 1]."""
+    return (x + 1) / 2
+
+
+LOG_2PI = math.log(2 * math.pi)

@@ -1,0 +1,69 @@
+"""Trained models as files: one safetensors file whose header holds the configuration. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from blurvae.errors import CorruptFile, MissingWeights
+from blurvae.models.kernel_net import KernelNet
+from blurvae.models.vae import VAE
+
+
+def save_model(
+    path: Path, vae: VAE, kernel_net: KernelNet | None, config: dict[str, Any], note: dict[str, Any]
+) -> None:
+    """Writes both networks to one file.
+
+    Args:
+        path: of the .safetensors file.
+        vae: the VAE.
+        kernel_net: the kernel network, or None.
+        config: {"vae": …, "kernel_net": … or None}, the constructors' arguments.
+        note: anything else to keep, JSON types only.
+    """
+    from safetensors.torch import save_file
+
+    modules = {"vae": vae} | ({"kernel_net": kernel_net} if kernel_net else {})
+    tensors = {
+        f"{m}/{k}": v.detach().cpu().contiguous() for m, net in modules.items() for k, v in net.state_dict().items()
+    }
+    save_file(tensors, path, metadata={"config": json.dumps(config), "note": json.dumps(note)})
+
+
+def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
+    """Reads a file of `save_model`.
+
+    Args:
+        path: of the .safetensors file.
+
+    Returns:
+        (vae, kernel_net or None, note), the networks in evaluation mode.
+
+    Raises:
+        MissingWeights: there is no such file.
+        CorruptFile: the file is not whole, or not one of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        raise MissingWeights(f"There is no model {path.name} in {path.parent}: train it with `blurvae run`.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            config, note = json.loads(header["config"]), json.loads(header["note"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        vae = VAE(**config["vae"])
+        kernel_net = KernelNet(**config["kernel_net"]) if config["kernel_net"] else None
+        for name, net in (("vae", vae), ("kernel_net", kernel_net)):
+            if net is not None:
+                net.load_state_dict(
+                    {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+                )
+                net.eval()
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+        raise CorruptFile(
+            f"{path} is not a whole model file of this project ({type(error).__name__}): fetch or train it again."
+        ) from error
+    return vae, kernel_net, note

@@ -1,0 +1,217 @@
+"""Recorded runs as tables: read from JSON, never typed; the spread over seeds is computed on reading."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from blurvae import experiments, metrics, paths
+from blurvae.run import Result, read
+
+DIGITS = {
+    "PSNR": 2,
+    "SSIM": 3,
+    "LPIPS-squeeze": 3,
+    "FD-squeeze (recon)": 0,
+    "FD-squeeze (samples)": 0,
+    "high-frequency ratio": 2,
+    "log-spectrum distance (recon)": 3,
+    "log-spectrum distance (samples)": 3,
+    "KL": 1,
+}
+# The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
+PAPER_COLUMNS = {
+    "PSNR": "PSNR",
+    "SSIM": "SSIM",
+    "LPIPS": "LPIPS-squeeze",
+    "FID recon": "FD-squeeze (recon)",
+    "FID samples": "FD-squeeze (samples)",
+}
+NOT_RUN = "not run"
+
+
+def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> list[Result]:
+    """Every recorded run of an experiment at a tier on a data set, methods in the experiment's order, then seeds.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+
+    Raises:
+        ValueError: an unknown experiment or tier, or a folder that does not exist.
+        CorruptFile: a record that cannot be read.
+    """
+    known = [m.name for m in experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS]
+    experiments.check_tier(tier)
+    folder = paths.results() if folder is None else folder
+    if not folder.is_dir():
+        raise ValueError(
+            f"There is no folder of results {folder}: make it with `blurvae run {experiment} --out {folder}`."
+        )
+    found = [read(path) for path in (folder / experiment).glob(f"*-{tier}-s*.json")]
+    found = [result for result in found if result.run.data == data and result.run.tier == tier]
+
+    def order(result: Result) -> tuple[int, str, int]:
+        method = result.run.method
+        return known.index(method) if method in known else len(known), method, result.run.settings.seed
+
+    return sorted(found, key=order)
+
+
+def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """One row for each run and metric.
+
+    Returns:
+        Columns experiment, data, method, tier, seed, metric, value (mean over images, or the distance), sd_images (over
+        the images, NaN for distances), state ("recorded" or "needs weights (file)").
+    """
+    rows = [
+        {
+            "experiment": experiment,
+            "data": data,
+            "method": result.run.method,
+            "tier": tier,
+            "seed": result.run.settings.seed,
+            "metric": metric,
+            "value": entry.get("mean", entry.get("value")),
+            "sd_images": entry.get("sd"),
+            "state": f"{entry['state']} ({entry['what']})" if "state" in entry else "recorded",
+        }
+        for result in load(experiment, tier, data, folder)
+        for metric, entry in result.record["metrics"].items()
+    ]
+    columns = ["experiment", "data", "method", "tier", "seed", "metric", "value", "sd_images", "state"]
+    return pd.DataFrame(rows, columns=columns).astype({"value": float, "sd_images": float})
+
+
+def history(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """One row a run and epoch: method, seed and what `fit` returns of an epoch."""
+    rows = [
+        {"method": result.run.method, "seed": result.run.settings.seed, **record}
+        for result in load(experiment, tier, data, folder)
+        for record in result.record["history"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def paper_table(name: str) -> pd.DataFrame:
+    """A published table, as printed."""
+    return pd.read_csv(paths.paper() / f"{name}.csv")
+
+
+def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
+    """A cell of a table: "mean ± sd" over seeds or over images, "not run", or what it needs."""
+    if over not in ("seeds", "images"):
+        raise ValueError(f"The spread of a table is over 'seeds' or 'images', not {over!r}.")
+    cell = runs[runs.metric == metric]
+    if cell.empty:
+        return NOT_RUN
+    missing = cell[cell.state != "recorded"]
+    if not missing.empty:
+        return str(missing.state.iloc[0])
+    digits = DIGITS.get(metric, 3)
+    mean = cell.value.mean()
+    sd = cell.value.std() if over == "seeds" else (cell.sd_images**2).mean() ** 0.5
+    return f"{mean:.{digits}f}" if pd.isna(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
+
+
+def table(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    *,
+    over: str = "seeds",
+    columns: tuple[str, ...] = (),
+) -> pd.DataFrame:
+    """The experiment's table: paper beside measured where the data set is the paper's, measured alone elsewhere.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+        over: what ± means: the sd over "seeds" (left out where there is one) or over test "images".
+        columns: the measured columns to show; all where empty.
+
+    Returns:
+        Strings, one row a method, with the number of seeds; a cell without a run says "not run".
+    """
+    module = experiments.get(experiment)
+    runs = frame(experiment, tier, data, folder)
+    methods = {m.name: m for m in (*module.METHODS, *module.VARIANTS)}
+    published = paper_table(module.PAPER_TABLE) if data == module.PAPER_DATA else None
+    measured = columns or tuple(dict.fromkeys([*metrics.NAMES, "KL"]))
+    rows: list[dict[str, Any]] = []
+    for name in dict.fromkeys([*(m.name for m in module.METHODS), *runs.method]):
+        own = runs[runs.method == name]
+        row: dict[str, Any] = {
+            "method": methods[name].label if name in methods else name,
+            "seeds": str(own.seed.nunique()),
+        }
+        for metric in measured:
+            if published is not None:
+                for column, beside in PAPER_COLUMNS.items():
+                    if beside == metric:
+                        row[f"{column} (paper)"] = _published(published, methods.get(name), column, over)
+            row[metric] = spread(own, metric, over)
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("method")
+
+
+def _published(table: pd.DataFrame, method: experiments.Method | None, column: str, over: str) -> str:
+    """A printed cell; the paper's ± is over images."""
+    if method is None or method.paper is None:
+        return "–"
+    row = table[table.method == method.paper].iloc[0]
+    sd = f"{column} sd"
+    return f"{row[column]:g} ± {row[sd]:g}" if over == "images" and sd in table else f"{row[column]:g}"
+
+
+def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -> str:
+    """What a table rests on: data set, tier, seeds, hardware and commit, from the records themselves."""
+    results = load(experiment, tier, data, folder)
+    if not results:
+        return f"{experiment}, tier {tier}, {data}: not run."
+
+    def distinct(*keys: str) -> str:
+        values = []
+        for result in results:
+            value: Any = result.record
+            for key in keys:
+                value = value[key]
+            values.append(str(value))
+        return ", ".join(dict.fromkeys(values))
+
+    first = results[0].record
+    return (
+        f"{distinct('data', 'label')}, tier {tier}: {first['data']['n_train']:,} training and "
+        f"{first['data']['n_test']:,} test images, {first['run']['settings']['epochs']} epochs, seeds "
+        f"{distinct('run', 'settings', 'seed')}; {distinct('provenance', 'device')}, "
+        f"{distinct('provenance', 'precision')}, commit {distinct('provenance', 'commit')}."
+    )
+
+
+def render(table: pd.DataFrame, form: str) -> str:
+    """A table as "text", "markdown", "csv" or "json".
+
+    Raises:
+        ValueError: another form.
+    """
+    plain = table.reset_index()
+    match form:
+        case "text":
+            return plain.to_string(index=False)
+        case "csv":
+            return plain.to_csv(index=False).rstrip("\n")
+        case "json":
+            return json.dumps(plain.to_dict("records"), indent=1, ensure_ascii=False)
+        case "markdown":
+            lines = [list(plain.columns), ["---"] * len(plain.columns), *plain.to_numpy().tolist()]
+            return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    raise ValueError(f"There is no table format {form!r}: choose text, markdown, csv or json.")

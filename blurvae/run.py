@@ -1,0 +1,323 @@
+"""A run: one training and its evaluation, described by a frozen record and written as one JSON file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blurvae import datasets, losses, metrics
+from blurvae.blur import fourier, squared_gain
+from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_model
+from blurvae.provenance import provenance
+from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
+
+FORMAT = 1
+PICTURES = 8  # originals in a result's .npz; reconstructions and samples as many
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its evaluation.
+
+    Attributes:
+        experiment: the experiment it belongs to.
+        method: its name in tables and files.
+        tier: "smoke", "lesson" or "paper".
+        data: a name in `blurvae.datasets`.
+        term: a name in `blurvae.losses`.
+        constants: of the term, as pairs; its defaults where left out.
+        architecture: "A" or "B".
+        size: side of the images, px.
+        widths: feature maps of the encoder's blocks.
+        latent: length of z.
+        hidden: hidden width of the perceptrons.
+        n_train: training images, all where None.
+        n_test: test images, all where None.
+        settings: budget, learning rates, β, seed, precision.
+    """
+
+    experiment: str
+    method: str
+    tier: str
+    data: str
+    term: str
+    constants: tuple[tuple[str, Any], ...] = ()
+    architecture: str = "A"
+    size: int = 32
+    widths: tuple[int, ...] = (64, 128, 256, 512)
+    latent: int = 256
+    hidden: int = 1000
+    n_train: int | None = None
+    n_test: int | None = None
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def name(self) -> str:
+        """The stem of the run's files: data-method-tier-s<seed>."""
+        data = self.data.replace(":", "_").replace("/", "_")
+        return f"{data}-{self.method}-{self.tier}-s{self.settings.seed}"
+
+    def path(self, out: Path) -> Path:
+        """The run's JSON file below a folder of results."""
+        return out / self.experiment / f"{self.name}.json"
+
+    def with_changes(self, changes: dict[str, str]) -> Run:
+        """A variant of this run, its method renamed so that its files stand apart.
+
+        Args:
+            changes: {name: value as text}; names of this record, of `Settings` or of the term's constants.
+
+        Raises:
+            ValueError: an unknown name, or text that is no value of its type.
+        """
+        run = self
+        for key, text in changes.items():
+            constants = {f.name: f for f in fields(losses.TERMS[run.term])}  # type: ignore[arg-type]
+            if key in {f.name for f in fields(Settings)}:
+                run = replace(run, settings=replace(run.settings, **{key: _parse(Settings, key, text)}))
+            elif key in constants:
+                value = _parse(losses.TERMS[run.term], key, text)
+                run = replace(run, constants=tuple(sorted({**dict(run.constants), key: value}.items())))
+            elif key in {"architecture", "size", "widths", "latent", "hidden", "n_train", "n_test"}:
+                run = replace(run, **{key: _parse(Run, key, text)})
+            else:
+                known = [f.name for f in fields(Settings)] + list(constants)
+                raise ValueError(
+                    f"There is nothing to set called {key!r}: choose one of {', '.join(known)}, architecture, size, "
+                    "widths, latent, hidden, n_train, n_test."
+                )
+            if key != "seed":
+                run = replace(run, method=f"{run.method},{key}={text}")
+        return run
+
+
+def _parse(record: type, key: str, text: str) -> Any:
+    """A field's value from text, by its annotation."""
+    kind = str(get_type_hints(record)[key])
+    try:
+        if text.lower() in ("none", "") and "None" in kind:
+            return None
+        if "tuple" in kind:
+            return tuple(int(part) for part in text.split(",")) if "," in text else tuple(map(int, text.split("-")))
+        if "bool" in kind:
+            return {"true": True, "false": False}[text.lower()]
+        if "int" in kind:
+            return int(text)
+        if "float" in kind:
+            return float(text)
+    except (ValueError, KeyError):
+        raise ValueError(f"{text!r} is not a value for {key}: it takes {kind}.") from None
+    return text
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run measured, as recorded.
+
+    Attributes:
+        run: the configuration.
+        record: the whole JSON record: data, metrics, history, provenance.
+        pictures: a few test images, reconstructions, samples, kernels and mean spectra.
+    """
+
+    run: Run
+    record: dict[str, Any]
+    pictures: dict[str, np.ndarray]
+
+
+def networks(run: Run, channels: int) -> tuple[Players, dict[str, Any]]:
+    """The run's networks and their configuration; the global generator is left as it was."""
+    term = losses.get(run.term, **dict(run.constants))
+    config: dict[str, Any] = {
+        "vae": {
+            "architecture": run.architecture,
+            "size": run.size,
+            "channels": channels,
+            "widths": list(run.widths),
+            "latent": run.latent,
+            "hidden": run.hidden,
+        },
+        "kernel_net": None,
+    }
+    if term.kernel_path is not None:
+        config["kernel_net"] = {"latent": run.latent, "size": term.kernel_size}  # type: ignore[attr-defined]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.settings.seed)
+        vae = VAE(**config["vae"])
+        kernel_net = KernelNet(**config["kernel_net"]) if config["kernel_net"] else None
+    return Players(vae, kernel_net), config
+
+
+def execute(
+    run: Run,
+    *,
+    out: Path | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    keep_model: bool = False,
+    callback: Callable[[State], None] | None = None,
+    progress: bool = False,
+) -> Result:
+    """Trains and evaluates; with a folder, writes <experiment>/<name>.json and .npz there.
+
+    Args:
+        run: what to do.
+        out: folder of results; nothing is written where None.
+        resume: return a finished result of the same configuration as it is, and go on from a checkpoint.
+        device: "auto", "cpu" or "cuda".
+        keep_model: also write <name>.safetensors.
+        callback: called after each training step.
+        progress: a progress bar on a terminal.
+
+    Raises:
+        MissingData: the data set is not on this machine.
+        Diverged: the training did.
+    """
+    path = run.path(out) if out else None
+    if path and resume and path.exists():
+        result = read(path)
+        if result.run == run:
+            return result
+    where = choose_device(device)
+    train = datasets.load(run.data, "train", size=run.size, n=run.n_train)
+    test = datasets.load(run.data, "test", size=run.size, n=run.n_test)
+    players, config = networks(run, train.channels)
+    work = path.parent / f".{run.name}" if path else None
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    history = fit(
+        players,
+        losses.get(run.term, **dict(run.constants)),
+        train,
+        run.settings,
+        device=str(where),
+        checkpoint=work,
+        resume=resume,
+        callback=callback,
+        progress=progress,
+    )
+    trained = time.monotonic() - started
+    measured, pictures = evaluate(players, test, run)
+    steps = run.settings.epochs * (len(train) // min(run.settings.batch_size, len(train)))
+    record = {
+        "format": FORMAT,
+        "run": asdict(run),
+        "data": {
+            "name": train.name,
+            "label": train.label,
+            "stands_in_for": train.stands_in_for,
+            "checksum": train.checksum,
+            "n_train": len(train),
+            "n_test": len(test),
+        },
+        "parameters": {name: parameter_count(net) for name, net in zip(Players._fields, players) if net is not None},
+        "metrics": measured,
+        "history": history,
+        "provenance": {
+            **provenance(where),
+            "precision": choose_precision(run.settings.precision, where),
+            "seconds": round(time.monotonic() - started, 1),
+            "training_seconds": round(trained, 1),
+            "images_per_second": round(steps * min(run.settings.batch_size, len(train)) / trained, 1),
+        },
+    }
+    if path and work:
+        if keep_model:
+            note = {"run": asdict(run), "provenance": record["provenance"]}
+            model = path.with_suffix(".safetensors")
+            write_atomically(model, lambda file: save_model(file, *players, config, note))
+        write_atomically(path.with_suffix(".npz"), lambda file: _save_npz(file, pictures))
+        # The JSON comes last: its presence says that the run is finished.
+        write_atomically(path, lambda file: file.write_text(json.dumps(record, indent=1) + "\n"))
+        shutil.rmtree(work, ignore_errors=True)
+    return Result(run, record, pictures)
+
+
+def _save_npz(file: Path, arrays: dict[str, np.ndarray]) -> None:
+    with open(file, "wb") as stream:
+        np.savez_compressed(stream, allow_pickle=False, **arrays)
+
+
+@torch.no_grad()
+def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Measures reconstructions (z = μ) of the test images and as many samples from the prior.
+
+    Returns:
+        (metrics, pictures); metrics as `blurvae.metrics.evaluate` returns them, and the KL term in nats per image.
+    """
+    vae, kernel_net = players
+    vae.eval()
+    where = next(vae.parameters()).device
+    generator = torch.Generator().manual_seed(run.settings.seed + 1)
+    originals, reconstructions, samples, kl, kernels = [], [], [], [], []
+    for start in range(0, len(test), 256):
+        x = datasets.to_float(torch.from_numpy(np.array(test.images[start : start + 256])).to(where))
+        mu, log_var = vae.encode(x)
+        kl.append(kl_divergence(mu, log_var).cpu())
+        originals.append(_unit(x))
+        reconstructions.append(_unit(vae.decode(mu).x_hat))
+        z = torch.randn(len(x), vae.latent, generator=generator).to(where)
+        samples.append(_unit(vae.decode(z).x_hat))
+        if kernel_net is not None and start == 0:
+            kernels.append(kernel_net(mu[:PICTURES]).cpu())
+    x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
+    crop = 28 if run.data == "mnist" else None
+    measured = metrics.evaluate(x, x_hat, sampled, crop=crop)
+    nats = torch.cat(kl).double()
+    measured["KL"] = {"mean": nats.mean().item(), "sd": nats.std().item(), "n": len(nats)}
+    pictures = {
+        "original": _bytes(x[:PICTURES]),
+        "reconstruction": _bytes(x_hat[:PICTURES]),
+        "sample": _bytes(sampled[:PICTURES]),
+        "log_spectrum_data": metrics.mean_log_spectrum(x).numpy().astype(np.float32),
+        "log_spectrum_reconstruction": metrics.mean_log_spectrum(x_hat).numpy().astype(np.float32),
+        "log_spectrum_sample": metrics.mean_log_spectrum(sampled).numpy().astype(np.float32),
+        "error_power": squared_gain(fourier(x - x_hat)).mean((0, 1)).numpy().astype(np.float32),
+        "data_power": squared_gain(fourier(x)).mean((0, 1)).numpy().astype(np.float32),
+    }
+    if kernels:
+        pictures["kernel"] = kernels[0].numpy().astype(np.float32)
+    return measured, pictures
+
+
+def _unit(x: Tensor) -> Tensor:
+    return ((x + 1) / 2).clamp(0, 1).float().cpu()
+
+
+def _bytes(x: Tensor) -> np.ndarray:
+    return (x * 255).round().to(torch.uint8).numpy()
+
+
+def read(path: Path) -> Result:
+    """Reads a recorded run and its pictures (an empty dictionary where they are absent).
+
+    Raises:
+        CorruptFile: the file is not a whole record of this format.
+    """
+    from blurvae.errors import CorruptFile
+
+    try:
+        record = json.loads(path.read_text())
+        if record["format"] != FORMAT:
+            raise ValueError(f"format {record['format']}")
+        described = {**record["run"], "settings": Settings(**record["run"]["settings"])}
+        described["widths"] = tuple(described["widths"])
+        described["constants"] = tuple((key, value) for key, value in described["constants"])
+        run = Run(**described)
+        pictures: dict[str, np.ndarray] = {}
+        if path.with_suffix(".npz").exists():
+            with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
+                pictures = {key: file[key] for key in file.files}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(f"{path} is not a whole record of a run ({error}): remove it and run it again.") from error
+    return Result(run, record, pictures)

@@ -1,0 +1,439 @@
+"""One readable loop: the alternating optimisation of the main paper (eq. 11 and 12), resumable, on CPU or GPU."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from blurvae.blur import kernel_width
+from blurvae.datasets import ImageSet, to_float
+from blurvae.errors import CorruptFile, Diverged
+from blurvae.losses import L2, Term, kernel_loss
+from blurvae.models import VAE, KernelNet, kl_divergence, reparametrise
+
+CHECKPOINT_SECONDS = 30.0
+PARTS = ("reconstruction", "kl", "kernel_loss", "kernel_width")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How long and how fast to train.
+
+    Attributes:
+        epochs: passes over the training images.
+        warm_up: epochs at the start with Σ = I, in which the kernel network trains already (10 for CelebA).
+        batch_size: images a step; a last incomplete batch is left out.
+        lr: Adam's learning rate of encoder and decoder.
+        kernel_lr: Adam's learning rate of the kernel network.
+        beta: β, the weight of the KL term; 1 is the ELBO.
+        seed: of initialisation, shuffling and noise.
+        precision: "auto", "float32" or "bf16".
+    """
+
+    epochs: int = 100
+    warm_up: int = 10
+    batch_size: int = 64
+    lr: float = 1e-4
+    kernel_lr: float = 1e-4
+    beta: float = 1.0
+    seed: int = 0
+    precision: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        for name in ("lr", "kernel_lr"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(f"{name} must be a positive number (the paper takes 1e-4), not {getattr(self, name)}.")
+        if not (math.isfinite(self.beta) and self.beta >= 0):
+            raise ValueError(f"beta, the weight of the KL term, must be a finite number ≥ 0, not {self.beta}.")
+        if self.warm_up < 0:
+            raise ValueError(f"warm_up counts epochs and is at least 0, not {self.warm_up}.")
+        if self.precision not in ("auto", "float32", "bf16"):
+            raise ValueError(f"precision is 'auto', 'float32' or 'bf16', not {self.precision!r}.")
+
+
+class Players(NamedTuple):
+    """The two players of the alternation: θ, φ in `vae` and γ in `kernel_net` (None for terms without a kernel)."""
+
+    vae: VAE
+    kernel_net: KernelNet | None
+
+
+class Forward(NamedTuple):
+    """One pass of eq. 11: what is minimised and what it was made of."""
+
+    objective: Tensor  # (), nats per image
+    reconstruction: Tensor  # (), nats per image
+    kl: Tensor  # (), nats per image
+    z: Tensor  # (n, latent)
+    x_hat: Tensor  # (n, c, h, w)
+    kernel: Tensor | None  # (n, K, K)
+
+
+@dataclass
+class State:
+    """What a callback sees after each step."""
+
+    epoch: int
+    step: int
+    weighted: bool
+    players: Players
+    x: Tensor
+    forward: Forward
+
+
+@dataclass
+class Progress:
+    """Where a training stands: everything beside tensors that a checkpoint keeps."""
+
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    sums: list[float] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """The device of that name; "auto" is the GPU where there is one.
+
+    Raises:
+        ValueError: a device that this machine does not have.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"There is no device {device!r}: use 'auto', 'cpu' or 'cuda'.") from None
+    if chosen.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            "This machine has no CUDA GPU that torch can use: pass device='cpu', or 'auto' to let it choose."
+        )
+    return chosen
+
+
+def choose_precision(precision: str, device: torch.device) -> str:
+    """Resolves "auto": bf16 only where the processor computes in it natively, float32 elsewhere."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        native = device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+    return "bf16" if native else "float32"
+
+
+def forward(
+    players: Players,
+    term: Term,
+    x: Tensor,
+    *,
+    beta: float = 1.0,
+    weighted: bool = True,
+    generator: torch.Generator | None = None,
+    autocast: AbstractContextManager[Any] | None = None,
+) -> Forward:
+    """Eq. 11: reconstruction + β·KL, with the gradient that the term's `kernel_path` prescribes.
+
+    Args:
+        players: the VAE and, for terms that need one, the kernel network.
+        term: the reconstruction term; squared error stands in for it while `weighted` is false.
+        x: (n, c, h, w) in [−1, 1].
+        beta: weight of the KL term.
+        weighted: false during warm-up, where Σ = I.
+        generator: of the noise in z.
+        autocast: the context that encoder and decoder run in; losses and spectra stay outside it, in float32.
+
+    Returns:
+        The objective, its parts and the tensors that eq. 12 reuses. γ gets a gradient from the objective only for the
+        path "elbo".
+    """
+    vae, kernel_net = players
+    autocast = autocast or nullcontext()
+    with autocast:
+        mu, log_var = vae.encode(x)
+    z = reparametrise(mu, log_var, generator)
+    with autocast:
+        x_hat, logit = vae.decode(z)
+    kernel = None
+    if weighted and term.kernel_path is not None:
+        if kernel_net is None:
+            raise ValueError(f"The term {term.name!r} needs a kernel network: pass kernel_net=KernelNet(…).")
+        match term.kernel_path:
+            case "elbo":
+                kernel = kernel_net(z)
+            case "live":  # through G into z, but not into G's weights
+                frozen = {name: p.detach() for name, p in kernel_net.named_parameters()}
+                kernel = torch.func.functional_call(kernel_net, frozen, (z,))
+            case _:
+                with torch.no_grad():
+                    kernel = kernel_net(z)
+    active = term if weighted or term.kernel_path is None else L2()
+    reconstruction = active(x, x_hat, logit=logit, kernel=kernel).mean()
+    kl = kl_divergence(mu, log_var).mean()
+    return Forward(reconstruction + beta * kl, reconstruction, kl, z, x_hat, kernel)
+
+
+def kernel_step(kernel_net: KernelNet, x: Tensor, out: Forward) -> tuple[Tensor, Tensor]:
+    """Eq. 12: ‖x * G_γ(z) − x̂‖², with z and x̂ detached so that only γ learns from it.
+
+    Returns:
+        (loss, kernels): (), the mean over the batch of the squared error of an image; (n, K, K).
+    """
+    kernel = kernel_net(out.z.detach())
+    return kernel_loss(x, out.x_hat.detach(), kernel).mean(), kernel
+
+
+class Images:
+    """Batches of a data set, resident on the device as uint8 where they fit, else streamed from their memory map."""
+
+    def __init__(self, images: np.ndarray, device: torch.device, resident: bool | None = None) -> None:
+        self.device = device
+        self.images = images
+        self.resident = _fits(images.nbytes, device) if resident is None else resident
+        self.tensor = torch.from_numpy(np.array(images)).to(device) if self.resident else None
+
+    def __getitem__(self, index: Tensor) -> Tensor:  # (n, c, h, w) in [−1, 1]
+        if self.tensor is not None:
+            batch = self.tensor[index.to(self.device)]
+        else:
+            rows = index.numpy()
+            order = np.argsort(rows)  # reading a memory map forwards, then back into the order asked for
+            batch = torch.from_numpy(np.array(self.images[rows[order]])[np.argsort(order)]).to(self.device)
+        return to_float(batch).contiguous(memory_format=torch.channels_last)
+
+
+def _fits(size: int, device: torch.device) -> bool:
+    """Whether so many bytes leave at least half of the free memory to the training itself."""
+    if device.type == "cuda":
+        return size < torch.cuda.mem_get_info(device)[0] / 2
+    try:
+        return size < os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
+    except (ValueError, OSError, AttributeError):  # pragma: no cover (not POSIX)
+        return size < 2**31
+
+
+def fit(
+    players: Players,
+    term: Term,
+    data: ImageSet,
+    settings: Settings,
+    *,
+    device: str = "auto",
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    callback: Callable[[State], None] | None = None,
+    progress: bool = False,
+) -> list[dict[str, Any]]:
+    """Trains the VAE on eq. 11 and the kernel network on eq. 12, one step each per batch.
+
+    Args:
+        players: the networks, trained in place and moved to the device.
+        term: the reconstruction term.
+        data: the training images.
+        settings: budget, learning rates, β, seed, precision.
+        device: "auto", "cpu" or "cuda".
+        checkpoint: folder for checkpoints, written at most every 30 s and at the end; none where None.
+        resume: go on from the checkpoint in that folder if there is one. The result is that of an uninterrupted run,
+            on a CPU bit for bit.
+        callback: called after each step with the `State`.
+        progress: a progress bar on a terminal.
+
+    Returns:
+        One record an epoch: the mean over its images of the reconstruction term, the KL term (nats per image), the
+        kernel network's loss and the effective width of its kernels (px).
+
+    Raises:
+        Diverged: a loss stopped being finite.
+        ValueError: fewer than two images, a missing kernel network, a device that is not there, a checkpoint of
+            another configuration.
+        CorruptFile: a checkpoint that cannot be read.
+    """
+    where = choose_device(device)
+    precision = choose_precision(settings.precision, where)
+    vae, kernel_net = players
+    if len(data) < 2:
+        raise ValueError(f"Batch norm needs at least two images to train on, {data.name!r} has {len(data)}.")
+    if term.kernel_path is not None and kernel_net is None:
+        raise ValueError(f"The term {term.name!r} needs a kernel network: pass Players(vae, KernelNet(…)).")
+    for player in filter(None, players):
+        player.to(where).to(memory_format=torch.channels_last).train()
+    vae_adam = torch.optim.Adam(vae.parameters(), settings.lr)
+    kernel_adam = torch.optim.Adam(kernel_net.parameters(), settings.kernel_lr) if kernel_net else None
+    optimisers = [adam for adam in (vae_adam, kernel_adam) if adam]
+    noise = torch.Generator(where).manual_seed(settings.seed)
+    images, batch_size = Images(data.images, where), min(settings.batch_size, len(data))
+    batches = len(data) // batch_size
+
+    now, store = Progress(), None
+    if checkpoint is not None:
+        identity = {"settings": asdict(settings), "term": repr(term), "data": data.checksum, "precision": precision}
+        store = _Store(checkpoint, identity, players, optimisers, noise)
+        if resume:
+            now = store.load(where) or now
+
+    started, saved = time.monotonic() - now.seconds, time.monotonic()
+    autocast = torch.autocast(where.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+    bar = _bar(settings.epochs * batches, now.step, progress)
+    while now.epoch < settings.epochs:
+        weighted = now.epoch >= settings.warm_up
+        order = _permutation(len(data), settings.seed, now.epoch)
+        window: list[Tensor] = []  # what the last steps measured, still on the device
+        while now.batch < batches:
+            x = images[order[now.batch * batch_size : (now.batch + 1) * batch_size]]
+            out = forward(players, term, x, beta=settings.beta, weighted=weighted, generator=noise, autocast=autocast)
+            for adam in optimisers:
+                adam.zero_grad(set_to_none=True)
+            out.objective.backward()
+            parts = [out.reconstruction, out.kl]
+            if kernel_net is not None:
+                blur_error, kernel = kernel_step(kernel_net, x, out)
+                if not (weighted and term.kernel_path == "elbo"):
+                    blur_error.backward()
+                parts += [blur_error, kernel_width(kernel.detach()).mean()]
+            for adam in optimisers:
+                adam.step()
+            window.append(torch.stack([part.detach().double() for part in parts]))
+            now.batch, now.step = now.batch + 1, now.step + 1
+            bar.update()
+            if callback is not None:
+                callback(State(now.epoch, now.step, weighted, players, x, out))
+            # Reading a number waits for the device, so the losses of 50 steps are read together.
+            if len(window) == 50 or now.batch == batches:
+                now.sums = _add_finite(now.sums, window, now, checkpoint)
+                window.clear()
+                if store is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    now.seconds = time.monotonic() - started
+                    store.save(now)
+                    saved = time.monotonic()
+        means = {name: value / batches for name, value in zip(PARTS, now.sums)}
+        now.history.append({"epoch": now.epoch + 1, "weighted": weighted and term.kernel_path is not None, **means})
+        now.epoch, now.batch, now.sums = now.epoch + 1, 0, []
+    bar.close()
+    if store is not None:
+        now.seconds = time.monotonic() - started
+        store.save(now)
+    for player in filter(None, players):
+        player.eval()
+    return now.history
+
+
+def _permutation(n: int, seed: int, epoch: int) -> Tensor:
+    """The order of an epoch: a function of seed and epoch alone, so that a resumed run need not store it."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(1_000_003 * seed + epoch))
+
+
+def _add_finite(sums: list[float], window: list[Tensor], now: Progress, checkpoint: Path | None) -> list[float]:
+    """Adds the losses of the last steps to the sums of the epoch; raises Diverged at the first that is not finite."""
+    rows = torch.stack(window).tolist()
+    for i, row in enumerate(rows):
+        for name, value in zip(PARTS, row):
+            if not math.isfinite(value):
+                good = checkpoint / "checkpoint.json" if checkpoint else None
+                last = f"the last good checkpoint is {good}" if good and good.exists() else "there is no checkpoint"
+                raise Diverged(
+                    f"Training diverged at step {now.step - len(rows) + i + 1} (epoch {now.epoch + 1}): {name} is "
+                    f"{value}; {last}. Lower the learning rate, or set precision='float32'."
+                )
+    return [sum(column) for column in zip(sums or [0.0] * len(rows[0]), *rows)]
+
+
+def _bar(total: int, initial: int, show: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, initial=initial, disable=None if show else True, unit="step", leave=False)
+
+
+class _Store:
+    """Checkpoints: tensors in safetensors, the rest in JSON; the JSON is written last and names the tensors' file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: dict[str, Any],
+        players: Players,
+        optimisers: list[torch.optim.Adam],
+        noise: torch.Generator,
+    ) -> None:
+        self.folder, self.identity, self.players = folder, identity, players
+        self.optimisers, self.noise = optimisers, noise
+
+    def _modules(self) -> Iterator[tuple[str, nn.Module]]:
+        yield from ((name, m) for name, m in zip(Players._fields, self.players) if m is not None)
+
+    def save(self, now: Progress) -> None:
+        from safetensors.torch import save_file
+
+        tensors = {f"{name}/{key}": value for name, m in self._modules() for key, value in m.state_dict().items()}
+        for i, adam in enumerate(self.optimisers):
+            for j, slots in adam.state_dict()["state"].items():
+                tensors |= {f"adam{i}/{j}/{key}": value for key, value in slots.items()}
+        tensors["noise"] = self.noise.get_state()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        file = self.folder / f"state-{now.step}.safetensors"
+        write_atomically(
+            file, lambda path: save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path)
+        )
+        record = {"identity": self.identity, "tensors": file.name, "progress": asdict(now)}
+        write_atomically(self.folder / "checkpoint.json", lambda path: path.write_text(json.dumps(record)))
+        for old in self.folder.glob("state-*.safetensors"):
+            if old != file:
+                old.unlink()
+
+    def load(self, device: torch.device) -> Progress | None:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        index = self.folder / "checkpoint.json"
+        if not index.exists():
+            return None
+        try:
+            record = json.loads(index.read_text())
+            if record["identity"] != self.identity:
+                raise ValueError(
+                    f"The checkpoint in {self.folder} belongs to another configuration: resume with the one it was "
+                    "made with, or remove that folder to start again."
+                )
+            tensors = load_file(self.folder / record["tensors"])
+            for name, m in self._modules():
+                m.load_state_dict(
+                    {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
+                )
+            for i, adam in enumerate(self.optimisers):
+                slots: dict[int, dict[str, Tensor]] = {}
+                for key, value in tensors.items():
+                    if key.startswith(f"adam{i}/"):
+                        _, j, slot = key.split("/")
+                        slots.setdefault(int(j), {})[slot] = value
+                adam.load_state_dict({**adam.state_dict(), "state": slots})
+            self.noise.set_state(tensors["noise"])
+            return Progress(**record["progress"])
+        except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
+            raise CorruptFile(
+                f"The checkpoint in {self.folder} cannot be read ({type(error).__name__}): "
+                "remove that folder to start again."
+            ) from error
+
+
+def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
+    """Writes a file beside its place, then renames it: a reader sees the old file or the whole new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
