@@ -17,6 +17,7 @@ DIGITS = {
     "LPIPS-squeeze": 3,
     "FD-squeeze (recon)": 0,
     "FD-squeeze (samples)": 0,
+    "FD-squeeze (data)": 0,
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,

@@ -22,6 +22,7 @@ class Method:
         label: in tables and figures.
         term: a name in `blurvae.losses`.
         constants: of the term.
+        beta: β, the weight of the KL term.
         paper: the row's name in the published table, None where the paper has no such row.
     """
 
@@ -29,6 +30,7 @@ class Method:
     label: str
     term: str
     constants: tuple[tuple[str, object], ...] = ()
+    beta: float = 1.0
     paper: str | None = None
 
 

@@ -1,0 +1,30 @@
+"""Data sets by name: uint8 images with their split and where they came from.
+
+>>> from blurvae import datasets
+>>> patches = datasets.load("natural", "test", n=16)
+>>> patches.images.shape, patches.label
+((16, 3, 32, 32), 'natural')
+"""
+
+from blurvae.datasets.core import ImageSet, to_float, to_uint8
+from blurvae.datasets.dead_leaves import dead_leaves_picture
+from blurvae.datasets.natural import photographs
+from blurvae.datasets.packs import write as write_pack
+from blurvae.datasets.power_law import power_law_fields
+from blurvae.datasets.registry import Report, check, describe, load, names, prepare
+
+__all__ = [
+    "ImageSet",
+    "Report",
+    "check",
+    "dead_leaves_picture",
+    "describe",
+    "load",
+    "names",
+    "photographs",
+    "power_law_fields",
+    "prepare",
+    "to_float",
+    "to_uint8",
+    "write_pack",
+]

@@ -1,0 +1,334 @@
+"""Packs: a folder of `images.npy` (uint8 (n, c, h, w)), optionally `labels.npy` (n,), and `card.json`.
+
+The card names the set, its shape, the sha256 of the pixels, source, licence, what it stands in for, and the split as
+ranges of indices. It is written last, so a folder with a card is whole. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from blurvae import paths
+from blurvae.datasets.core import (
+    SPLITS,
+    Card,
+    Dataset,
+    ImageSet,
+    Labels,
+    Pixels,
+    Request,
+    box_average,
+    check_split,
+    checksum,
+)
+from blurvae.errors import CorruptFile, MissingData
+
+Fit = Literal["exact", "crop", "pad", "shrink"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """A pack as it lies on the disk: its folder, its card, the memory-mapped images of all splits, the labels."""
+
+    folder: Path
+    card: Mapping[str, Any]
+    images: Pixels
+    labels: Labels | None
+
+    def rows(self, split: str) -> slice:
+        """The images of a split, as a slice."""
+        check_split(split)
+        start, stop = self.card["split"][split]
+        return slice(start, stop)
+
+
+def data_root(name: str, root: Path | None) -> Path:
+    """The folder of prepared data sets: the given one, or the one that BLURVAE_DATA names.
+
+    Raises:
+        MissingData: neither is there.
+    """
+    folder = root if root is not None else paths.data_root()
+    if folder is None:
+        raise MissingData(
+            f"{name} is read from the folder of prepared data sets, and none is named: set the variable BLURVAE_DATA "
+            f"to a folder or give `root=`, and run `blurvae data prepare {name}` if it is not there yet."
+        )
+    return folder
+
+
+def _array(file: Path) -> np.ndarray:
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise CorruptFile(f"{file} is missing beside its card: remove the folder and prepare the set again.") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise CorruptFile(
+            f"{file} is not a whole .npy file ({error}): remove the folder and prepare it again."
+        ) from None
+    if not isinstance(array, np.ndarray):  # an .npz under another name loads as an archive
+        raise CorruptFile(f"{file} is not a .npy file: remove the folder and prepare it again.")
+    return array
+
+
+def _is_split(split: object, n: int) -> bool:
+    if not isinstance(split, dict) or set(split) != set(SPLITS):
+        return False
+    ranges = sorted(tuple(r) if isinstance(r, list) else () for r in split.values())
+    if any(len(r) != 2 or not all(type(k) is int for k in r) for r in ranges):
+        return False
+    (a, b), (c, d) = ranges
+    return 0 <= a < b <= c < d <= n
+
+
+def read(folder: Path) -> Pack:
+    """Open a pack: reads the card, maps the images. The pixels' checksum is not computed here (see `verify`).
+
+    Raises:
+        MissingData: no pack there.
+        CorruptFile: the card and the arrays do not agree, or are not what they should be.
+    """
+    file = folder / "card.json"
+    if not file.is_file():
+        raise MissingData(f"No pack in {folder} (it would hold images.npy and card.json).")
+    try:
+        card = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CorruptFile(f"{file} is not JSON ({error}): remove the folder and prepare the set again.") from None
+    texts = ("name", "sha256", "source", "licence")
+    wrong = [key for key in texts if not isinstance(card, dict) or not isinstance(card.get(key), str)]
+    if wrong:
+        raise CorruptFile(f"{file} does not state {', '.join(wrong)}: remove the folder and prepare the set again.")
+    images = _array(folder / "images.npy")
+    if images.dtype != np.uint8 or images.ndim != 4 or card.get("shape") != list(images.shape):
+        raise CorruptFile(
+            f"{folder / 'images.npy'} holds {images.dtype} {images.shape} where the card says uint8 "
+            f"{card.get('shape')}: remove the folder and prepare the set again."
+        )
+    if not _is_split(card.get("split"), len(images)):
+        raise CorruptFile(
+            f"{file}: `split` must give a non-empty range of indices below {len(images)} for train and for test, "
+            f"without overlap, not {card.get('split')}."
+        )
+    labels = _array(folder / "labels.npy") if (folder / "labels.npy").exists() else None
+    if labels is not None and (labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer)):
+        raise CorruptFile(f"{folder / 'labels.npy'} holds {labels.dtype} {labels.shape}, not {len(images)} integers.")
+    return Pack(folder, card, images, labels)
+
+
+def verify(pack: Pack) -> None:
+    """Compare the pixels (and the labels, where the card states a sum for them) with the card.
+
+    Raises:
+        CorruptFile: they differ.
+    """
+    for file, array, expected in (
+        ("images.npy", pack.images, pack.card["sha256"]),
+        ("labels.npy", pack.labels, pack.card.get("labels_sha256")),
+    ):
+        if array is not None and expected is not None and checksum(array) != expected:
+            raise CorruptFile(
+                f"{pack.folder / file} does not have the checksum that its card states: remove the folder and "
+                f"prepare {pack.card['name']} again."
+            )
+
+
+def write(
+    folder: Path,
+    images: Pixels,
+    *,
+    name: str,
+    source: str,
+    licence: str,
+    split: Mapping[str, tuple[int, int]],
+    labels: Labels | None = None,
+    stand_in_for: str | None = None,
+) -> Path:
+    """Write a pack: everything goes into a temporary folder beside it, the card last, which then takes its name.
+
+    Args:
+        folder: the pack's folder; must not exist, or be empty.
+        images: uint8 (n, c, h, w).
+        name: of the data set.
+        source: who made the images.
+        licence: their terms.
+        split: first and past-the-end index of "train" and of "test".
+        labels: integers (n,), or None.
+        stand_in_for: the data set whose place it takes, or None.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ValueError: the arrays or the split are not of that form, or the folder holds something.
+    """
+    card: dict[str, Any] = {
+        "name": name,
+        "shape": list(images.shape),
+        "sha256": "",
+        "source": source,
+        "licence": licence,
+        "stand_in_for": stand_in_for,
+        "split": {key: [int(k) for k in value] for key, value in split.items()},
+    }
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise ValueError(f"The images of a pack are uint8 (n, c, h, w), not {images.dtype} {images.shape}.")
+    if not _is_split(card["split"], len(images)):
+        raise ValueError(f"The split {card['split']} does not name two separate ranges of {len(images)} images.")
+    if labels is not None and (labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer)):
+        raise ValueError(f"The labels must be {len(images)} integers, not {labels.dtype} {labels.shape}.")
+    refuse_occupied(folder)
+    card["sha256"] = checksum(images)
+    if labels is not None:
+        card["labels_sha256"] = checksum(labels)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        np.save(temporary / "images.npy", images, allow_pickle=False)
+        if labels is not None:
+            np.save(temporary / "labels.npy", labels, allow_pickle=False)
+        (temporary / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.chmod(0o755)  # mkdtemp makes it private, and data folders are shared between users
+        os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return folder
+
+
+def refuse_occupied(folder: Path) -> None:
+    """Refuse to write a pack over files that are already there.
+
+    Raises:
+        ValueError: the folder exists and is not empty.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(
+            f"{folder} is in the way and is not a whole pack: move it elsewhere or remove it, then repeat."
+        )
+
+
+def copy(source: Path, folder: Path, name: str) -> Path:
+    """Check the pack in `source` and copy it to `folder`, other .npy files included.
+
+    Raises:
+        MissingData: no pack in `source`.
+        CorruptFile: it is another data set, or its pixels are not those of its card.
+        ValueError: `folder` holds something.
+    """
+    pack = read(source)
+    _demand_name(pack, name)
+    verify(pack)
+    refuse_occupied(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for file in sorted(source.glob("*.npy")):
+            shutil.copyfile(file, temporary / file.name)
+        shutil.copyfile(source / "card.json", temporary / "card.json")
+        temporary.chmod(0o755)
+        os.replace(temporary, folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return folder
+
+
+def _demand_name(pack: Pack, name: str) -> None:
+    if pack.card["name"] != name:
+        raise CorruptFile(
+            f"{pack.folder} holds the pack {pack.card['name']!r}, not {name!r}: load it as pack:{pack.folder}, "
+            f"or prepare {name} in another folder."
+        )
+
+
+def fit_size(name: str, images: Pixels, size: int | None, fit: Fit) -> Pixels:
+    """Bring images to size × size pixels in the one way that suits the data set.
+
+    Args:
+        name: for messages.
+        images: uint8 (n, c, h, w).
+        size: side in pixels; None leaves the images as they are.
+        fit: "exact" allows no other size, "crop" takes the centre (a view, nothing is copied), "pad" adds black
+            pixels around, "shrink" averages boxes, which needs a whole number of pixels per box.
+
+    Raises:
+        ValueError: the images cannot have that size.
+    """
+    h, w = images.shape[-2:]
+    if size is None or (h, w) == (size, size):
+        return images
+    if fit == "crop" and h >= size and w >= size:
+        top, left = (h - size) // 2, (w - size) // 2
+        return images[..., top : top + size, left : left + size]
+    if fit == "pad" and h <= size and w <= size:
+        result = np.zeros((*images.shape[:2], size, size), np.uint8)
+        top, left = (size - h) // 2, (size - w) // 2
+        result[..., top : top + h, left : left + w] = images
+        return result
+    if fit == "shrink" and h == w and h % size == 0:
+        return box_average(np.asarray(images), h // size)
+    ways = {
+        "exact": "no other size",
+        "crop": "any smaller square, cut from the centre",
+        "pad": "any larger square, padded with black",
+        "shrink": "any whole fraction of it",
+    }
+    raise ValueError(f"{name} has images of {h}×{w} px, and offers {ways[fit]}: size={size} is none of these.")
+
+
+def to_set(pack: Pack, split: str, size: int | None, fit: Fit, card: Card | None = None) -> ImageSet:
+    """One split of a pack as an ImageSet; a registered stand-in stays one whatever the pack's card says."""
+    rows = pack.rows(split)
+    name = pack.card["name"]
+    return ImageSet(
+        name=name,
+        split=split,
+        images=fit_size(name, pack.images[rows], size, fit),
+        labels=None if pack.labels is None else pack.labels[rows],
+        source=pack.card["source"],
+        licence=pack.card["licence"],
+        stands_in_for=(card.stands_in_for if card else None) or pack.card.get("stand_in_for"),
+        checksum=pack.card["sha256"],
+    )
+
+
+def load_registered(card: Card, request: Request, fit: Fit, default_size: int | None = None) -> ImageSet:
+    """Load a pack that the registry knows from its folder below the data root.
+
+    Raises:
+        MissingData: it is not there; the message says where it was looked for and how to get it.
+    """
+    root = data_root(card.name, request.root)
+    try:
+        pack = read(root / card.name)
+    except MissingData:
+        raise MissingData(f"{card.name} is not in {root / card.name}. To get it: {card.how_to_get}.") from None
+    _demand_name(pack, card.name)
+    return to_set(pack, request.split, request.size or default_size, fit, card)
+
+
+def _load_path(request: Request) -> ImageSet:
+    return to_set(read(Path(request.argument).expanduser()), request.split, request.size, "crop")
+
+
+CARD = Card(
+    name="pack",
+    title="any pack: pack:FOLDER",
+    shape=None,
+    images={},
+    split="as its card says",
+    source="as its card says",
+    licence="as its card says",
+    how_to_get="write a folder of images.npy (uint8, n × c × h × w) and card.json with blurvae.datasets.write_pack",
+)
+DATASET = Dataset(CARD, _load_path, takes_argument=True)

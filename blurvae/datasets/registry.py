@@ -1,0 +1,219 @@
+"""Names of data sets, and what is done with a name: load, describe, prepare, check.
+
+A new data set is one new file that makes a `Dataset` and one line in `_DATASETS`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blurvae.datasets import brain, cifar10, dead_leaves, faces, folder, mnist, natural, packs, power_law
+from blurvae.datasets.core import SPLITS, Dataset, ImageSet, Request, check_split
+from blurvae.errors import CorruptFile, MissingData
+
+_DATASETS = (
+    natural.DATASET,
+    power_law.DATASET,
+    dead_leaves.DATASET,
+    cifar10.DATASET,
+    mnist.DATASET,
+    faces.FACES64,
+    faces.FACES256,
+    brain.DATASET,
+    folder.DATASET,
+    packs.DATASET,
+)
+_BY_NAME = {dataset.card.name: dataset for dataset in _DATASETS}
+_BY_PATH = ("folder", "pack")
+
+Root = str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `check` found.
+
+    Attributes:
+        name: the data set.
+        present: whether there is anything to check.
+        ok: present, and every checksum and every statement of the card is right.
+        shape: (n, c, h, w) as stored, all splits together; None where nothing can be read.
+        checksum: sha256 of the pixels; None where they cannot be read.
+        reference: whether these are the very pixels that the recorded results used; None where none are recorded.
+        problem: one sentence that says what is wrong and the way out; empty if ok.
+    """
+
+    name: str
+    present: bool
+    ok: bool
+    shape: tuple[int, ...] | None = None
+    checksum: str | None = None
+    reference: bool | None = None
+    problem: str = ""
+
+
+def names() -> tuple[str, ...]:
+    """The registered names; `folder:PATH` and `pack:PATH` load besides, and `power-law:ALPHA`.
+
+    >>> names()[:3]
+    ('natural', 'power-law', 'dead-leaves')
+    """
+    return tuple(name for name in _BY_NAME if name not in _BY_PATH)
+
+
+def find(name: str) -> tuple[Dataset, str]:
+    """The registry entry of a name, and the text after its colon.
+
+    Raises:
+        ValueError: no such data set; the message lists the names.
+    """
+    key, _, argument = name.partition(":")
+    dataset = _BY_NAME.get(key)
+    if dataset is None:
+        close = difflib.get_close_matches(name, names(), 1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"Unknown data set {name!r}{hint}: there are {', '.join(names())}, folder:PATH and pack:PATH.")
+    if key in _BY_PATH and not argument:
+        raise ValueError(f"{key!r} needs a path after a colon: {key}:PATH.")
+    if ":" in name and not dataset.takes_argument:
+        raise ValueError(f"{key} takes nothing after its name: write {key!r}, not {name!r}.")
+    return dataset, argument
+
+
+def load(name: str, split: str, *, size: int | None = None, root: Root = None, n: int | None = None) -> ImageSet:
+    """One split of a data set.
+
+    Args:
+        name: a registered name, `power-law:ALPHA`, `folder:PATH` or `pack:PATH`.
+        split: "train" or "test".
+        size: side of the images in pixels. Each set has a default, and offers what suits it: natural 32 and 64,
+            generated sets any, faces64 and faces256 whole fractions, brain and pack:PATH a crop of the centre, mnist
+            a wider border, a folder anything.
+        root: folder of prepared data sets; the one that BLURVAE_DATA names if not given.
+        n: only the first n images, in stored order (natural and dead-leaves are stored in random order).
+
+    Returns:
+        The images as uint8 (n, c, h, w), read-only; packs are memory-mapped, so loading one takes milliseconds.
+
+    Raises:
+        ValueError: an unknown name or split, a size that the set does not offer, more images than there are.
+        MissingData: the set is not on this machine; the message says where it was looked for and how to get it.
+        CorruptFile: it is there, and damaged.
+    """
+    dataset, argument = find(name)
+    check_split(split)
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 2):
+        raise ValueError(f"size is a whole number of pixels, 2 at least, not {size!r}.")
+    images = dataset.load(Request(split, size, _path(root), argument))
+    return images if n is None else images.head(n)
+
+
+def describe(name: str) -> dict[str, Any]:
+    """The card of a data set, known without having it: title, shape, images, split, source, licence, and so on.
+
+    Raises:
+        ValueError: no such data set.
+    """
+    card = dataclasses.asdict(find(name)[0].card)
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in card.items()}
+
+
+def prepare(
+    name: str, root: Root = None, source: Root = None, progress: bool = True, *, mirror: str | None = None
+) -> Path:
+    """Bring a data set here: download the official archive, or read `source`, and write the pack.
+
+    A pack that is there already is left alone. A download that was interrupted continues where it stopped, and the
+    archive is removed once the pack is written.
+
+    Args:
+        name: a registered name.
+        root: folder of prepared data sets; the one that BLURVAE_DATA names if not given. Made if necessary.
+        source: the official archive as a file or the folder with it, or a folder that holds a finished pack.
+        progress: show a bar if standard error is a terminal.
+        mirror: address of a folder to download from instead of the official one; the checksum stays the official one.
+
+    Returns:
+        The pack's folder.
+
+    Raises:
+        ValueError: the set needs no preparation, or has no official archive and no source was given.
+        MissingData: no root, nothing at `source`, or the server cannot be reached.
+        CorruptFile: a file does not have the publisher's checksum, or is damaged.
+    """
+    dataset, _ = find(name)
+    if not dataset.is_pack:
+        raise ValueError(f"{name} needs no preparation: {dataset.card.how_to_get}.")
+    base, given = packs.data_root(name, _path(root)), _path(source)
+    target = base / name
+    if (target / "card.json").exists():
+        return packs.read(target).folder
+    if given is not None and (given / "card.json").exists():
+        return packs.copy(given, target, name)
+    if dataset.prepare is None:
+        if given is not None:
+            raise MissingData(f"{given} holds no pack (images.npy and card.json), and {name} is read from one only.")
+        raise ValueError(f"{name} cannot be downloaded: {dataset.card.how_to_get}.")
+    if given is not None and not given.exists():
+        raise MissingData(f"{given} is not there: give the official archive, the folder with it, or a pack.")
+    packs.refuse_occupied(target)  # before the download, not after it
+    result = dataset.prepare(base, source=given, mirror=mirror, progress=progress)
+    if given is None:
+        for archive in dataset.card.archives:
+            (base / "downloads" / archive.filename).unlink(missing_ok=True)
+    return result
+
+
+def check(name: str, root: Root = None) -> Report:
+    """Verify a data set: every pixel against the card's checksum, and against the recorded results' pixels.
+
+    Never raises for a set that is missing or damaged: the report says so.
+
+    Raises:
+        ValueError: no such data set.
+    """
+    dataset, argument = find(name)
+    reference = dataset.card.reference
+    try:
+        if name == mnist.CARD.name and not (packs.data_root(name, _path(root)) / name / "card.json").exists():
+            return _check_splits(name, dataset, root, ("train",), reference)  # raw files: one checksum for all
+        if not dataset.is_pack and dataset is not packs.DATASET:
+            return _check_splits(name, dataset, root, SPLITS, reference if not argument else {})
+        load(name, "train", root=root)  # the messages of a missing or misplaced pack are those of loading it
+        pack = packs.read(Path(argument).expanduser() if argument else packs.data_root(name, _path(root)) / name)
+        packs.verify(pack)
+    except MissingData as error:
+        return Report(name, present=False, ok=False, problem=str(error))
+    except CorruptFile as error:
+        return Report(name, present=True, ok=False, problem=str(error))
+    digest = pack.card["sha256"]
+    same = digest == reference["pack"] if reference else None
+    return Report(name, True, True, pack.images.shape, digest, same)
+
+
+def _check_splits(name: str, dataset: Dataset, root: Root, splits: tuple[str, ...], reference: Any) -> Report:
+    """Check a set that has no pack: it is made or read once more, and compared with the recorded pixels."""
+    sets = [load(name, split, root=root) for split in SPLITS]
+    digests = [images.checksum for images in sets][: len(splits)]
+    expected = [reference.get(split, reference.get("pack")) for split in splits]
+    same = digests == expected if reference else None
+    problem = (
+        f"{name} has other pixels than the recorded results: see {dataset.card.how_to_get}" if same is False else ""
+    )
+    shape = (sum(len(images) for images in sets), *sets[0].shape)
+    return Report(name, True, same is not False, shape, " ".join(digests), same, problem)
+
+
+def _path(value: Root) -> Path | None:
+    return None if value is None else Path(value).expanduser()
+
+
+def as_json() -> str:
+    """The cards of all data sets, as data/registry.json records them."""
+    return json.dumps({name: describe(name) for name in names()}, indent=1, ensure_ascii=False) + "\n"

@@ -1,0 +1,32 @@
+"""What is measured on images in [0, 1], one metric a file, pure functions of tensors (n, c, h, w).
+
+Metrics of single images give a tensor (n,), to be averaged over images; distances between sets give a number. The paper
+behind a metric and the choices that its value depends on stand in its own description.
+"""
+
+from blurvae.metrics.evaluate import NAMES, evaluate, names
+from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
+from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
+from blurvae.metrics.lpips import lpips
+from blurvae.metrics.psnr import psnr
+from blurvae.metrics.spectrum import log_spectrum_distance, mean_log_spectrum
+from blurvae.metrics.ssim import ssim
+
+__all__ = [
+    "FEATURES",
+    "NAMES",
+    "Statistics",
+    "evaluate",
+    "frechet_distance",
+    "gaussian_distance",
+    "high_frequency_energy",
+    "high_frequency_ratio",
+    "label",
+    "log_spectrum_distance",
+    "lpips",
+    "mean_log_spectrum",
+    "names",
+    "psnr",
+    "ssim",
+    "statistics",
+]

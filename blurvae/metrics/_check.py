@@ -1,0 +1,83 @@
+"""What all metrics ask of their images, and how large a batch they look at in one go."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+TOLERANCE = 1e-4  # rounding of a mapping from [−1, 1] or from 8 bits must not be taken for a wrong range
+
+
+def images(x: Tensor, name: str = "images", *, values: bool = True) -> None:
+    """Raises unless `x` is a batch of images (n, c, h, w) on [0, 1] in float32 or float64.
+
+    Args:
+        x: the images.
+        name: what the message calls them.
+        values: False leaves out the look at the pixels, for which a GPU would have to be waited for.
+
+    Raises:
+        ValueError: wrong shape, number type or range, or NaN.
+    """
+    if x.ndim != 4 or x.numel() == 0:
+        raise ValueError(f"{name} must be a batch (n, c, h, w) with n ≥ 1, but its shape is {tuple(x.shape)}.")
+    if x.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{name} must be float32 or float64 on [0, 1], not {x.dtype}: convert it first.")
+    if values:
+        low, high = (v.item() for v in x.detach().aminmax())
+        if low != low or high != high:
+            raise ValueError(f"{name} holds NaN: look for the step of the model or the loader that made it.")
+        if low < -TOLERANCE or high > 1 + TOLERANCE:
+            raise ValueError(
+                f"{name} reaches from {low:.4g} to {high:.4g}, outside [0, 1]: map [−1, 1] with (x + 1) / 2."
+            )
+
+
+def pair(x: Tensor, y: Tensor, names: tuple[str, str] = ("x", "y"), *, values: bool = True) -> None:
+    """Raises unless both are images as `images` asks, of one shape.
+
+    Raises:
+        ValueError: see `images`; or two shapes.
+    """
+    for image, name in zip((x, y), names, strict=True):
+        images(image, name, values=values)
+    if x.shape != y.shape:
+        raise ValueError(
+            f"{names[0]} and {names[1]} are compared image by image, but have the shapes {tuple(x.shape)} and "
+            f"{tuple(y.shape)}."
+        )
+
+
+def same_kind(a: Tensor, b: Tensor, names: tuple[str, str] = ("a", "b")) -> None:
+    """Raises unless two sets hold images of one shape (c, h, w); their sizes may differ.
+
+    Raises:
+        ValueError: two shapes of image.
+    """
+    if a.shape[1:] != b.shape[1:]:
+        raise ValueError(
+            f"{names[0]} and {names[1]} must hold images of one shape (c, h, w), not {tuple(a.shape[1:])} and "
+            f"{tuple(b.shape[1:])}."
+        )
+
+
+def batch_size(x: Tensor, side: int | None = None) -> int:
+    """Images a batch such that its widest layer stays small: in the cache of a CPU, at some hundred MB on a GPU.
+
+    Args:
+        x: (n, c, h, w), the set.
+        side: px, the size at which a network sees the images; None: their own.
+    """
+    pixels = side * side if side else x.shape[-2] * x.shape[-1]
+    return max(1, (2**18 if x.device.type == "cpu" else 2**22) // pixels)
+
+
+def rgb(x: Tensor) -> Tensor:
+    """Repeats gray images over three channels, since networks trained on photographs take colour.
+
+    Raises:
+        ValueError: neither 1 nor 3 channels.
+    """
+    if x.shape[1] not in (1, 3):
+        raise ValueError(f"Images of {x.shape[1]} channels are neither gray (1) nor RGB (3).")
+    return x.expand(-1, 3, -1, -1)

@@ -1,0 +1,76 @@
+"""Pretrained networks are read from the disk and never downloaded: absent ones are named, with the way to get them."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path, PurePosixPath
+from types import ModuleType
+from urllib.parse import urlsplit
+
+import torch
+
+from blurvae.errors import MissingWeights
+
+
+class MissingNetwork(MissingWeights):
+    """`MissingWeights` that also knows, in `what`, the words for a table: the file or the package that is absent."""
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(message)
+        self.what = what
+
+
+def package(name: str, wanted_by: str) -> ModuleType:
+    """Imports a package that is needed for pretrained networks only.
+
+    Args:
+        name: of the module, e.g. "torchvision.models".
+        wanted_by: reported name of the metric.
+
+    Raises:
+        MissingWeights: the package is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        distribution = name.split(".")[0].replace("_", "-")
+        raise MissingNetwork(
+            f"the package {distribution}",
+            f"{wanted_by} needs the package {distribution}, which cannot be imported here ({error}): install it with "
+            f"`pip install {distribution}`; until then the value reads 'needs weights'.",
+        ) from error
+
+
+def checkpoint(url: str, wanted_by: str) -> Path:
+    """The file that torch's hub would have downloaded from an address, found on this machine.
+
+    Args:
+        url: where the network's publisher keeps the file; only its last part is used.
+        wanted_by: reported name of the metric.
+
+    Raises:
+        MissingWeights: the file is not in the checkpoint folder of torch's hub.
+    """
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    file = folder / PurePosixPath(urlsplit(url).path).name
+    if not file.is_file():
+        raise MissingNetwork(
+            file.name,
+            f"{wanted_by} needs the weights {file.name}, which are not in {folder}: put the file from {url} there, or "
+            "set TORCH_HOME to the folder that has it under hub/checkpoints; until then the value reads 'needs "
+            "weights' (nothing is downloaded unasked).",
+        )
+    return file
+
+
+def torchvision_checkpoint(name: str, wanted_by: str) -> Path:
+    """The file of the ImageNet weights of a torchvision network.
+
+    Args:
+        name: of torchvision's enumeration, e.g. "SqueezeNet1_1_Weights".
+        wanted_by: reported name of the metric.
+
+    Raises:
+        MissingWeights: torchvision or the file is absent.
+    """
+    return checkpoint(getattr(package("torchvision.models", wanted_by), name).IMAGENET1K_V1.url, wanted_by)

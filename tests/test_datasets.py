@@ -1,0 +1,568 @@
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.ndimage import binary_dilation
+
+from blurvae import datasets, paths
+from blurvae.datasets import folder as folder_sets
+from blurvae.datasets import mnist, natural, packs, registry
+from blurvae.datasets.core import box_average, checksum
+from blurvae.errors import CorruptFile, MissingData
+
+
+@pytest.fixture(autouse=True)
+def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BLURVAE_DATA", raising=False)
+
+
+def pixels(n: int = 10, c: int = 3, h: int = 8, w: int = 8, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (n, c, h, w), np.uint8)
+
+
+def make_pack(root: Path, name: str = "faces64", *, images: np.ndarray | None = None, labels: bool = True) -> Path:
+    images = pixels() if images is None else images
+    n = len(images)
+    return datasets.write_pack(
+        root / name,
+        images,
+        name=name,
+        source="a test",
+        licence="CC0",
+        split={"train": (0, n - 3), "test": (n - 3, n)},
+        labels=np.arange(n, dtype=np.uint8) if labels else None,
+    )
+
+
+# --- the set itself and the conversions
+
+
+def test_every_pixel_value_survives_the_way_to_floats_and_back() -> None:
+    values = torch.arange(256, dtype=torch.uint8)
+    floats = datasets.to_float(values)
+    assert floats.dtype == torch.float32 and floats.min() == -1 and floats.max() == 1
+    assert torch.equal(datasets.to_uint8(floats), values)
+    assert torch.equal(datasets.to_float(values.numpy()), floats)
+
+
+def test_to_uint8_clamps_and_refuses_what_is_no_pixel() -> None:
+    assert datasets.to_uint8(torch.tensor([-3.0, 3.0, float("inf")])).tolist() == [0, 255, 255]
+    with pytest.raises(ValueError, match="NaN"):
+        datasets.to_uint8(torch.tensor([float("nan")]))
+    with pytest.raises(ValueError, match="uint8"):
+        datasets.to_float(torch.zeros(3))
+    with pytest.raises(ValueError, match="floats"):
+        datasets.to_uint8(torch.zeros(3, dtype=torch.int64))
+
+
+def test_head_keeps_provenance_and_order_and_refuses_more_than_there_is() -> None:
+    whole = datasets.load("natural", "test")
+    part = datasets.load("natural", "test", n=5)
+    assert len(part) == 5 and part.checksum == whole.checksum and (part.images == whole.images[:5]).all()
+    for n in (0, 2001):
+        with pytest.raises(ValueError, match="2000"):
+            whole.head(n)
+
+
+def test_a_stand_in_says_so_and_a_non_square_set_has_no_single_size() -> None:
+    images = datasets.ImageSet("brain", "test", pixels(2, 1, 96, 80), None, "s", "l", "HCP", "0")
+    assert images.label == "brain (stands in for HCP)" and images.shape == (1, 96, 80) and images.channels == 1
+    with pytest.raises(ValueError, match="size="):
+        _ = images.size
+    assert replace(images, stands_in_for=None).label == "brain"
+    with pytest.raises(ValueError, match="uint8"):
+        replace(images, images=np.zeros((2, 1, 4, 4)))
+    with pytest.raises(ValueError, match="labels"):
+        replace(images, labels=np.zeros(3, np.int64))
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_box_average_is_the_rounded_mean(factor: int) -> None:
+    images = pixels(3, 2, 12, 6)
+    expected = np.empty((3, 2, 12 // factor, 6 // factor))
+    for y in range(expected.shape[2]):
+        for x in range(expected.shape[3]):
+            box = images[..., y * factor : (y + 1) * factor, x * factor : (x + 1) * factor]
+            expected[..., y, x] = box.astype(float).mean((2, 3))
+    assert (box_average(images, factor) == np.floor(expected + 0.5 + 1e-9)).all()
+
+
+# --- natural
+
+
+def test_natural_is_the_same_on_every_machine() -> None:
+    for split in ("train", "test"):
+        images = datasets.load("natural", split)
+        assert checksum(images.images) == images.checksum == natural.CARD.reference[split]
+        assert images.images.shape == (natural.COUNTS[32][split], 3, 32, 32) and not images.images.flags.writeable
+        assert len(images.tensor()) == len(images)
+    assert datasets.load("natural", "train", size=64).images.shape == (4000, 3, 64, 64)
+    with pytest.raises(ValueError, match="32 and 64"):
+        datasets.load("natural", "train", size=48)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_natural_train_and_test_share_no_pixel_and_keep_their_distance(size: int) -> None:
+    used = {}
+    for split in ("train", "test"):
+        masks = [np.zeros((p.height, p.width), bool) for p in natural.PHOTOGRAPHS.values()]
+        for index, scale, y, x, _ in natural.positions(split, size).tolist():
+            side = size * scale
+            assert y >= 0 and x >= 0 and y + side <= masks[index].shape[0] and x + side <= masks[index].shape[1]
+            masks[index][y : y + side, x : x + side] = True
+        used[split] = masks
+    for train, test in zip(used["train"], used["test"]):
+        assert train.mean() > 0.5 and test.any()
+        near = binary_dilation(test, np.ones((3, 3), bool), iterations=natural.GAP)
+        assert not (near & train).any()
+
+
+def test_natural_patches_are_where_positions_says() -> None:
+    photos = list(datasets.photographs().values())
+    for split in ("train", "test"):
+        images = datasets.load("natural", split).images
+        for k in (0, 1, 2, 3, 4, 5, 6, 1999):
+            index, scale, y, x, flip = natural.positions(split, 32)[k].tolist()
+            patch = box_average(photos[index][:, y : y + 32 * scale, x : x + 32 * scale], scale)
+            assert (images[k] == (patch[:, :, ::-1] if flip else patch)).all()
+        assert (split == "train") == natural.positions(split, 32)["flip"].any()
+
+
+def test_natural_splits_look_alike_in_the_spectrum() -> None:
+    def exponent(images: np.ndarray) -> float:
+        gray = images.mean(1)
+        power = (np.abs(np.fft.fft2(gray)) ** 2).mean(0)
+        f = np.hypot(np.fft.fftfreq(32)[:, None], np.fft.fftfreq(32))
+        band = (f > 0.05) & (f < 0.45)
+        return float(-np.polyfit(np.log(f[band]), np.log(power[band]), 1)[0])
+
+    alpha = [exponent(datasets.load("natural", split).images) for split in ("train", "test")]
+    assert all(2.5 < a < 3.2 for a in alpha) and abs(alpha[0] - alpha[1]) < 0.3
+
+
+def test_photographs_are_whole_and_damage_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = datasets.photographs()
+    for name, photo in natural.PHOTOGRAPHS.items():
+        assert photos[name].shape == (3, photo.height, photo.width) and photos[name].dtype == np.uint8
+    natural.photographs.cache_clear()
+    changed = {name: replace(photo, sha256="0") for name, photo in natural.PHOTOGRAPHS.items()}
+    monkeypatch.setattr(natural, "PHOTOGRAPHS", changed)
+    with pytest.raises(CorruptFile, match="reinstall scikit-image"):
+        natural.photographs()
+    monkeypatch.setattr(natural, "find_spec", lambda name: None)
+    with pytest.raises(MissingData, match="pip install scikit-image"):
+        natural.photographs()
+
+
+# --- generated sets
+
+
+@pytest.mark.parametrize(("alpha", "size"), [(2.0, 32), (2.8, 31), (0.0, 16)])
+def test_power_law_has_its_spectrum_exactly_in_expectation(alpha: float, size: int) -> None:
+    n = 4000
+    field = datasets.power_law_fields(n, size, alpha, rng=np.random.default_rng(0))
+    power = (np.abs(np.fft.fft2(field[:, 0], norm="ortho")) ** 2).mean(0)
+    f = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
+    law = np.zeros_like(f)
+    law[f > 0] = f[f > 0] ** -alpha
+    law *= size**2 / law.sum()  # unit variance over the pixels
+    assert power[0, 0] < 1e-20
+    ratio = power[f > 0] / law[f > 0]
+    # a mean of n squared (real or complex) Gaussians: relative sd at most sqrt(2 / n)
+    assert np.abs(ratio - 1).max() < 5 * np.sqrt(2 / n)
+    assert abs(field.var() - 1) < 0.05
+
+
+def test_power_law_reads_its_exponent_from_the_name() -> None:
+    two, three = datasets.load("power-law", "test", n=50), datasets.load("power-law:3", "test", n=50)
+    assert (two.name, three.name) == ("power-law", "power-law:3") and two.checksum != three.checksum
+    assert two.checksum == datasets.load("power-law:2.0", "test").checksum
+    assert datasets.load("power-law", "test", size=16).images.shape == (1000, 1, 16, 16)
+    for name in ("power-law:steep", "power-law:-1", "power-law:nan"):
+        with pytest.raises(ValueError, match="power-law"):
+            datasets.load(name, "test")
+
+
+def test_dead_leaves_cover_everything_with_flat_discs() -> None:
+    picture = datasets.dead_leaves_picture(96, smallest=3, largest=40, rng=np.random.default_rng(3))
+    again = datasets.dead_leaves_picture(96, smallest=3, largest=40, rng=np.random.default_rng(3))
+    assert picture.dtype == np.uint8 and (picture == again).all()
+    flat = (np.diff(picture.astype(int), axis=1) == 0).mean()
+    assert 0.6 < flat < 0.97  # flat inside, edges between
+    train, test = datasets.load("dead-leaves", "train", size=16), datasets.load("dead-leaves", "test", size=16)
+    assert train.images.shape == (1024, 1, 16, 16) and test.images.shape == (256, 1, 16, 16)
+    assert abs(train.images.mean() - 127.5) < 8
+    with pytest.raises(ValueError, match="smallest"):
+        datasets.dead_leaves_picture(8, smallest=4, largest=4, rng=np.random.default_rng(0))
+
+
+# --- names
+
+
+def test_names_are_those_of_the_contract() -> None:
+    expected = ("natural", "power-law", "dead-leaves", "cifar10", "mnist", "faces64", "faces256", "brain")
+    assert datasets.names() == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "message"),
+    [
+        ("cifar", "train", "did you mean cifar10"),
+        ("natural:2", "train", "takes nothing"),
+        ("folder", "train", "folder:PATH"),
+        ("pack:", "train", "pack:PATH"),
+        ("natural", "validation", "'train' or 'test'"),
+        ("", "train", "Unknown data set"),
+    ],
+)
+def test_wrong_names_and_splits_are_refused_in_a_sentence(name: str, split: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        datasets.load(name, split)
+
+
+@pytest.mark.parametrize("size", [0, -3, 1.5, True, "32"])
+def test_a_size_is_a_whole_number_of_pixels(size: object) -> None:
+    with pytest.raises(ValueError, match="whole number"):
+        datasets.load("natural", "train", size=size)  # type: ignore[arg-type]
+
+
+def test_importing_is_light_silent_and_seeds_nothing() -> None:
+    code = (
+        "import sys, numpy, torch; before = set(sys.modules); state = torch.get_rng_state();"
+        "import blurvae.datasets;"
+        "assert torch.equal(state, torch.get_rng_state());"
+        "new = {m.split('.')[0] for m in set(sys.modules) - before};"
+        "print(sorted(new & {'PIL', 'skimage', 'matplotlib', 'pandas', 'scipy', 'torchvision', 'imageio'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]" and done.stderr == ""
+
+
+# --- packs
+
+
+def test_a_pack_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    images = pixels(10, 3, 8, 8)
+    make_pack(tmp_path, "faces64", images=images)
+    train, test = (datasets.load("faces64", split, root=tmp_path) for split in ("train", "test"))
+    assert (train.images == images[:7]).all() and (test.images == images[7:]).all()
+    assert test.labels is not None and test.labels.tolist() == [7, 8, 9]
+    assert isinstance(train.images, np.memmap) and train.checksum == checksum(images)
+    assert train.label == "faces64 (stands in for CelebA 64×64)"  # though this pack's card is silent
+    by_path = datasets.load(f"pack:{tmp_path / 'faces64'}", "test")
+    assert (by_path.images == test.images).all() and by_path.stands_in_for is None
+    assert [p.name for p in tmp_path.iterdir()] == ["faces64"]  # no temporary folder stays
+
+
+def test_the_data_root_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_pack(tmp_path, "faces64")
+    monkeypatch.setenv("BLURVAE_DATA", str(tmp_path))
+    assert len(datasets.load("faces64", "train")) == 7
+    with pytest.raises(MissingData, match="blurvae data prepare cifar10"):
+        datasets.load("cifar10", "train")
+    monkeypatch.delenv("BLURVAE_DATA")
+    with pytest.raises(MissingData, match="BLURVAE_DATA"):
+        datasets.load("faces64", "train")
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist", "faces64", "faces256", "brain"])
+def test_a_missing_pack_says_where_it_was_looked_for_and_how_to_get_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match=f"blurvae data prepare {name}") as caught:
+        datasets.load(name, "test", root=tmp_path)
+    assert str(tmp_path / name) in str(caught.value)
+    assert datasets.check(name, root=tmp_path).problem == str(caught.value)
+
+
+def test_sizes_of_packs(tmp_path: Path) -> None:
+    images = pixels(10, 1, 96, 80)
+    make_pack(tmp_path, "brain", images=images)
+    assert datasets.load("brain", "train", root=tmp_path).shape == (1, 96, 80)
+    crop = datasets.load("brain", "train", size=64, root=tmp_path)
+    assert (crop.images == images[:7, :, 16:80, 8:72]).all() and np.shares_memory(crop.images, crop.images.base)
+    with pytest.raises(ValueError, match="96×80"):
+        datasets.load("brain", "train", size=90, root=tmp_path)
+    make_pack(tmp_path, "faces64", images=images[:, :, :64, :64])
+    small = datasets.load("faces64", "test", size=32, root=tmp_path)
+    assert (small.images == box_average(images[7:, :, :64, :64], 2)).all()
+    with pytest.raises(ValueError, match="whole fraction"):
+        datasets.load("faces64", "test", size=48, root=tmp_path)
+    make_pack(tmp_path, "cifar10")
+    with pytest.raises(ValueError, match="no other size"):
+        datasets.load("cifar10", "test", size=16, root=tmp_path)
+    make_pack(tmp_path, "mnist", images=images[:, :, :28, :28])
+    padded = datasets.load("mnist", "test", root=tmp_path).images
+    assert padded.shape == (3, 1, 32, 32) and (padded[:, :, 2:30, 2:30] == images[7:, :, :28, :28]).all()
+    assert padded.sum() == padded[:, :, 2:30, 2:30].sum()
+    assert datasets.load("mnist", "test", size=28, root=tmp_path).size == 28
+
+
+def edit(card: Path, **changes: object) -> None:
+    card.write_text(json.dumps(json.loads(card.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda f: (f / "card.json").write_text("{"),
+        lambda f: (f / "card.json").write_text("[]"),
+        lambda f: edit(f / "card.json", sha256=None),
+        lambda f: edit(f / "card.json", shape=[9, 3, 8, 8]),
+        lambda f: edit(f / "card.json", name="brain"),
+        lambda f: edit(f / "card.json", split={"train": [0, 7]}),
+        lambda f: edit(f / "card.json", split={"train": [0, 8], "test": [7, 10]}),
+        lambda f: edit(f / "card.json", split={"train": [0, 7], "test": [7, 11]}),
+        lambda f: edit(f / "card.json", split={"train": [0, 7], "test": [7, 7]}),
+        lambda f: edit(f / "card.json", split={"train": [0, 7], "test": [7.0, 10]}),
+        lambda f: edit(f / "card.json", split={"train": [7, "10"], "test": [0, 7]}),
+        lambda f: (f / "images.npy").unlink(),
+        lambda f: (f / "images.npy").write_bytes((f / "images.npy").read_bytes()[:-1]),
+        lambda f: (f / "images.npy").write_bytes(b""),
+        lambda f: np.save(f / "images.npy", np.array([{"a": 1}], object), allow_pickle=True),
+        lambda f: np.save(f / "images.npy", pixels().astype(np.float32)),
+        lambda f: np.save(f / "labels.npy", np.zeros(10)),
+        lambda f: np.save(f / "labels.npy", np.zeros(9, np.uint8)),
+    ],
+)
+def test_a_damaged_pack_is_refused_in_a_sentence(damage: object, tmp_path: Path) -> None:
+    target = make_pack(tmp_path, "faces64")
+    damage(target)  # type: ignore[operator]
+    with pytest.raises(CorruptFile, match="faces64") as caught:
+        datasets.load("faces64", "train", root=tmp_path)
+    assert "\n" not in str(caught.value)
+    report = datasets.check("faces64", root=tmp_path)
+    assert report.present and not report.ok and report.problem == str(caught.value)
+
+
+def test_check_reads_every_pixel(tmp_path: Path) -> None:
+    target = make_pack(tmp_path, "faces64")
+    report = datasets.check("faces64", root=tmp_path)
+    assert report.ok and report.shape == (10, 3, 8, 8) and report.reference is False and report.problem == ""
+    for file in ("images.npy", "labels.npy"):
+        whole = (target / file).read_bytes()
+        (target / file).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))  # one bit
+        assert len(datasets.load("faces64", "train", root=tmp_path)) == 7  # loading stays lazy
+        report = datasets.check("faces64", root=tmp_path)
+        assert report.present and not report.ok and file in report.problem
+        (target / file).write_bytes(whole)
+    assert datasets.check(f"pack:{target}").ok
+    assert not datasets.check(f"pack:{tmp_path / 'nothing'}").present
+
+
+def test_check_of_what_needs_no_files() -> None:
+    report = datasets.check("natural")
+    assert report.ok and report.reference is True and report.shape == (10_000, 3, 32, 32)
+    assert datasets.check("dead-leaves").reference is None
+    with pytest.raises(ValueError, match="Unknown"):
+        datasets.check("nothing")
+
+
+def test_write_pack_refuses_wrong_arrays_and_occupied_folders(tmp_path: Path) -> None:
+    facts = {"name": "x", "source": "s", "licence": "l", "split": {"train": (0, 7), "test": (7, 10)}}
+    for images, labels, message in (
+        (pixels().astype(float), None, "uint8"),
+        (pixels(9), None, "split"),
+        (pixels(), np.zeros(9, np.uint8), "labels"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            datasets.write_pack(tmp_path / "x", images, labels=labels, **facts)
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match="in the way"):
+        datasets.write_pack(tmp_path / "x", pixels(), **facts)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["notes.txt", "x"]
+
+
+# --- MNIST files
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes((0, 0, 8, array.ndim)) + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()
+
+
+def test_idx_plain_and_compressed(tmp_path: Path) -> None:
+    images = pixels(3, 1, 5, 4)[:, 0]
+    (tmp_path / "plain").write_bytes(idx(images))
+    (tmp_path / "packed").write_bytes(gzip.compress(idx(images)))
+    for name in ("plain", "packed"):
+        assert (mnist.read_idx(tmp_path / name, 3) == images).all()
+    with pytest.raises(MissingData):
+        mnist.read_idx(tmp_path / "absent", 3)
+
+
+WHOLE = idx(pixels(3, 1, 5, 4)[:, 0])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        WHOLE[:3],
+        WHOLE[:9],
+        WHOLE[:-1],
+        WHOLE + b"\0",
+        b"\0\0\x09\x03" + WHOLE[4:],
+        b"\0\0\x08\x01" + WHOLE[4:],
+        b"\1\0\x08\x03" + WHOLE[4:],
+        WHOLE[:4] + b"\xff" * 12 + WHOLE[16:],
+        WHOLE[:4] + b"\0" * 4 + WHOLE[8:],
+        gzip.compress(WHOLE)[:-5],
+        gzip.compress(WHOLE)[:20] + b"\0\0\0\0" + gzip.compress(WHOLE)[24:],
+        gzip.compress(WHOLE[:-1]),
+    ],
+)
+def test_an_altered_idx_file_is_refused(data: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "digits"
+    file.write_bytes(data)
+    with pytest.raises(CorruptFile, match="digits"):
+        mnist.read_idx(file, 3)
+
+
+def write_mnist(folder: Path, *, compressed: bool, train: int = 6, test: int = 2) -> np.ndarray:
+    folder.mkdir(parents=True, exist_ok=True)
+    images = pixels(train + test, 1, 28, 28)
+    labels = np.arange(train + test, dtype=np.uint8) % 10
+    arrays = (images[:train, 0], labels[:train], images[train:, 0], labels[train:])
+    for archive, array in zip(mnist.CARD.archives, arrays):
+        data = idx(np.ascontiguousarray(array))
+        if compressed:
+            (folder / archive.filename).write_bytes(gzip.compress(data, mtime=0))
+        else:
+            (folder / archive.filename.removesuffix(".gz")).write_bytes(data)
+    return images
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_mnist_from_the_files_that_torchvision_keeps(compressed: bool, tmp_path: Path) -> None:
+    images = write_mnist(tmp_path / "MNIST" / "raw", compressed=compressed)
+    train, test = (datasets.load("mnist", split, root=tmp_path) for split in ("train", "test"))
+    assert (train.images[:, :, 2:30, 2:30] == images[:6]).all() and train.size == 32
+    assert test.labels is not None and test.labels.tolist() == [6, 7]
+    assert train.checksum == checksum(images)
+    report = datasets.check("mnist", root=tmp_path)
+    assert report.reference is False and not report.ok and "other pixels" in report.problem
+    next((tmp_path / "MNIST" / "raw").glob("t10k-labels*")).unlink()
+    with pytest.raises(MissingData, match="blurvae data prepare mnist"):
+        datasets.load("mnist", "train", root=tmp_path)
+
+
+def test_mnist_files_that_do_not_fit_each_other(tmp_path: Path) -> None:
+    write_mnist(tmp_path, compressed=False)
+    names = [archive.filename for archive in mnist.CARD.archives]
+    file = tmp_path / "train-labels-idx1-ubyte"
+    for labels, message in ((np.arange(5, dtype=np.uint8), "5 labels"), (np.full(6, 11, np.uint8), "label 11")):
+        file.write_bytes(idx(labels))
+        with pytest.raises(CorruptFile, match=message):
+            mnist.read_official(tmp_path, names)
+
+
+# --- folders of pictures
+
+
+def test_a_folder_of_pictures(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(10):
+        shape = (40 + k, 60, 3) if k % 2 else (60, 40 + k)
+        (tmp_path / f"sub{k % 3}").mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(tmp_path / f"sub{k % 3}" / f"{k}.png")
+    (tmp_path / "readme.txt").write_text("not a picture")
+    train, test = (datasets.load(f"folder:{tmp_path}", split, size=20) for split in ("train", "test"))
+    assert train.images.shape == (8, 3, 20, 20) and test.images.shape == (2, 3, 20, 20)
+    assert train.name == f"folder:{tmp_path.name}" and str(tmp_path.parent) not in train.source
+    assert not (set(map(bytes, train.images)) & set(map(bytes, test.images)))
+    assert datasets.load(f"folder:{tmp_path}", "train", size=20).checksum == train.checksum
+    gray = tmp_path / "sub0" / "0.png"
+    os.utime(gray, (2e9, 2e9))  # a changed file is read again
+    gray.write_bytes(b"not a picture")
+    with pytest.raises(CorruptFile, match=r"0\.png"):
+        datasets.load(f"folder:{tmp_path}", "train", size=20)
+
+
+def test_folder_crops_the_centre_averages_areas_and_keeps_gray(tmp_path: Path) -> None:
+    images = pixels(2, 1, 16, 16)[:, 0]
+    for k, image in enumerate(images):
+        wide = np.pad(image, ((0, 0), (6, 6)))
+        Image.fromarray(wide).save(tmp_path / f"{k}.png")
+    sets = [datasets.load(f"folder:{tmp_path}", split, size=8) for split in ("train", "test")]
+    found = np.concatenate([s.images for s in sets])
+    expected = {bytes(box_average(image[None], 2)) for image in images}
+    assert found.shape == (2, 1, 8, 8)
+    for image in found:  # Pillow rounds in fixed point
+        assert any(np.abs(image.astype(int) - np.frombuffer(e, np.uint8).reshape(8, 8)).max() <= 1 for e in expected)
+
+
+def test_folder_reads_sixteen_bits_and_warns_of_enlarged_pictures(tmp_path: Path) -> None:
+    for k in range(2):
+        Image.fromarray(np.full((4, 4), 257 * 100, np.uint16)).save(tmp_path / f"{k}.png")
+    with pytest.warns(UserWarning, match="enlarged"):
+        images = datasets.load(f"folder:{tmp_path}", "train", size=8)
+    assert (images.images == 100).all() and images.channels == 1
+
+
+def test_folders_without_pictures(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match="not a folder"):
+        datasets.load(f"folder:{tmp_path / 'absent'}", "train")
+    with pytest.raises(MissingData, match="0 pictures"):
+        datasets.load(f"folder:{tmp_path}", "train")
+
+
+def test_the_split_of_a_folder_does_not_depend_on_the_order() -> None:
+    names = [f"{k:03}.png" for k in range(100)]
+    split = folder_sets.split_names(names)
+    assert split == folder_sets.split_names(names[::-1])
+    assert len(split["test"]) == 20 and sorted(split["train"] + split["test"]) == names
+    assert split["test"] != names[80:]
+
+
+# --- the written record
+
+
+def test_registry_json_is_what_describe_says() -> None:
+    # to write it again: (paths.root() / "data" / "registry.json").write_text(registry.as_json(), encoding="utf-8")
+    stored = (paths.root() / "data" / "registry.json").read_text(encoding="utf-8")
+    assert stored == registry.as_json()
+    assert set(json.loads(stored)) == set(datasets.names())
+
+
+def test_readme_has_a_card_for_every_data_set() -> None:
+    text = (paths.root() / "data" / "README.md").read_text(encoding="utf-8")
+    sections = {part.split("\n", 1)[0].strip(" `"): " ".join(part.split()) for part in text.split("\n## ")[1:]}
+    for name in datasets.names():
+        card = datasets.describe(name)
+        for key in ("title", "source", "licence", "split", "how_to_get", "stands_in_for"):
+            assert card[key] is None or card[key] in sections[name], f"{name}: {key}"
+
+
+# --- the real packs, where they are
+
+
+REAL = os.environ.get("BLURVAE_DATA")
+
+
+@pytest.mark.skipif(REAL is None, reason="BLURVAE_DATA names no folder of prepared data sets")
+@pytest.mark.parametrize("name", ["cifar10", "mnist", "faces64", "faces256", "brain"])
+def test_real_packs(name: str) -> None:
+    report = datasets.check(name, root=REAL)
+    if not report.present:
+        pytest.skip(f"{name} is not prepared")
+    card = datasets.describe(name)
+    assert report.ok and report.reference is True
+    for split in ("train", "test"):
+        images = datasets.load(name, split, root=REAL)
+        assert len(images) == card["images"][split] and list(images.shape) == card["shape"]
+        assert images.stands_in_for == card["stands_in_for"]
+
+
+def test_packs_are_mapped_not_read(tmp_path: Path) -> None:
+    make_pack(tmp_path, "cifar10")
+    pack = packs.read(tmp_path / "cifar10")
+    assert isinstance(pack.images, np.memmap) and not pack.images.flags.writeable
