@@ -226,21 +226,26 @@ def data_prepare(
     typer.echo(datasets.prepare(name, root=root, source=source, progress=sys.stderr.isatty()))
 
 
-@app.command()
+# Typer has no repeated options with two values, so the pairs behind -p are read from what it leaves over.
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @guarded
 def notebook(
+    context: typer.Context,
     slug: Annotated[str, typer.Argument(help="Number or name of a chapter, e.g. 09.")],
-    parameter: Annotated[
-        list[tuple[str, str]], typer.Option("-p", metavar="NAME VALUE", help="A parameter of the chapter; repeatable.")
-    ] = [],  # noqa: B006
     out: Annotated[Path, typer.Option(help="Folder for the executed notebook.")] = Path("_build/notebooks"),
 ) -> None:
-    """Execute a chapter with papermill; its parameters are checked first."""
+    """Execute a chapter with papermill: blurvae notebook 09 -p tier lesson -p seed 1.
+
+    -p NAME VALUE sets a parameter of the chapter and can be repeated; names and types are checked first.
+    """
     from blurvae import notebook as chapters
 
+    rest = context.args
+    if len(rest) % 3 or any(flag != "-p" for flag in rest[::3]):
+        raise ValueError(f"{' '.join(rest)!r} is not of the form -p NAME VALUE, e.g. -p tier lesson.")
     name = chapters.find(slug)
     target = out / f"{name}.ipynb"
-    chapters.execute(name, chapters.parse_parameters(name, parameter), target)
+    chapters.execute(name, chapters.parse_parameters(name, list(zip(rest[1::3], rest[2::3]))), target)
     typer.echo(target)
 
 

@@ -187,7 +187,8 @@ def write(name: str, out: Path, form: str = "pdf") -> Path:
             picture.save(path)
             return path
         width, height = picture.size
-        made = Figure(figsize=(width / 200, height / 200))
+        made = plt.figure(figsize=(width / 200, height / 200))
+        made.set_layout_engine("none")
         made.add_axes((0, 0, 1, 1)).imshow(np.asarray(picture), interpolation="none", aspect="auto")
         made.axes[0].axis("off")
     made.savefig(path, bbox_inches="tight")

@@ -22,6 +22,8 @@ DIGITS = {
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
     "KL": 1,
+    "−ELBO": 0,
+    "−log p as printed": 0,
 }
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
 PAPER_COLUMNS = {

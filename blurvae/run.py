@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from blurvae import datasets, losses, metrics
-from blurvae.blur import fourier, squared_gain
+from blurvae.blur import fourier, log_abs_det, squared_gain, wiener_log_det
 from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_model
 from blurvae.provenance import provenance
 from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
@@ -262,7 +263,9 @@ def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[
     vae.eval()
     where = next(vae.parameters()).device
     generator = torch.Generator().manual_seed(run.settings.seed + 1)
+    term = losses.get(run.term, **dict(run.constants))
     originals, reconstructions, samples, kl, kernels = [], [], [], [], []
+    bounds: dict[str, list[Tensor]] = {}
     for start in range(0, len(test), 256):
         x = datasets.to_float(torch.from_numpy(np.array(test.images[start : start + 256])).to(where))
         mu, log_var = vae.encode(x)
@@ -271,12 +274,14 @@ def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[
         reconstructions.append(_unit(vae.decode(mu).x_hat))
         z = torch.randn(len(x), vae.latent, generator=generator).to(where)
         samples.append(_unit(vae.decode(z).x_hat))
+        for name, values in _bounds(players, term, x, mu, log_var, generator).items():
+            bounds.setdefault(name, []).append(values.cpu())
         if kernel_net is not None and start == 0:
             kernels.append(kernel_net(mu[:PICTURES]).cpu())
     x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
     measured = metrics.evaluate(x, x_hat, sampled, crop=_crop(run))
-    nats = torch.cat(kl).double()
-    measured["KL"] = {"mean": nats.mean().item(), "sd": nats.std().item(), "n": len(nats)}
+    measured["KL"] = _entry(torch.cat(kl))
+    measured |= {name: _entry(torch.cat(values)) for name, values in bounds.items()}
     pictures = {
         "original": _bytes(x[:PICTURES]),
         "reconstruction": _bytes(x_hat[:PICTURES]),
@@ -290,6 +295,46 @@ def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[
     if kernels:
         pictures["kernel"] = kernels[0].numpy().astype(np.float32)
     return measured, pictures
+
+
+PRINTED_EPSILON = 0.5  # of the paper's Table 6
+
+
+def _bounds(
+    players: Players, term: losses.Term, x: Tensor, mu: Tensor, log_var: Tensor, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Upper bounds on −log p(x) in nats per image, (n,) each, from one sample z ~ q(z|x), at β = 1.
+
+    "−ELBO" is one of a normalised density over [−1, 1]^D; "−log p as printed" is what Table 6 of the main paper prints:
+    without D/2·log 2π, and for the paper's term with log|K + εI|, ε = 0.5, in the place of its own determinant.
+    """
+    shape = (x.shape[1], x.shape[2], x.shape[3])
+    noise = torch.randn(mu.shape, generator=generator).to(mu)
+    z = mu + noise * torch.exp(0.5 * log_var)
+    x_hat, logit = players.vae.decode(z)
+    kernel = players.kernel_net(z) if players.kernel_net is not None else None
+    rate = kl_divergence(mu, log_var)
+    nats = term(x, x_hat, logit=logit, kernel=kernel) + rate
+    match term:
+        case losses.Wiener():
+            assert kernel is not None  # execute() made the network that the term needs
+            c, h, w = shape
+            quadratic = replace(term, epsilon=None, kernel_path="detached")(x, x_hat, kernel=kernel) + rate
+            constant = c * h * w / 2 * math.log(2 * math.pi)
+            return {
+                "−ELBO": quadratic + constant + c / 2 * wiener_log_det(kernel, (h, w), term.C),
+                "−log p as printed": quadratic + c * log_abs_det(kernel, (h, w), PRINTED_EPSILON),
+            }
+        case losses.L2():
+            return {"−ELBO": nats + term.log_normaliser(shape), "−log p as printed": nats}
+        case _ if term.is_likelihood:
+            return {"−ELBO": nats + term.log_normaliser(shape)}
+    return {}
+
+
+def _entry(values: Tensor) -> dict[str, float | int | str]:
+    values = values.double()
+    return {"mean": values.mean().item(), "sd": values.std().item(), "n": len(values)}
 
 
 def _crop(run: Run) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from blurvae.experiments import Method, check_tier
 from blurvae.run import Run
@@ -40,7 +41,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         data: a data set of 32×32 px.
         seeds: one run a method and seed.
     """
-    common: dict[str, object]
+    common: dict[str, Any]
     match check_tier(tier):
         case "paper":
             common, settings = {}, PAPER
@@ -58,7 +59,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
             m.constants,
             settings=replace(settings, seed=seed, beta=m.beta),
             **common,
-        )  # type: ignore[arg-type]
+        )
         for m in (*METHODS, *VARIANTS)
         for seed in seeds
     )
