@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from blurvae import experiments, metrics, paths
-from blurvae.run import Result, read
+from blurvae.run import Result, execute, read
 
 DIGITS = {
     "PSNR": 2,
@@ -33,6 +33,8 @@ PAPER_COLUMNS = {
     "FID recon": "FD-squeeze (recon)",
     "FID samples": "FD-squeeze (samples)",
 }
+# The high-frequency ratio is best at 1 and the KL term is a price, so neither has a side that is better.
+HIGHER_IS_BETTER = {name: name in ("PSNR", "SSIM") for name in DIGITS if name not in ("high-frequency ratio", "KL")}
 NOT_RUN = "not run"
 
 
@@ -107,6 +109,14 @@ def paper_table(name: str) -> pd.DataFrame:
     return pd.read_csv(paths.paper() / f"{name}.csv")
 
 
+def label(experiment: str, method: str) -> str:
+    """A method's name in tables: "L2" for "l2", "L2, beta=0.4" for a run with a change, "l2,beta=0.4"."""
+    module = experiments.get(experiment)
+    name, *changes = method.split(",")
+    labels = {m.name: m.label for m in (*module.METHODS, *module.VARIANTS)}
+    return ", ".join([labels.get(name, name), *changes])
+
+
 def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
     """A cell of a table: "mean ± sd" over seeds or over images, "not run", or what it needs."""
     if over not in ("seeds", "images"):
@@ -165,6 +175,72 @@ def table(
             row[metric] = spread(own, metric, over)
         rows.append(row)
     return pd.DataFrame(rows).set_index("method")
+
+
+def compare(
+    experiment: str,
+    tier: str,
+    data: str,
+    method: str,
+    rivals: tuple[str, ...],
+    metrics: tuple[str, ...],
+    folder: Path | None = None,
+) -> pd.DataFrame:
+    """A method against its rivals, seed by seed: difference in the mean ± sd over seeds, and in how many it is better.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson" or "paper".
+        data: the data set's name.
+        method: the one in question.
+        rivals: whom it is compared with.
+        metrics: measured columns; `HIGHER_IS_BETTER` says which side wins.
+        folder: of results; the checkout's data/results where None.
+
+    Returns:
+        Strings such as "+0.58 ± 0.02 (3/3)": method minus rival, and how many of the seeds the method wins; one row a
+        metric, one column a rival; "not run" where
+        no seed has both.
+    """
+    runs = frame(experiment, tier, data, folder)
+    rows: dict[str, dict[str, str]] = {}
+    for metric in metrics:
+        values = runs[runs.metric == metric].pivot(index="seed", columns="method", values="value")
+        for rival in rivals:
+            cell = NOT_RUN
+            if {method, rival} <= set(values) and not (gap := (values[method] - values[rival]).dropna()).empty:
+                sd = f" ± {gap.std():.{DIGITS[metric]}f}" if len(gap) > 1 else ""
+                cell = f"{gap.mean():+.{DIGITS[metric]}f}{sd}"
+                if metric in HIGHER_IS_BETTER:
+                    cell += f" ({int(((gap > 0) == HIGHER_IS_BETTER[metric]).sum())}/{len(gap)})"
+            rows.setdefault(metric, {})[label(experiment, rival)] = cell
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+
+def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "") -> tuple[str, Path]:
+    """What a chapter shows: the recorded lessons at tier "smoke", the runs of the tier itself at another one.
+
+    Args:
+        experiment: its name.
+        tier: the chapter's parameter.
+        data: the chapter's parameter.
+        seed: of the runs that are made here because none is finished.
+        folder: the chapter's parameter `results`; where empty, the recorded results, and runs made here go to
+            _build/results.
+
+    Returns:
+        (tier to show, folder of results).
+    """
+    where = Path(folder) if folder else paths.results()
+    if experiments.check_tier(tier) == "smoke":
+        return "lesson", where
+    names = [m.name for m in experiments.get(experiment).METHODS]
+    wanted = [r for r in experiments.get(experiment).runs(tier, data, (seed,)) if r.method in names]
+    if any(not r.path(where).exists() for r in wanted):
+        where = where if folder else paths.build() / "results"
+        for r in wanted:
+            execute(r, out=where, resume=True)
+    return tier, where
 
 
 def _published(table: pd.DataFrame, method: experiments.Method | None, column: str, over: str) -> str:
