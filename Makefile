@@ -1,0 +1,47 @@
+# make book: the experiment from scratch, then the book that shows it. make help lists the rest.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+RESULTS := $(CURDIR)/_build/results
+
+.PHONY: help setup book html chapters address test clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/.stamp  ## make .venv with the locked versions (once)
+
+.venv/.stamp: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info[:2] <= (3, 13) else "Python 3.11 to 3.13 is needed: make setup PYTHON=python3.12")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	touch $@
+
+book: setup  ## train the five methods on the embedded data (minutes), show them in chapter 09, build the pages
+	$(BIN)/blurvae run table5 --tier lesson --data natural --seed 0 --out $(RESULTS)
+	$(BIN)/python -m blurvae.notebook html --execute 09 -p tier lesson -p results $(RESULTS)
+	$(BIN)/blurvae table table5 --tier lesson --data natural --results $(RESULTS)
+	@echo "The book: $(CURDIR)/_build/html/index.html"
+
+html: setup  ## build the pages from the checkout as it is; executes nothing
+	$(BIN)/python -m blurvae.notebook html
+
+chapters: setup  ## re-execute every chapter and store its outputs in the checkout
+	$(BIN)/python -m blurvae.notebook update
+
+address: setup  ## write the repository's address from _config.yml into the chapters
+	$(BIN)/python -m blurvae.notebook address
+
+test: setup  ## lint, types, unit tests, doctests, notebooks, smoke runs, pages
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --doctest-modules --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg tests blurvae notebooks
+
+clean:  ## remove everything that was built, .venv excepted
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find blurvae tests book -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,66 @@
+"""Sphinx extension: the API page, from docstrings written to be read as plain text; no script of another host."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+_CODE = re.compile(r"(``.+?``|`[^`]+`)")
+_FIELD = re.compile(r"^\s*(:[a-z]+\b[^:]*:|\.\. )")
+
+
+class Api(SphinxDirective):
+    """`{api}` with one module a line: their public members, through autodoc."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Render each module below its name."""
+        lines = ["```{eval-rst}"]
+        for module in map(str.strip, self.content):
+            lines += [f".. rubric:: {module}", "", f".. automodule:: {module}", "   :members:", ""]
+        container = nodes.container()
+        self.state.nested_parse(StringList([*lines, "```"], source="api"), self.content_offset, container)
+        return container.children
+
+
+def _escape(text: str) -> str:
+    """Escape what reStructuredText would read as markup: |H|², x*, name_."""
+    text = re.sub(r"(?<!\\)([|*])", r"\\\1", text)
+    return re.sub(r"(?<=[A-Za-z0-9])_(?![A-Za-z0-9_])", r"\\_", text)
+
+
+def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Escape a docstring's prose; code, field names, directives and doctests stay as they are."""
+    doctest = False
+    for i, line in enumerate(lines):
+        doctest = line.lstrip().startswith(">>>") or (doctest and bool(line.strip()))
+        if doctest or line.lstrip().startswith(".. "):
+            continue
+        # The attributes of a dataclass are what its constructor takes.
+        line = line.replace(":ivar ", ":param ", 1).replace(":vartype ", ":type ", 1)
+        field = _FIELD.match(line)
+        head, rest = (line[: field.end()], line[field.end() :]) if field else ("", line)
+        parts = _CODE.split(rest)
+        # Every second part is code: single backquotes become literals, as in Markdown.
+        parts = [_escape(p) if j % 2 == 0 else f"``{p.strip('`')}``" for j, p in enumerate(parts)]
+        lines[i] = head + "".join(parts)
+
+
+def offline(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """Drop Thebe's scripts: Jupyter Book adds them even when Thebe is off, and they name another host."""
+    context["script_files"] = [
+        file for file in context.get("script_files", []) if "thebe" not in (str(file) + str(vars(file))).lower()
+    ]
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect everything; napoleon (priority 500) has turned Google sections into fields before `escape` runs."""
+    app.add_directive("api", Api)
+    app.connect("autodoc-process-docstring", escape, priority=600)
+    app.connect("html-page-context", offline, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
