@@ -71,7 +71,7 @@ def curves(experiment: str, tier: str, data: str, folder: Path | None = None) ->
     sns.lineplot(frame, y="kl", hue_order=order, ax=left, **style)
     with_kernel = frame.dropna(subset=["kernel_width"]) if "kernel_width" in frame else frame.head(0)
     sns.lineplot(with_kernel, y="kernel_width", hue_order=list(dict.fromkeys(with_kernel.method)), ax=right, **style)
-    left.set(xlabel="epoch", ylabel="KL (nats per image)", ylim=(0, None))
+    left.set(xlabel="epoch", ylabel="KL (nats per image)", yscale="log")
     right.set(xlabel="epoch", ylabel="mean kernel width (px)", ylim=(0, None))
     started = frame[frame.weighted].epoch.min() if "weighted" in frame else np.nan
     for ax in (left, right):
@@ -99,14 +99,14 @@ def radial_spectra(experiment: str, tier: str, data: str, folder: Path | None = 
 
 
 def error_spectra(experiment: str, tier: str, data: str, folder: Path | None = None, seed: int = 0) -> Figure:
-    """Where the reconstruction error sits: |F(x − x̂)|² over frequency for each method, and |F(x)|² of the data."""
+    """Where the reconstruction error sits: |F(x − x̂)|² over |F(x)|² at each frequency; at 1 nothing is kept."""
     runs = by_method(experiment, tier, data, folder, seed)
     fig, ax = plt.subplots()
-    first = next(iter(runs.values())).pictures["data_power"]
-    ax.semilogy(*_radial(first), color="black", linestyle="--", label="data")
     for (label, run), colour in zip(runs.items(), PALETTE):
-        ax.semilogy(*_radial(run.pictures["error_power"]), color=colour, label=label)
-    ax.set(xlabel="frequency (cycles/px)", ylabel="mean power of x − x̂", xlim=(0, 0.5))
+        frequency, error = _radial(run.pictures["error_power"])
+        ax.plot(frequency, error / _radial(run.pictures["data_power"])[1], color=colour, label=label)
+    ax.axhline(1, color="black", linestyle="--", linewidth=1)
+    ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5), ylim=(0, None))
     ax.legend(fontsize=8)
     return fig
 

@@ -94,15 +94,16 @@ def _to_numpy(images: Any) -> np.ndarray:
 def _labels(texts: Sequence[str], height: int) -> list[np.ndarray]:
     """Each text as a picture, all of one width and this height, without grey steps so that it enlarges well."""
     font = ImageFont.load_default(size=10)
-    width = int(max(font.getlength(text) for text in texts)) + 5
     pictures = []
     for text in texts:
-        image = Image.new("RGB", (width, height), "white")
+        image = Image.new("RGB", (12 * len(text) + 12, height), "white")
         draw = ImageDraw.Draw(image)
         draw.fontmode = "1"
         draw.text((0, height // 2), text, fill="black", font=font, anchor="lm")
         pictures.append(np.asarray(image))
-    return pictures
+    # The width of what was drawn: without grey steps the letters advance by other amounts than the font says.
+    width = max((int(np.flatnonzero((p < 255).any((0, 2))).max(initial=0)) for p in pictures), default=0) + 5
+    return [np.pad(p, ((0, 0), (0, width), (0, 0)), constant_values=255)[:, :width] for p in pictures]
 
 
 def image_grid(rows: Mapping[str, Any] | Sequence[Any], labels: Sequence[str] | None = None, *, zoom: int = 2) -> Grid:

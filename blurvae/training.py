@@ -20,7 +20,7 @@ from blurvae.blur import kernel_width
 from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import CorruptFile, Diverged
 from blurvae.losses import L2, Term, kernel_loss
-from blurvae.models import VAE, KernelNet, kl_divergence, reparametrise
+from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, reparametrise
 
 CHECKPOINT_SECONDS = 30.0
 PARTS = ("reconstruction", "kl", "kernel_loss", "kernel_width")
@@ -51,16 +51,15 @@ class Settings:
     precision: str = "auto"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        for name, least in (("epochs", 1), ("warm_up", 0), ("batch_size", 1), ("seed", -math.inf)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number{f' ≥ {least}' * (least >= 0)}, not {value!r}.")
         for name in ("lr", "kernel_lr"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(f"{name} must be a positive number (the paper takes 1e-4), not {getattr(self, name)}.")
         if not (math.isfinite(self.beta) and self.beta >= 0):
             raise ValueError(f"beta, the weight of the KL term, must be a finite number ≥ 0, not {self.beta}.")
-        if self.warm_up < 0:
-            raise ValueError(f"warm_up counts epochs and is at least 0, not {self.warm_up}.")
         if self.precision not in ("auto", "float32", "bf16"):
             raise ValueError(f"precision is 'auto', 'float32' or 'bf16', not {self.precision!r}.")
 
@@ -119,9 +118,9 @@ def choose_device(device: str = "auto") -> torch.device:
         chosen = torch.device(device)
     except RuntimeError:
         raise ValueError(f"There is no device {device!r}: use 'auto', 'cpu' or 'cuda'.") from None
-    if chosen.type == "cuda" and not torch.cuda.is_available():
+    if chosen.type == "cuda" and (chosen.index or 0) >= (torch.cuda.device_count() if torch.cuda.is_available() else 0):
         raise ValueError(
-            "This machine has no CUDA GPU that torch can use: pass device='cpu', or 'auto' to let it choose."
+            f"This machine has no CUDA GPU {chosen} that torch can use: pass device='cpu', or 'auto' to let it choose."
         )
     return chosen
 
@@ -281,7 +280,16 @@ def fit(
 
     now, store = Progress(), None
     if checkpoint is not None:
-        identity = {"settings": asdict(settings), "term": repr(term), "data": data.checksum, "precision": precision}
+        identity = {
+            "settings": asdict(settings),
+            "term": repr(term),
+            "data": data.checksum,
+            "images": len(data),  # the checksum is that of the whole set, whatever part of it is used
+            "parameters": {
+                name: parameter_count(net) for name, net in zip(Players._fields, players) if net is not None
+            },
+            "precision": precision,
+        }
         store = _Store(checkpoint, identity, players, optimisers, noise)
         if resume:
             now = store.load(where) or now
@@ -422,7 +430,15 @@ class _Store:
                 adam.load_state_dict({**adam.state_dict(), "state": slots})
             self.noise.set_state(tensors["noise"])
             return Progress(**record["progress"])
-        except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError, RuntimeError) as error:
+        except (
+            OSError,
+            KeyError,
+            TypeError,
+            UnicodeDecodeError,
+            json.JSONDecodeError,
+            SafetensorError,
+            RuntimeError,
+        ) as error:
             raise CorruptFile(
                 f"The checkpoint in {self.folder} cannot be read ({type(error).__name__}): "
                 "remove that folder to start again."

@@ -75,13 +75,15 @@ def wiener_log_det(kernel: Tensor, shape: Shape, C: float) -> Tensor:
         C: ≥ 0.
 
     Returns:
-        () or (n,), nats per channel; +∞ where H is 0 at some frequency.
+        () or (n,), nats per channel. Where H is 0 at some frequency +∞, or −∞ for C = 0.
 
     Raises:
         ValueError: a C that is negative or not finite, or a kernel that does not fit.
     """
     check_C(C)
     power = squared_gain(otf(kernel, shape))
+    if C == 0:  # Σ_k = K Kᵀ, without ∞ − ∞ where H is 0
+        return _full_sum(torch.log(power), shape)
     return _full_sum(2 * torch.log(power + C) - torch.log(power), shape)
 
 

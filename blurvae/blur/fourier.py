@@ -108,7 +108,7 @@ def otf(kernel: Tensor, shape: Shape) -> Tensor:
 
 
 def channels(spectrum: Tensor) -> Tensor:
-    """Gives the spectrum of per-image kernels, (n, h, v), a channel axis, (n, 1, h, v); a single one, (h, v), is left."""
+    """Gives spectra of per-image kernels, (n, h, v), a channel axis, (n, 1, h, v); a single one, (h, v), stays."""
     return spectrum[:, None] if spectrum.ndim == 3 else spectrum
 
 
@@ -125,17 +125,19 @@ def circular_convolve(image: Tensor, kernel: Tensor) -> Tensor:
     Raises:
         ValueError: an even, empty or too large kernel, or a number of kernels that is not the number of images.
     """
-    check_images(image)
+    check_images(image, kernel)
     shape = (image.shape[-2], image.shape[-1])
-    if kernel.ndim == 3 and kernel.shape[0] != image.shape[0]:
-        raise ValueError(f"{kernel.shape[0]} kernels cannot blur {image.shape[0]} images: give one, or one per image.")
     return inverse_fourier(fourier(image) * channels(otf(kernel, shape)), shape)
 
 
-def check_images(image: Tensor) -> None:
-    """Raises ValueError unless the tensor is a batch of images (n, c, h, w)."""
+def check_images(image: Tensor, kernel: Tensor) -> None:
+    """Raises ValueError unless images are a batch (n, c, h, w) and kernels one, (K, K), or as many, (n, K, K)."""
     if image.ndim != 4 or image.numel() == 0:
         raise ValueError(f"Images have shape (n, c, h, w) and are not empty, not {tuple(image.shape)}.")
+    if kernel.ndim > 3 or (kernel.ndim == 3 and kernel.shape[0] != image.shape[0]):
+        raise ValueError(
+            f"Kernels {tuple(kernel.shape)} do not fit {image.shape[0]} images: give one (K, K), or one per image."
+        )
 
 
 def power_spectrum(image: Tensor) -> Tensor:
@@ -182,7 +184,7 @@ def radial_average(spectrum: Tensor, shape: Shape, bins: int | None = None) -> t
         )
     bins = bins or min(shape) // 2
     frequency = radial_frequency(shape, dtype=spectrum.dtype, device=spectrum.device)
-    # Rings are centred on whole multiples of the spacing, so ring 1 holds the four lowest frequencies of a square image.
+    # Rings are centred on whole multiples of the spacing: ring 1 of a square image holds its lowest frequencies.
     ring = torch.round(frequency * 2 * bins).long()
     weights = hermitian_weights(shape, dtype=spectrum.dtype, device=spectrum.device)
     weights = torch.where((ring >= 1) & (ring <= bins), weights, 0)

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 
-def _check_size(size: int) -> int:
+def check_size(size: int) -> int:
+    """Returns the size; raises ValueError unless it is odd and at least 1."""
     if int(size) != size or size < 1 or size % 2 == 0:
         raise ValueError(f"A kernel has an odd size of at least 1 so that it has a centre, not {size}: use e.g. 11.")
     return int(size)
@@ -16,7 +17,7 @@ def _check_size(size: int) -> int:
 
 def _grid(size: int, dtype: torch.dtype | None, device: torch.device | str | None) -> tuple[Tensor, Tensor]:
     """Coordinates (row, column) of the taps relative to the centre, each (K, K)."""
-    r = torch.arange(_check_size(size), dtype=dtype or torch.get_default_dtype(), device=device) - size // 2
+    r = torch.arange(check_size(size), dtype=dtype or torch.get_default_dtype(), device=device) - size // 2
     row, column = torch.meshgrid(r, r, indexing="ij")
     return row, column
 
@@ -102,6 +103,8 @@ def disk_kernel(
         raise ValueError(f"The radius of a disc in a kernel of size {size} lies in (0, {size / 2}] px, not {radius}.")
     row, column = _grid(size, dtype, device)
     s = (torch.arange(16, dtype=row.dtype, device=row.device) + 0.5) / 16 - 0.5
+    if radius <= 0.5:  # within the centre tap, where it could fall between the points that are counted
+        return delta_kernel(size, dtype=dtype, device=device)
     inside = (row[..., None, None] + s[:, None]) ** 2 + (column[..., None, None] + s) ** 2 <= radius**2
     k = inside.to(row.dtype).mean((-2, -1))
     return k / k.sum()
@@ -128,11 +131,13 @@ def motion_kernel(
         (K, K), sum 1, point-symmetric (so H is real).
 
     Raises:
-        ValueError: an even size, or a length that is not positive or does not fit.
+        ValueError: an even size, a length that is not positive or does not fit, or an angle that is not finite.
     """
     row, column = _grid(size, dtype, device)
     if not 0 < length <= size - 1:
         raise ValueError(f"The length of a motion in a kernel of size {size} lies in (0, {size - 1}] px, not {length}.")
+    if not math.isfinite(angle):
+        raise ValueError(f"The angle of a motion is a finite number of radians, not {angle}.")
     t = torch.linspace(-0.5, 0.5, 32 * size + 1, dtype=row.dtype, device=row.device) * length
     y, x = -math.sin(angle) * t, math.cos(angle) * t  # rows grow downwards
     near = (1 - (row[..., None] - y).abs()).clamp(min=0) * (1 - (column[..., None] - x).abs()).clamp(min=0)

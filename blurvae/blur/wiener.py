@@ -12,7 +12,7 @@ from blurvae.blur.fourier import channels, check_images, fourier, inverse_fourie
 
 def check_C(C: float | Tensor) -> None:
     """Raises ValueError for a constant that is negative or not finite (tensors are checked by their minimum)."""
-    value = float(C.min()) if isinstance(C, Tensor) else C
+    value = float(C.detach().min()) if isinstance(C, Tensor) else C
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"Wiener's constant C is a finite number ≥ 0 (the paper takes 0.025), not {value}.")
 
@@ -55,9 +55,10 @@ def wiener_deconvolve(image: Tensor, kernel: Tensor, C: float | Tensor) -> Tenso
         (n, c, h, w).
 
     Raises:
-        ValueError: a C that is negative or not finite, or a kernel that does not fit.
+        ValueError: a C that is negative or not finite, a kernel that does not fit, or a number of kernels that is not
+            the number of images.
     """
-    check_images(image)
+    check_images(image, kernel)
     shape = (image.shape[-2], image.shape[-1])
     W = wiener_weight(otf(kernel, shape), C)
     return inverse_fourier(channels(W) * fourier(image), shape)
@@ -73,6 +74,6 @@ def blur_error_spectrum(image: Tensor, kernel: Tensor) -> Tensor:
     Returns:
         (n, c, h, w//2+1), ≥ 0, 0 at frequency 0 for a kernel of sum 1.
     """
-    check_images(image)
+    check_images(image, kernel)
     H = otf(kernel, (image.shape[-2], image.shape[-1]))
     return power_spectrum(image) * channels(squared_gain(torch.ones_like(H) - H))

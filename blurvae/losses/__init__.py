@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as dataclass_fields
 from typing import Any
 
 from blurvae.losses.base import Term, kernel_loss
@@ -35,7 +36,7 @@ def get(name: str, **fields: Any) -> Term:
     """
     if name not in TERMS:
         raise ValueError(f"There is no reconstruction term {name!r}: choose one of {', '.join(TERMS)}.")
-    known = list(getattr(TERMS[name], "__dataclass_fields__", {}))
+    known = [field.name for field in dataclass_fields(TERMS[name])]  # type: ignore[arg-type]
     for field in fields:
         if field not in known:
             has = f"it has {', '.join(known)}" if known else "it has none"

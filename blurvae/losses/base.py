@@ -80,10 +80,12 @@ def weighted_energy(error: Tensor, weight: Tensor) -> Tensor:
     return per_image(counted * energy)
 
 
-def require_kernel(kernel: Tensor | None, name: str) -> Tensor:
-    """Raises ValueError where a term that needs a kernel got none."""
+def require_kernel(kernel: Tensor | None, name: str, images: Tensor) -> Tensor:
+    """Raises ValueError where a term that needs a kernel got none, or neither one nor one per image."""
     if kernel is None:
         raise ValueError(f"The term {name!r} weights by a blur kernel: pass kernel=(K, K) or (n, K, K).")
+    if kernel.ndim == 3 and len(kernel) != len(images):
+        raise ValueError(f"The term {name!r} got {len(kernel)} kernels for {len(images)} images: pass one, or as many.")
     return kernel
 
 

@@ -39,7 +39,10 @@ class CrossEntropy(Term):
     ) -> Tensor:
         """Returns (n,), nats per image. `logit` is a with x̂ = tanh a; where None it is recovered from x̂."""
         check_pair(x, x_hat)
-        ell = 2 * (torch.atanh(x_hat) if logit is None else logit)
+        if logit is None:
+            limit = 1 - torch.finfo(x_hat.dtype).eps  # a saturated tanh is exactly ±1, whose logit is infinite
+            logit = torch.atanh(x_hat.clamp(-limit, limit))
+        ell = 2 * logit
         term = F.binary_cross_entropy_with_logits(ell, unit_range(x), reduction="none")
         if self.continuous_bernoulli:
             term = term - _log_constant(ell)

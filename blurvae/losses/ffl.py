@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,11 +20,18 @@ class FocalFrequency(Term):
     that its scale is that of ½ times a squared error. It is not a likelihood: the weight depends on the error.
 
     Attributes:
-        alpha: exponent of the weight, ≥ 0; at 0 the term is the squared error.
+        alpha: exponent of the weight, ≥ 0; at 0 the term is ½ times the squared error on [0, 1].
+
+    Raises:
+        ValueError: an exponent that is negative or not finite.
     """
 
     name: ClassVar[str] = "ffl"
     alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.alpha) and self.alpha >= 0):
+            raise ValueError(f"The exponent alpha of {self.name!r} is a finite number ≥ 0, not {self.alpha}.")
 
     def __call__(
         self, x: Tensor, x_hat: Tensor, *, logit: Tensor | None = None, kernel: Tensor | None = None

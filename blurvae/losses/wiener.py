@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
 from torch import Tensor
 
 from blurvae.blur import log_abs_det, otf, squared_gain
+from blurvae.blur.kernels import check_size
 from blurvae.blur.wiener import check_C
 from blurvae.losses.base import KernelPath, Term, check_pair, image_shape, require_kernel, weighted_energy
 
@@ -33,7 +35,7 @@ class Wiener(Term):
             log-determinant and "detached" without. It decides: a detached log-determinant has no gradient at all.
 
     Raises:
-        ValueError: a negative C, an even kernel size, an unknown path.
+        ValueError: a negative C, an ε that is not finite, an even kernel size, an unknown path.
     """
 
     name: ClassVar[str] = "wiener"
@@ -44,6 +46,9 @@ class Wiener(Term):
 
     def __post_init__(self) -> None:
         check_C(self.C)
+        check_size(self.kernel_size)
+        if self.epsilon is not None and not math.isfinite(self.epsilon):
+            raise ValueError(f"ε is a finite number, or None for the paper's large ε, not {self.epsilon}.")
         if self.kernel_path is None:
             object.__setattr__(self, "kernel_path", "detached" if self.epsilon is None else "live")
         if self.kernel_path not in ("detached", "live"):
@@ -54,7 +59,7 @@ class Wiener(Term):
     ) -> Tensor:
         """Returns (n,), nats per image."""
         check_pair(x, x_hat)
-        k, shape = require_kernel(kernel, self.name), image_shape(x)
+        k, shape = require_kernel(kernel, self.name, x), image_shape(x)
         term = 0.5 * weighted_energy(x - x_hat, wiener_precision(k, shape, self.C))
         if self.epsilon is not None:
             term = term + x.shape[1] * log_abs_det(k, shape, self.epsilon)

@@ -9,6 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from blurvae.blur import otf, proper_log_det, squared_gain
+from blurvae.blur.kernels import check_size
 from blurvae.losses.base import LOG_2PI, KernelPath, Term, check_pair, image_shape, require_kernel, weighted_energy
 
 
@@ -25,7 +26,7 @@ class WienerProper(Term):
             k into z; (c) "elbo": the kernel network minimises this term too, instead of eq. 12.
 
     Raises:
-        ValueError: a C that is not positive, or an unknown path.
+        ValueError: a C that is not positive, an even kernel size, an unknown path.
     """
 
     name: ClassVar[str] = "wiener-proper"
@@ -39,6 +40,7 @@ class WienerProper(Term):
             raise ValueError(
                 f"The floor C of a covariance is a positive number (the paper's C is 0.025), not {self.C}."
             )
+        check_size(self.kernel_size)
         if self.kernel_path not in ("detached", "live", "elbo"):
             raise ValueError(f"kernel_path of {self.name!r} is 'detached', 'live' or 'elbo', not {self.kernel_path!r}.")
 
@@ -47,7 +49,7 @@ class WienerProper(Term):
     ) -> Tensor:
         """Returns (n,), nats per image; it can be negative, being −log of a density."""
         check_pair(x, x_hat)
-        k, shape = require_kernel(kernel, self.name), image_shape(x)
+        k, shape = require_kernel(kernel, self.name, x), image_shape(x)
         variance = squared_gain(otf(k, shape)) + self.C
         return 0.5 * x.shape[1] * proper_log_det(k, shape, self.C) + 0.5 * weighted_energy(x - x_hat, 1 / variance)
 
