@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,7 @@ def table(
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys([*(m.name for m in module.METHODS), *runs.method]):
         own = runs[runs.method == name]
-        row: dict[str, Any] = {
-            "method": methods[name].label if name in methods else name,
-            "seeds": str(own.seed.nunique()),
-        }
+        row: dict[str, Any] = {"method": label(experiment, name), "seeds": str(own.seed.nunique())}
         for metric in measured:
             if published is not None:
                 for column, beside in PAPER_COLUMNS.items():
@@ -215,6 +213,22 @@ def compare(
                     cell += f" ({int(((gap > 0) == HIGHER_IS_BETTER[metric]).sum())}/{len(gap)})"
             rows.setdefault(metric, {})[label(experiment, rival)] = cell
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+
+def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """Bounds on −log p of L2, the Wiener term and its proper variant, means over the seeds in nats per image.
+
+    Returns:
+        Columns "−log p as printed" (as Table 6 of the main paper), "−ELBO" of the density that the model defines, and
+        "−ELBO, σ² fitted": L2 with Σ = σ²·I, σ² the mean squared error, which is D/2·(log 2πσ² + 1) + KL.
+    """
+    means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
+    shown: Any = means.reindex(index=["l2", "wiener", "wiener-proper"], columns=["−log p as printed", "−ELBO", "KL"])
+    size = load(experiment, tier, data, folder)[0].pictures["original"][0].size
+    variance = 2 * (shown.loc["l2", "−log p as printed"] - shown.loc["l2", "KL"]) / size
+    shown.loc["l2", "−ELBO, σ² fitted"] = size / 2 * (math.log(2 * math.pi * variance) + 1) + shown.loc["l2", "KL"]
+    shown = shown.drop(columns="KL").rename(index=lambda method: label(experiment, method))
+    return shown.map(lambda nats: "–" if pd.isna(nats) else f"{nats:.0f}").rename_axis(columns=None)
 
 
 def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "") -> tuple[str, Path]:
