@@ -293,6 +293,8 @@ def fit(
         store = _Store(checkpoint, identity, players, optimisers, noise)
         if resume:
             now = store.load(where) or now
+        else:
+            store.clear()
 
     started, saved = time.monotonic() - now.seconds, time.monotonic()
     autocast = torch.autocast(where.type, torch.bfloat16) if precision == "bf16" else nullcontext()
@@ -351,13 +353,17 @@ def _add_finite(sums: list[float], window: list[Tensor], now: Progress, checkpoi
     for i, row in enumerate(rows):
         for name, value in zip(PARTS, row):
             if not math.isfinite(value):
-                good = checkpoint / "checkpoint.json" if checkpoint else None
-                last = f"the last good checkpoint is {good}" if good and good.exists() else "there is no checkpoint"
-                raise Diverged(
-                    f"Training diverged at step {now.step - len(rows) + i + 1} (epoch {now.epoch + 1}): {name} is "
-                    f"{value}; {last}. Lower the learning rate, or set precision='float32'."
-                )
+                raise _diverged(f"step {now.step - len(rows) + i + 1} (epoch {now.epoch + 1})", name, value, checkpoint)
     return [sum(column) for column in zip(sums or [0.0] * len(rows[0]), *rows)]
+
+
+def _diverged(moment: str, what: str, value: float, checkpoint: Path | None) -> Diverged:
+    good = checkpoint / "checkpoint.json" if checkpoint else None
+    last = f"the last good checkpoint is {good}" if good and good.exists() else "there is no checkpoint"
+    return Diverged(
+        f"Training diverged at {moment}: {what} is {value}; {last}. "
+        "Lower the learning rate, or set precision='float32'."
+    )
 
 
 def _bar(total: int, initial: int, show: bool) -> Any:
@@ -390,6 +396,10 @@ class _Store:
         for i, adam in enumerate(self.optimisers):
             for j, slots in adam.state_dict()["state"].items():
                 tensors |= {f"adam{i}/{j}/{key}": value for key, value in slots.items()}
+        # A loss can be finite while its gradient was not: such weights never replace the last good ones.
+        for name, tensor in tensors.items():
+            if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+                raise _diverged(f"step {now.step} (epoch {now.epoch + 1})", name, math.nan, self.folder)
         tensors["noise"] = self.noise.get_state()
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"state-{now.step}.safetensors"
@@ -401,6 +411,10 @@ class _Store:
         for old in self.folder.glob("state-*.safetensors"):
             if old != file:
                 old.unlink()
+
+    def clear(self) -> None:
+        """Removes what an earlier run left, so that no message and no resume mistakes it for this one's."""
+        (self.folder / "checkpoint.json").unlink(missing_ok=True)
 
     def load(self, device: torch.device) -> Progress | None:
         from safetensors import SafetensorError

@@ -633,6 +633,23 @@ def test_a_diverging_kernel_network_is_named_too() -> None:
         train(losses.get("l2"), settings(), who=who)
 
 
+def test_weights_that_are_not_finite_never_become_a_checkpoint(tmp_path: Path) -> None:
+    def spoil(state: Any) -> None:  # the last step leaves finite losses and NaN weights
+        if state.step == 6:
+            nn.init.constant_(state.players.vae.decoder[0][0].bias, math.nan)
+
+    with pytest.raises(Diverged, match=r"vae/decoder.* is nan; there is no checkpoint"):
+        train(losses.get("l2"), settings(), checkpoint=tmp_path, callback=spoil)
+    assert not (tmp_path / "checkpoint.json").exists()
+
+
+def test_a_fresh_run_does_not_call_an_older_ones_checkpoint_good(tmp_path: Path) -> None:
+    train(losses.get("l2"), settings(), checkpoint=tmp_path)
+    assert (tmp_path / "checkpoint.json").exists()
+    with pytest.raises(Diverged, match="there is no checkpoint"):
+        train(NanAt(1, ([0],)), settings(), checkpoint=tmp_path)
+
+
 # --- where the images lie --------------------------------------------------------------------------------------------
 
 
