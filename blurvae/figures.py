@@ -18,6 +18,8 @@ from blurvae.blur import hermitian_weights, radial_average
 from blurvae.plotting import PALETTE, Grid, image_grid
 from blurvae.run import Result
 
+COLUMNS = 7  # images a row: with the longest label they fill the text column of the book at twice their size
+
 
 def by_method(experiment: str, tier: str, data: str, folder: Path | None = None, seed: int = 0) -> dict[str, Result]:
     """The runs of one seed by the label of their method, in the order of the experiment's table.
@@ -47,13 +49,13 @@ def reconstructions(
     runs = by_method(experiment, tier, data, folder, seed)
     first = next(iter(runs.values()))
     rows = {"original": first.pictures["original"]} | {k: r.pictures["reconstruction"] for k, r in runs.items()}
-    return image_grid(rows, zoom=zoom)
+    return image_grid({k: images[:COLUMNS] for k, images in rows.items()}, zoom=zoom)
 
 
 def samples(experiment: str, tier: str, data: str, folder: Path | None = None, seed: int = 0, zoom: int = 2) -> Grid:
     """Samples from the prior, the same z for all methods (Fig. 5, lower part)."""
     runs = by_method(experiment, tier, data, folder, seed)
-    return image_grid({k: r.pictures["sample"] for k, r in runs.items()}, zoom=zoom)
+    return image_grid({k: r.pictures["sample"][:COLUMNS] for k, r in runs.items()}, zoom=zoom)
 
 
 def curves(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:

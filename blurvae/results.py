@@ -285,7 +285,7 @@ def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -
     return (
         f"{distinct('data', 'label')}, tier {tier}: {first['data']['n_train']:,} training and "
         f"{first['data']['n_test']:,} test images, {first['run']['settings']['epochs']} epochs, seeds "
-        f"{distinct('run', 'settings', 'seed')}; {distinct('provenance', 'device')}, "
+        f"{distinct('run', 'settings', 'seed')};\n{distinct('provenance', 'device')}, "
         f"{distinct('provenance', 'precision')}, commit {distinct('provenance', 'commit')}."
     )
 
