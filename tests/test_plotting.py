@@ -107,6 +107,8 @@ def test_curves_draw_the_mean_over_seeds():
 
 
 def test_style_is_explicit_and_resamples_nothing():
-    before = plt.rcParams["image.interpolation"]
-    plotting.use_style()
-    assert plt.rcParams["image.interpolation"] == "none" != before
+    with plt.rc_context():
+        plt.rcdefaults()  # whatever an earlier test has set
+        before = plt.rcParams["image.interpolation"]
+        plotting.use_style()
+        assert plt.rcParams["image.interpolation"] == "none" != before
