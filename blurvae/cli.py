@@ -25,6 +25,8 @@ app.add_typer(data_app, name="data")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Tier = Annotated[str, typer.Option(help="smoke (seconds), lesson (≤ 2 minutes a run on 2 cores) or paper (GPU).")]
 Data = Annotated[str, typer.Option(help="Name of a data set; see `blurvae data list`.")]
+DataName = Annotated[str, typer.Argument(help="Name of a data set.")]
+Root = Annotated[Path | None, typer.Option(help="Folder of data sets; the variable BLURVAE_DATA where left out.")]
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -44,13 +46,31 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # the reader of a pipe has seen enough
             sys.stdout = open(os.devnull, "w")
         except KeyboardInterrupt:
-            typer.echo("blurvae: interrupted; the same command with --resume goes on from here.", err=True)
+            again = "; the same command with --resume goes on from the last checkpoint" * (command.__name__ == "run")
+            typer.echo(f"blurvae: interrupted{again}.", err=True)
             raise typer.Exit(130) from None
         except (ValueError, OSError, Diverged) as error:
-            typer.echo(f"blurvae: {error}", err=True)
+            typer.echo(f"blurvae: {_sentence(error)}", err=True)
             raise typer.Exit(next(code for kind, code in codes if isinstance(error, kind))) from None
+        except ImportError as error:
+            way = "install the book's packages with `pip install -e '.[book]'` in the checkout"
+            typer.echo(f"blurvae: the package {error.name} is not here: {way}.", err=True)
+            raise typer.Exit(2) from None
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "memory" not in str(error):
+                raise
+            typer.echo("blurvae: the memory does not suffice: lower batch_size, widths, hidden or n_train.", err=True)
+            raise typer.Exit(2) from None
 
     return run
+
+
+def _sentence(error: Exception) -> str:
+    """What an error says; the system's own say which file, and get the way out added."""
+    if isinstance(error, OSError) and error.filename:
+        reason = (error.strerror or type(error).__name__).lower()
+        return f"{error.filename}: {reason}: name another path, or see to its permissions and free space."
+    return str(error)
 
 
 @app.command("list")
@@ -144,9 +164,50 @@ def table(
     """Print the table of an experiment, the paper's numbers beside the measured ones."""
     from blurvae import results as recorded
 
-    typer.echo(recorded.render(recorded.table(experiment, tier, data, results, over=over), form))
+    shown = recorded.table(experiment, tier, data, results, over=over)
+    if form == "text":  # a terminal is narrow: what is missing is said once, below
+        missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
+        shown = shown.replace(dict.fromkeys(missing, "needs weights"))
+    typer.echo(recorded.render(shown, form))
+    if form == "text" and missing:
+        typer.echo("\n" + "\n".join(missing))
     if form in ("text", "markdown"):
         typer.echo(f"\n{recorded.caption(experiment, tier, data, results)} ± is the sd over {over}.")
+
+
+@app.command()
+@guarded
+def queue(
+    tier: Tier = "paper",
+    budget: Annotated[str, typer.Option(help="Time, e.g. 9m; no run starts that would end later.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
+    only: Annotated[list[str], typer.Option(help="An experiment, data set or method; repeatable.")] = [],  # noqa: B006
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Work through every run of a tier that has no recorded result, cheapest first."""
+    from blurvae import paths
+    from blurvae import queue as runs
+
+    folder = out or paths.results()
+    limit = runs.seconds(budget) if budget else float("inf")
+    waiting = [e.run for e in runs.matrix(tier, folder, only) if e.state in (runs.NOT_RUN, runs.RUNNING)]
+    runs.work(waiting, folder, limit, device=device, progress=sys.stderr.isatty())
+    typer.echo(runs.render(runs.matrix(tier, folder, only)))
+
+
+@app.command()
+@guarded
+def status(
+    tier: Tier = "lesson",
+    out: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
+    only: Annotated[list[str], typer.Option(help="An experiment, data set or method; repeatable.")] = [],  # noqa: B006
+    as_json: Json = False,
+) -> None:
+    """Say of every run of a tier whether it is recorded, running, not run, or needs weights."""
+    from blurvae import paths
+    from blurvae import queue as runs
+
+    typer.echo(runs.render(runs.matrix(tier, out or paths.results(), only), as_json))
 
 
 @app.command()
@@ -195,30 +256,28 @@ def _here(name: str) -> bool:
 
 @data_app.command("check")
 @guarded
-def data_check(
-    name: Annotated[str, typer.Argument(help="Name of a data set.")],
-    root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets; the variable BLURVAE_DATA where left out.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Compare a prepared data set with its checksum."""
-    from dataclasses import asdict, is_dataclass
+def data_check(name: DataName, root: Root = None, as_json: Json = False) -> None:
+    """Compare a prepared data set with its checksum; a missing one ends with code 3, a damaged one with 4."""
+    from dataclasses import asdict
 
     from blurvae import datasets
 
     report = datasets.check(name, root)
-    content = asdict(report) if is_dataclass(report) else report
-    typer.echo(json.dumps(content, indent=1, default=str) if as_json else report)
+    if as_json:
+        typer.echo(json.dumps(asdict(report), indent=1))
+    if not report.ok:
+        raise (CorruptFile if report.present else MissingData)(report.problem)
+    if not as_json:
+        same = {True: "the pixels of the recorded results", False: "not the pixels of the recorded results"}
+        said = f"; {same[report.reference]}" if report.reference is not None else ""
+        typer.echo(f"{name}: whole, {report.shape} (n, c, h, w), sha256 {report.checksum}{said}")
 
 
 @data_app.command("prepare")
 @guarded
 def data_prepare(
-    name: Annotated[str, typer.Argument(help="Name of a data set.")],
-    root: Annotated[
-        Path | None, typer.Option(help="Folder of data sets; the variable BLURVAE_DATA where left out.")
-    ] = None,
+    name: DataName,
+    root: Root = None,
     source: Annotated[
         Path | None, typer.Option(help="Your copy of the official archive or folder; downloaded if left out.")
     ] = None,
@@ -241,6 +300,8 @@ def notebook(
 
     -p NAME VALUE sets a parameter of the chapter and can be repeated; names and types are checked first.
     """
+    from papermill import PapermillExecutionError
+
     from blurvae import notebook as chapters
 
     rest = context.args
@@ -248,7 +309,13 @@ def notebook(
         raise ValueError(f"{' '.join(rest)!r} is not of the form -p NAME VALUE, e.g. -p tier lesson.")
     name = chapters.find(slug)
     target = out / f"{name}.ipynb"
-    chapters.execute(name, chapters.parse_parameters(name, list(zip(rest[1::3], rest[2::3]))), target)
+    given = chapters.parse_parameters(name, list(zip(rest[1::3], rest[2::3])))
+    try:
+        chapters.execute(name, given, target)
+    except PapermillExecutionError as error:
+        kinds = {kind.__name__: kind for kind in (MissingData, MissingWeights, CorruptFile, Diverged)}
+        said = f"{name} stopped at cell {error.cell_index}: {error.evalue} ({target} holds it up to there)"
+        raise kinds.get(error.ename, ValueError)(said) from None
     typer.echo(target)
 
 

@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 
 from blurvae import experiments, results
 from blurvae.blur import hermitian_weights, radial_average
-from blurvae.plotting import PALETTE, Grid, image_grid
+from blurvae.plotting import PALETTE, Grid, full_spectrum, image_grid
 from blurvae.run import Result
+from blurvae.training import write_atomically
 
 COLUMNS = 7  # images a row: with the longest label they fill the text column of the book at twice their size
 
@@ -122,7 +123,7 @@ def spectra(experiment: str, tier: str, data: str, folder: Path | None = None, s
     for line, kind in zip(axes, ("reconstruction", "sample")):
         for ax, (label, run) in zip(line, [*runs.items(), ("data", None)]):
             half = reference if run is None else run.pictures[f"log_spectrum_{kind}"]
-            ax.imshow(_full(half), vmin=low, vmax=high, cmap="viridis", interpolation="none")
+            ax.imshow(full_spectrum(half, _shape(half)), vmin=low, vmax=high, cmap="viridis", interpolation="none")
             ax.set(xticks=[], yticks=[])
             ax.grid(False)
             ax.annotate(label, (0.5, 1.03), xycoords="axes fraction", ha="center", fontsize=9)
@@ -139,13 +140,6 @@ def _shape(half: np.ndarray) -> tuple[int, int]:
 def _radial(half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     frequency, average = radial_average(torch.from_numpy(half), _shape(half))
     return frequency.numpy(), average.numpy()
-
-
-def _full(half: np.ndarray) -> np.ndarray:
-    """The full spectrum with frequency 0 in the middle."""
-    h, w = _shape(half)
-    mirrored = half[(-np.arange(h)) % h][:, 1 : w - half.shape[1] + 1][:, ::-1]
-    return np.fft.fftshift(np.concatenate([half, mirrored], axis=1))
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -186,13 +180,14 @@ def write(name: str, out: Path, form: str = "pdf") -> Path:
     if isinstance(made, Grid):
         picture = made.image(4)  # whole factor: every pixel stays a square
         if form == "png":
-            picture.save(path)
+            write_atomically(path, lambda file: picture.save(file, format="PNG"))
             return path
         width, height = picture.size
         made = plt.figure(figsize=(width / 200, height / 200))
         made.set_layout_engine("none")
         made.add_axes((0, 0, 1, 1)).imshow(np.asarray(picture), interpolation="none", aspect="auto")
         made.axes[0].axis("off")
-    made.savefig(path, bbox_inches="tight")
-    plt.close(made)
+    drawn = made
+    write_atomically(path, lambda file: drawn.savefig(file, format=form, bbox_inches="tight"))
+    plt.close(drawn)
     return path

@@ -149,9 +149,9 @@ def execute(slug: str, given: Mapping[str, Any], out: Path, *, cwd: Path | None 
     import jupytext
     import nbformat
     import papermill
-    import torch
 
     from blurvae.provenance import device_name, versions
+    from blurvae.training import choose_device, write_atomically
 
     slug, given = find(slug), check_parameters(slug, given)
     out = Path(out).resolve()
@@ -168,7 +168,7 @@ def execute(slug: str, given: Mapping[str, Any], out: Path, *, cwd: Path | None 
     record = {
         "seconds": round(seconds, 1),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
-        "device": device_name(torch.device("cuda" if torch.cuda.is_available() else "cpu")),
+        "device": device_name(choose_device()),
         "versions": versions("blurvae", "torch", "numpy", "scipy", "pandas", "matplotlib", "scikit-image"),
         "source_sha256": source_hash(slug),
         "parameters": dict(given),
@@ -177,7 +177,7 @@ def execute(slug: str, given: Mapping[str, Any], out: Path, *, cwd: Path | None 
     _strip(notebook)
     notebook.metadata["blurvae"] = record
     _stamp(notebook, slug, record)
-    nbformat.write(notebook, out)
+    write_atomically(out, lambda file: nbformat.write(notebook, file))
     return record
 
 
@@ -211,13 +211,15 @@ def update(chosen: Iterable[str] = ()) -> None:
     Args:
         chosen: slugs or numbers; all chapters when empty.
     """
+    from blurvae.training import write_atomically
+
     for slug in [find(s) for s in chosen] or slugs():
         record = execute(slug, {}, paths.notebooks() / f"{slug}.ipynb")
         record.pop("parameters")
         known = chapters() | {slug: record}
         text = json.dumps({s: known[s] for s in slugs() if s in known}, indent=1) + "\n"
         paths.results().mkdir(parents=True, exist_ok=True)
-        _record_file().write_text(text, encoding="utf-8")
+        write_atomically(_record_file(), lambda file: file.write_text(text, encoding="utf-8"))  # noqa: B023
         print(f"{slug}: {record['seconds']:.1f} s")
 
 
@@ -430,6 +432,13 @@ def main(arguments: list[str] | None = None) -> None:
     task.add_argument("--execute", metavar="SLUG", help="re-execute this chapter in the copy that is built")
     task.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="its parameters")
     options = parser.parse_args(arguments)
+    try:
+        _do(options)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+
+
+def _do(options: argparse.Namespace) -> None:
     if options.task == "update":
         update(options.slugs)
     elif options.task == "address":

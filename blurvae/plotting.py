@@ -168,6 +168,27 @@ def show_kernels(kernels: Any, labels: Sequence[str] | None = None, *, zoom: int
     return image_grid([gray[:, None]], labels, zoom=zoom)
 
 
+def full_spectrum(half: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """A half spectrum as the full one, zero frequency in the middle.
+
+    Args:
+        half: real, shape (h, w//2+1), in the order of `torch.fft.rfft2`.
+        shape: (h, w) of the image.
+
+    Returns:
+        Shape (h, w).
+
+    Raises:
+        ValueError: values that are not the half spectrum of such an image.
+    """
+    h, w = shape
+    if half.shape != (h, w // 2 + 1):
+        raise ValueError(f"the half spectrum of a {h}×{w} image has shape {(h, w // 2 + 1)}, not {half.shape}")
+    # A real image's spectrum is symmetric about zero: the other half is the first, turned by 180°.
+    rows, columns = -np.arange(h) % h, w - np.arange(w // 2 + 1, w)
+    return np.fft.fftshift(np.concatenate([half, half[np.ix_(rows, columns)]], axis=1))
+
+
 def spectrum_image(values: Any, ax: Axes, shape: tuple[int, int], **options: Any) -> AxesImage:
     """Draw a half spectrum as the full one, zero frequency in the middle, axes in cycles/px.
 
@@ -185,16 +206,10 @@ def spectrum_image(values: Any, ax: Axes, shape: tuple[int, int], **options: Any
     """
     half = values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
     h, w = shape
-    if half.shape != (h, w // 2 + 1):
-        raise ValueError(f"the half spectrum of a {h}×{w} image has shape {(h, w // 2 + 1)}, not {half.shape}")
-    full = np.empty((h, w), half.dtype)
-    full[:, : w // 2 + 1] = half
-    # A real image's spectrum is symmetric about zero: the other half is the first, turned by 180°.
-    rows, columns = -np.arange(h) % h, w - np.arange(w // 2 + 1, w)
-    full[:, w // 2 + 1 :] = half[np.ix_(rows, columns)]
+    full = full_spectrum(half, shape)
     f_y, f_x = (np.fft.fftshift(np.fft.fftfreq(n)) for n in shape)
     extent = (f_x[0] - 0.5 / w, f_x[-1] + 0.5 / w, f_y[-1] + 0.5 / h, f_y[0] - 0.5 / h)
-    drawn = ax.imshow(np.fft.fftshift(full), extent=extent, interpolation="nearest", **options)
+    drawn = ax.imshow(full, extent=extent, interpolation="nearest", **options)
     ax.set(xlabel="horizontal frequency (cycles/px)", ylabel="vertical frequency (cycles/px)")
     ax.grid(False)
     return drawn

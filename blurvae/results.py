@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from blurvae import experiments, metrics, paths
+from blurvae import datasets, experiments, metrics, paths
 from blurvae.run import Result, execute, read
 
 DIGITS = {
@@ -49,12 +49,13 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
         folder: of results; the checkout's data/results where None.
 
     Raises:
-        ValueError: an unknown experiment or tier, or a folder that does not exist.
+        ValueError: an unknown experiment, tier or data set, or a folder that does not exist.
         CorruptFile: a record that cannot be read.
     """
     known = [m.name for m in experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS]
     experiments.check_tier(tier)
-    folder = paths.results() if folder is None else folder
+    datasets.describe(data)  # refuses a name that no data set has
+    folder = paths.results() if folder is None else Path(folder)
     if not folder.is_dir():
         raise ValueError(
             f"There is no folder of results {folder}: make it with `blurvae run {experiment} --out {folder}`."
@@ -197,8 +198,7 @@ def compare(
 
     Returns:
         Strings such as "+0.58 ± 0.02 (3/3)": method minus rival, and how many of the seeds the method wins; one row a
-        metric, one column a rival; "not run" where
-        no seed has both.
+        metric, one column a rival; "not run" where no seed has both.
     """
     runs = frame(experiment, tier, data, folder)
     rows: dict[str, dict[str, str]] = {}
@@ -221,10 +221,19 @@ def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) ->
     Returns:
         Columns "−log p as printed" (as Table 6 of the main paper), "−ELBO" of the density that the model defines, and
         "−ELBO, σ² fitted": L2 with Σ = σ²·I, σ² the mean squared error, which is D/2·(log 2πσ² + 1) + KL.
+
+    Raises:
+        ValueError: no run is recorded.
     """
+    with_pictures = [result for result in load(experiment, tier, data, folder) if result.pictures]
+    if not with_pictures:
+        raise ValueError(
+            f"No run of {experiment} on {data!r} at tier {tier!r} is recorded with its pictures: make it with "
+            f"`blurvae run {experiment} --tier {tier} --data {data} --out FOLDER`."
+        )
     means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
     shown: Any = means.reindex(index=["l2", "wiener", "wiener-proper"], columns=["−log p as printed", "−ELBO", "KL"])
-    size = load(experiment, tier, data, folder)[0].pictures["original"][0].size
+    size = with_pictures[0].pictures["original"][0].size
     variance = 2 * (shown.loc["l2", "−log p as printed"] - shown.loc["l2", "KL"]) / size
     shown.loc["l2", "−ELBO, σ² fitted"] = size / 2 * (math.log(2 * math.pi * variance) + 1) + shown.loc["l2", "KL"]
     shown = shown.drop(columns="KL").rename(index=lambda method: label(experiment, method))

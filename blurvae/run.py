@@ -6,6 +6,8 @@ import json
 import math
 import shutil
 import time
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -17,6 +19,8 @@ from torch import Tensor
 
 from blurvae import datasets, losses, metrics
 from blurvae.blur import fourier, log_abs_det, squared_gain, wiener_log_det
+from blurvae.errors import CorruptFile
+from blurvae.metrics.evaluate import summary
 from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_model
 from blurvae.provenance import provenance
 from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
@@ -44,6 +48,9 @@ class Run:
         n_train: training images, all where None.
         n_test: test images, all where None.
         settings: budget, learning rates, β, seed, precision.
+
+    Raises:
+        ValueError: a size, a width or a count that is no whole number of at least 1, or a seed that torch cannot take.
     """
 
     experiment: str
@@ -61,6 +68,15 @@ class Run:
     n_test: int | None = None
     settings: Settings = field(default_factory=Settings)
 
+    def __post_init__(self) -> None:
+        counts = [(name, getattr(self, name)) for name in ("size", "latent", "hidden")]
+        counts += [(name, n) for name in ("n_train", "n_test") if (n := getattr(self, name)) is not None]
+        for name, value in [*counts, *(("widths", width) for width in self.widths or (0,))]:
+            if type(value) is not int or value < 1:
+                raise ValueError(f"{name} takes whole numbers of at least 1, not {value!r}.")
+        if abs(self.settings.seed) >= 2**40:  # the generator of an epoch's order is seeded with a multiple of it
+            raise ValueError(f"seed must lie between −2^40 and 2^40, not at {self.settings.seed}.")
+
     @property
     def name(self) -> str:
         """The stem of the run's files: data-method-tier-s<seed>."""
@@ -69,7 +85,11 @@ class Run:
 
     def path(self, out: Path) -> Path:
         """The run's JSON file below a folder of results."""
-        return out / self.experiment / f"{self.name}.json"
+        return Path(out) / self.experiment / f"{self.name}.json"
+
+    def work(self, out: Path) -> Path:
+        """The run's checkpoints while it is unfinished."""
+        return Path(out) / self.experiment / f".{self.name}"
 
     def with_changes(self, changes: dict[str, str]) -> Run:
         """A variant of this run, its method renamed so that its files stand apart.
@@ -98,26 +118,39 @@ class Run:
                 )
             if key != "seed":
                 run = replace(run, method=f"{run.method},{key}={text}")
+        losses.get(run.term, **dict(run.constants))  # refuses a constant out of its range before any run of a series
         return run
 
 
 def _parse(record: type, key: str, text: str) -> Any:
     """A field's value from text, by its annotation."""
     kind = str(get_type_hints(record)[key])
-    try:
-        if text.lower() in ("none", "") and "None" in kind:
-            return None
-        if "tuple" in kind:
-            return tuple(int(part) for part in text.split(",")) if "," in text else tuple(map(int, text.split("-")))
-        if "bool" in kind:
-            return {"true": True, "false": False}[text.lower()]
-        if "int" in kind:
-            return int(text)
-        if "float" in kind:
-            return float(text)
-    except (ValueError, KeyError):
-        raise ValueError(f"{text!r} is not a value for {key}: it takes {kind}.") from None
+    optional = "None" in kind
+    if optional and text.lower() in ("none", ""):
+        return None
+    for name, convert, what in (
+        ("tuple", _whole_numbers, "whole numbers such as 16-32-64"),
+        ("bool", _truth, "true or false"),
+        ("int", int, "a whole number"),
+        ("float", float, "a number"),
+    ):
+        if name in kind:
+            try:
+                return convert(text)
+            except ValueError:
+                what += " or none" * optional
+                raise ValueError(f"{text!r} is not a value for {key}: it takes {what}.") from None
     return text
+
+
+def _truth(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError
+    return text.lower() == "true"
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("," if "," in text else "-"))
 
 
 @dataclass(frozen=True)
@@ -181,6 +214,9 @@ def execute(
 
     Raises:
         MissingData: the data set is not on this machine.
+        CorruptFile: the data set, or what is to be resumed, is damaged.
+        ValueError: a value that cannot be used, images that the metrics cannot measure, a checkpoint of another run.
+        OSError: the folder cannot be written.
         Diverged: the training did.
     """
     path = run.path(out) if out else None
@@ -189,13 +225,22 @@ def execute(
         if result.run == run:
             return result
     where = choose_device(device)
+    if where.type not in ("cpu", "cuda"):  # the others lack float64 or the generators that training needs
+        raise ValueError(f"Runs compute on 'cpu' or 'cuda', not on {device!r}: choose one, or 'auto'.")
     train = datasets.load(run.data, "train", size=run.size, n=run.n_train)
     test = datasets.load(run.data, "test", size=run.size, n=run.n_test)
+    for images, key in ((train, "n_train"), (test, "n_test")):
+        if len(images) < 2:
+            raise ValueError(f"A run needs two {images.split} images of {images.name} at least, not 1: raise {key}.")
     players, config = networks(run, train.channels)
-    work = path.parent / f".{run.name}" if path else None
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    work = run.work(out) if out else None
+    if work:
+        work.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows now, not after the training
     started = time.monotonic()
+    # What two sets of real images are apart at this sample size: no model can be expected below it. Measured first,
+    # since images that the metrics refuse are refused here already.
+    floor = metrics.evaluate(_real(test), _real(test), _real(train.head(min(len(train), len(test)))), crop=_crop(run))
+    training = time.monotonic()
     history = fit(
         players,
         losses.get(run.term, **dict(run.constants)),
@@ -207,10 +252,8 @@ def execute(
         callback=callback,
         progress=progress,
     )
-    trained = time.monotonic() - started
+    trained = time.monotonic() - training
     measured, pictures = evaluate(players, test, run)
-    # What two sets of real images are apart at this sample size: no model can be expected below it.
-    floor = metrics.evaluate(_real(test), _real(test), _real(train.head(min(len(train), len(test)))), crop=_crop(run))
     measured["FD-squeeze (data)"] = floor["FD-squeeze (samples)"]
     steps = run.settings.epochs * (len(train) // min(run.settings.batch_size, len(train)))
     record = {
@@ -252,6 +295,17 @@ def _save_npz(file: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(stream, allow_pickle=False, **arrays)
 
 
+def _load_npz(file: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file, none where it is absent; a damaged one is named itself: its record may be whole."""
+    if not file.exists():
+        return {}
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return {key: arrays[key] for key in arrays.files}
+    except (OSError, EOFError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error):
+        raise CorruptFile(f"{file} is not whole: remove it and {file.stem}.json, and run it again.") from None
+
+
 @torch.no_grad()
 def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Measures reconstructions (z = μ) of the test images and as many samples from the prior.
@@ -280,8 +334,8 @@ def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[
             kernels.append(kernel_net(mu[:PICTURES]).cpu())
     x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
     measured = metrics.evaluate(x, x_hat, sampled, crop=_crop(run))
-    measured["KL"] = _entry(torch.cat(kl))
-    measured |= {name: _entry(torch.cat(values)) for name, values in bounds.items()}
+    measured["KL"] = summary(torch.cat(kl))
+    measured |= {name: summary(torch.cat(values)) for name, values in bounds.items()}
     pictures = {
         "original": _bytes(x[:PICTURES]),
         "reconstruction": _bytes(x_hat[:PICTURES]),
@@ -332,11 +386,6 @@ def _bounds(
     return {}
 
 
-def _entry(values: Tensor) -> dict[str, float | int | str]:
-    values = values.double()
-    return {"mean": values.mean().item(), "sd": values.std().item(), "n": len(values)}
-
-
 def _crop(run: Run) -> int | None:
     """MNIST is padded to 32×32 px and measured on its own 28×28."""
     return 28 if run.data == "mnist" else None
@@ -360,20 +409,18 @@ def read(path: Path) -> Result:
     Raises:
         CorruptFile: the file is not a whole record of this format.
     """
-    from blurvae.errors import CorruptFile
-
+    path = Path(path)
     try:
-        record = json.loads(path.read_text())
+        record = json.loads(path.read_text(encoding="utf-8"))
         if record["format"] != FORMAT:
             raise ValueError(f"format {record['format']}")
+        for key, kind in (("data", dict), ("metrics", dict), ("history", list), ("provenance", dict)):
+            if not isinstance(record.get(key), kind):
+                raise ValueError(f"no {key}")
         described = {**record["run"], "settings": Settings(**record["run"]["settings"])}
         described["widths"] = tuple(described["widths"])
         described["constants"] = tuple((key, value) for key, value in described["constants"])
         run = Run(**described)
-        pictures: dict[str, np.ndarray] = {}
-        if path.with_suffix(".npz").exists():
-            with np.load(path.with_suffix(".npz"), allow_pickle=False) as file:
-                pictures = {key: file[key] for key in file.files}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CorruptFile(f"{path} is not a whole record of a run ({error}): remove it and run it again.") from error
-    return Result(run, record, pictures)
+    return Result(run, record, _load_npz(path.with_suffix(".npz")))

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from blurvae import run as running
 from blurvae.cli import app
+from blurvae.datasets import write_pack
 
 runner = CliRunner()
 
@@ -67,6 +73,48 @@ def test_table_prints_what_ran_and_what_did_not(out):
         (["run", "table5", "--set", "bta=1"], 2, "called 'bta'"),
         (["run", "table5", "--data", "imagenet"], 2, "imagenet"),
         (["run", "table5", "--device", "tpu0"], 2, "tpu0"),
+        (["run", "table5", "--device", "mps"], 2, "not on 'mps'"),
+        (["run", "table5", "--device", "meta"], 2, "not on 'meta'"),
+        (["run", "table5", "--seed", "99999999999999999999"], 2, "seed must lie between"),
+        (["run", "table5", "--seed", "x"], 2, "--seed"),
+        (["run", "table5", "--set", "seed=abc"], 2, "'abc' is not a value for seed: it takes a whole number."),
+        (["run", "table5", "--set", "widths=8-x"], 2, "widths: it takes whole numbers such as 16-32-64."),
+        (["run", "table5", "--set", "widths="], 2, "'' is not a value for widths"),
+        (["run", "table5", "--set", "widths=0-8"], 2, "widths takes whole numbers of at least 1, not 0"),
+        (["run", "table5", "--set", "widths=-8,8"], 2, "widths takes whole numbers of at least 1, not -8"),
+        (["run", "table5", "--set", "widths=2-2-2-2-2-2"], 2, "stride 64"),
+        (["run", "table5", "--set", "latent=0"], 2, "latent takes"),
+        (["run", "table5", "--set", "hidden=-2"], 2, "hidden takes"),
+        (["run", "table5", "--set", "size=-32"], 2, "size takes"),
+        (["run", "table5", "--set", "size=33"], 2, "size=32 or size=64"),
+        (["run", "table5", "--set", "n_train=0"], 2, "n_train takes"),
+        (["run", "table5", "--set", "n_train=1"], 2, "raise n_train"),
+        (["run", "table5", "--set", "n_test=1"], 2, "raise n_test"),
+        (["run", "table5", "--set", "n_test=2.5"], 2, "n_test: it takes a whole number or none."),
+        (["run", "table5", "--set", "n_train=9999999"], 2, "natural has 8000 train images"),
+        (["run", "table5", "--set", "precision=fp8"], 2, "'fp8'"),
+        (["run", "table5", "--set", "beta=nan"], 2, "beta"),
+        (["run", "table5", "--set", "lr=0"], 2, "lr must be"),
+        (["run", "table5", "--set", "architecture=C"], 2, "no architecture 'C'"),
+        (["run", "table5", "--set", "hidden=99999999999"], 2, "lower batch_size, widths, hidden"),
+        (["run", "table5", "--only", "wiener", "--set", "C=nan"], 2, "constant C"),
+        (["run", "table5", "--only", "wiener", "--set", "kernel_size=4"], 2, "odd size"),
+        (["run", "table5", "--only", "wiener", "--set", "kernel_path=dead"], 2, "'dead'"),
+        (["run", "table5", "--data", "power-law", "--set", "size=4"], 2, "at least 6×6"),
+        (["run", "table5", "--data", "folder:/nowhere"], 3, "/nowhere"),
+        (["run", "table5", "--data", "pack:/nowhere"], 3, "/nowhere"),
+        (["table", "table5", "--data", "cfar10"], 2, "did you mean cifar10"),
+        (["table", "table5", "--tier", "big"], 2, "no tier 'big'"),
+        (["figure", "table5-natural-samples", "--format", "svg"], 2, "'svg'"),
+        (["notebook", "09", "-p", "seed"], 2, "-p NAME VALUE"),
+        (["notebook", "09", "-p", "seed", "abc"], 2, "must be int"),
+        (["data", "check", "cifar10"], 3, "BLURVAE_DATA"),
+        (["data", "check", "pack:"], 2, "pack:PATH"),
+        (["data", "check", "folder:/nowhere"], 3, "/nowhere"),
+        (["data", "check", "power-law:x"], 2, "power-law:2.5"),
+        (["data", "prepare", "natural"], 2, "nothing to prepare"),
+        (["data", "prepare", "cifar10"], 3, "BLURVAE_DATA"),
+        (["data", "prepare", "mnist", "--root", "/nowhere", "--source", "/nowhere"], 3, "/nowhere"),
         (["run", "table5", "--data", "cifar10"], 3, "cifar10"),
         (["table", "table5", "--format", "xml"], 2, "no table format 'xml'"),
         (["table", "table5", "--results", "/nowhere"], 2, "/nowhere"),
@@ -79,16 +127,152 @@ def test_table_prints_what_ran_and_what_did_not(out):
 )
 def test_bad_input_is_named_and_has_its_exit_code(arguments, code, says, monkeypatch, tmp_path):
     monkeypatch.delenv("BLURVAE_DATA", raising=False)
+    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained before it refused"))
     if arguments[0] == "run":
         arguments = [*arguments, "--out", str(tmp_path)]
-    assert says in call(*arguments, code=code)
+        arguments += [] if "--only" in arguments else ["--only", "l2"]
+    text = call(*arguments, code=code)
+    assert says in " ".join(text.split())
     assert not any(tmp_path.rglob("*.json")), "refused before any work"
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+@pytest.mark.parametrize("place", ["file", "nowhere"])
+def test_a_data_root_that_is_none_is_named(place, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BLURVAE_DATA", str(tmp_path / place))
+    for name in ("cifar10", "mnist", "faces64"):
+        assert str(tmp_path / place) in call("data", "check", name, code=3)
+        assert str(tmp_path / place) in call("run", "table5", "--data", name, "--out", str(tmp_path / "out"), code=3)
+    assert "absent" in call("data", "list")
+
+
+@pytest.mark.parametrize("command", [["run", "table5", "--only", "l2"], ["figure", "table5-natural-samples"]])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, command):
+    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained before it refused"))
     file = tmp_path / "file"
     file.write_text("")
-    assert "file" in call("run", "table5", "--only", "l2", "--out", str(file), "--device", "cpu", code=6)
+    text = call(*command, "--out", str(file), code=6)
+    assert str(file) in text
+    assert "permissions" in text
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_refused_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained before it refused"))
+    (tmp_path / "table5").mkdir()
+    (tmp_path / "table5").chmod(0o555)
+    assert str(tmp_path) in call("run", "table5", "--only", "l2", "--out", str(tmp_path), code=6)
+
+
+def _pack(folder: Path, channels: int = 3) -> Path:
+    images = np.random.default_rng(0).integers(0, 256, (128, channels, 32, 32)).astype(np.uint8)
+    split = {"train": (0, 64), "test": (64, 128)}
+    return write_pack(folder, images, name="mine", source="noise", licence="CC0", split=split)
+
+
+@pytest.mark.parametrize(
+    ("file", "damage"),
+    [
+        ("images.npy", lambda b: b[: len(b) // 2]),
+        ("images.npy", lambda b: b""),
+        ("images.npy", lambda b: b[:6] + b"\x09\x09" + b[8:]),
+        ("images.npy", lambda b: b"PK\x03\x04" + b[4:64]),  # the beginning of a zip archive, as an .npz is one
+        ("card.json", lambda b: b[:20]),
+        ("card.json", lambda b: b"\xff\xfe"),
+        ("card.json", lambda b: b"[]"),
+    ],
+)
+def test_a_damaged_pack_is_named(file, damage, tmp_path):
+    pack = _pack(tmp_path / "mine")
+    (pack / file).write_bytes(damage((pack / file).read_bytes()))
+    assert str(pack / file) in call("data", "check", f"pack:{pack}", code=4)
+    assert str(pack / file) in call("run", "table5", "--data", f"pack:{pack}", "--out", str(tmp_path / "o"), code=4)
+
+
+def test_a_changed_pixel_is_found_by_check(tmp_path):
+    pack = _pack(tmp_path / "mine")
+    assert "whole" in call("data", "check", f"pack:{pack}")
+    content = (pack / "images.npy").read_bytes()
+    (pack / "images.npy").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert "checksum" in call("data", "check", f"pack:{pack}", code=4)
+    assert json.loads(call("data", "check", f"pack:{pack}", "--json", code=4).split("\nblurvae:")[0])["ok"] is False
+
+
+def test_images_that_the_metrics_refuse_are_refused_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained before it refused"))
+    pack = _pack(tmp_path / "mine", channels=2)
+    assert "2 channels" in call("run", "table5", "--data", f"pack:{pack}", "--out", str(tmp_path / "o"), code=2)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        (".json", lambda b: b[: len(b) // 2]),
+        (".json", lambda b: b"[]"),
+        (".json", lambda b: b"\xff"),
+        (".json", lambda b: b.replace(b'"metrics"', b'"meters"')),
+        (".json", lambda b: b.replace(b'"provenance"', b'"province"')),
+        (".npz", lambda b: b[:300]),
+        (".npz", lambda b: b""),
+        (".npz", lambda b: b"PK" + b),
+        (".npz", lambda b: b[: len(b) // 2] + bytes(8) + b[len(b) // 2 + 8 :]),
+    ],
+)
+def test_a_damaged_record_is_named(suffix, damage, out, tmp_path):
+    shutil.copytree(out, tmp_path / "copy")
+    file = tmp_path / "copy" / "table5" / f"natural-l2-smoke-s0{suffix}"
+    file.write_bytes(damage(file.read_bytes()))
+    for command in (["table", "table5", "--tier", "smoke", "--results"], ["run", "table5", "--resume", "--out"]):
+        assert str(file) in call(*command, str(tmp_path / "copy"), code=4)
+
+
+@pytest.mark.parametrize(("kind", "code"), [(KeyboardInterrupt, 130), (MemoryError, 2)])
+def test_an_interrupt_and_a_full_memory_end_in_one_sentence(kind, code, tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise kind
+
+    monkeypatch.setattr(running, "execute", stop)
+    text = call("run", "table5", "--only", "l2", "--out", str(tmp_path), code=code)
+    assert ("--resume" if kind is KeyboardInterrupt else "lower batch_size") in text
+    monkeypatch.setattr("blurvae.datasets.check", stop)
+    assert "--resume" not in call("data", "check", "natural", code=code)
+
+
+def test_a_training_that_diverges_is_named(tmp_path):
+    text = call("run", "table5", "--only", "l2", "--set", "lr=1e30", "--device", "cpu", "--out", str(tmp_path), code=5)
+    assert "diverged at step" in text
+    assert not any(tmp_path.rglob("*.json"))
+
+
+def test_the_book_without_its_packages_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    text = call("notebook", "09", code=2)
+    assert "papermill" in text
+    assert "[book]" in text
+
+
+@pytest.mark.parametrize(("name", "code"), [("ValueError", 2), ("MissingData", 3), ("Diverged", 5), ("KeyError", 2)])
+def test_an_error_of_a_chapter_is_one_sentence(name, code, tmp_path, monkeypatch):
+    from papermill import PapermillExecutionError
+
+    def stop(*arguments):
+        raise PapermillExecutionError(6, 5, "x = 1", name, "what went wrong", ["its traceback"])
+
+    monkeypatch.setattr("blurvae.notebook.execute", stop)
+    text = call("notebook", "09", "-p", "tier", "paper", "--out", str(tmp_path), code=code)
+    assert "stopped at cell 6: what went wrong" in text
+    assert "traceback" not in text
+
+
+def test_queue_and_status_say_where_each_run_stands(tmp_path):
+    text = call("status", "--tier", "smoke", "--out", str(tmp_path))
+    assert "0 recorded" in text
+    text = call("queue", "--tier", "smoke", "--only", "l2", "--out", str(tmp_path), "--budget", "5m", "--device", "cpu")
+    assert "0 not run" in text
+    rows = json.loads(call("status", "--tier", "smoke", "--only", "l2", "--out", str(tmp_path), "--json"))
+    assert [row["method"] for row in rows] == ["l2"]
+    assert rows[0]["state"] in ("recorded", "needs weights")
+    assert "'soon' is not a duration" in call("queue", "--budget", "soon", "--out", str(tmp_path), code=2)
 
 
 def test_figures_are_written(tmp_path, monkeypatch, out):

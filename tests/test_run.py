@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -95,6 +94,10 @@ def test_changes_are_typed_named_and_refused_by_name():
     assert dict(changed.constants) == {"C": 0.1, "epsilon": None}
     assert changed.widths == (8, 16)
     assert changed.name.startswith("natural-wiener,beta=0.5,C=0.1")
+    ce = next(r for r in RUNS if r.method == "ce")
+    assert dict(ce.with_changes({"continuous_bernoulli": "false"}).constants) == {"continuous_bernoulli": False}
+    with pytest.raises(ValueError, match="'yes' is not a value for continuous_bernoulli"):
+        ce.with_changes({"continuous_bernoulli": "yes"})
     with pytest.raises(ValueError, match=r"called 'bta'.*beta"):
         WIENER.with_changes({"bta": "1"})
     with pytest.raises(ValueError, match="'many' is not a value for epochs"):
@@ -142,14 +145,15 @@ def test_cells_without_a_run_say_so_and_the_paper_stands_beside_its_own_data(tmp
     assert "not run" in results.caption("table5", "paper", "cifar10", tmp_path)
 
 
-def test_absent_weights_are_named_in_the_cell(recorded):
+def test_absent_weights_are_named_in_the_cell(recorded, tmp_path):
     record = json.loads(WIENER.path(recorded).read_text())
     record["metrics"]["LPIPS-squeeze"] = {"state": "needs weights", "what": "squeezenet1_1-b8a52dc0.pth"}
-    frame = pd.DataFrame(
-        [{"metric": "LPIPS-squeeze", "value": np.nan, "sd_images": np.nan, "state": "needs weights (squeezenet)"}]
-    )
-    assert results.spread(frame, "LPIPS-squeeze", "seeds") == "needs weights (squeezenet)"
-    assert results.spread(frame, "PSNR", "seeds") == "not run"
+    WIENER.path(tmp_path).parent.mkdir()
+    WIENER.path(tmp_path).write_text(json.dumps(record))
+    table = results.table("table5", "smoke", "natural", tmp_path)
+    assert table.loc["Wiener", "LPIPS-squeeze"] == "needs weights (squeezenet1_1-b8a52dc0.pth)"
+    assert table.loc["Wiener", "PSNR"] == f"{record['metrics']['PSNR']['mean']:.2f}"
+    assert table.loc["L2", "LPIPS-squeeze"] == "not run"
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "csv", "json"])
@@ -177,13 +181,6 @@ def test_figures_come_from_the_folder_that_is_given(recorded, tmp_path, make):
     (tmp_path / "table5").mkdir()
     with pytest.raises(ValueError, match="blurvae run table5"):
         make("table5", "smoke", "natural", tmp_path)
-
-
-def test_the_full_spectrum_is_the_half_one_mirrored():
-    image = np.random.default_rng(0).normal(size=(6, 8))
-    full = np.abs(np.fft.fft2(image))
-    half = np.abs(np.fft.rfft2(image))
-    np.testing.assert_allclose(figures._full(half), np.fft.fftshift(full))
 
 
 # Recorded runs --------------------------------------------------------------------------------------------------------

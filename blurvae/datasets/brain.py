@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from blurvae.datasets import packs
-from blurvae.datasets.core import Card, Dataset, ImageSet, Request
+from blurvae.datasets.core import Card, Dataset
 
 CARD = Card(
     name="brain",
@@ -18,10 +20,4 @@ CARD = Card(
     stands_in_for="HCP",
     reference={"pack": "4d5d6dfb247b5b77a44066b552a4b470873d3b7a99f695c0c32e58292aa508fb"},
 )
-
-
-def _load(request: Request) -> ImageSet:
-    return packs.load_registered(CARD, request, "crop")
-
-
-DATASET = Dataset(CARD, _load, is_pack=True)
+DATASET = Dataset(CARD, partial(packs.load_registered, CARD, fit="crop"), is_pack=True)

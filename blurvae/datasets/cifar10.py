@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import tarfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from blurvae.datasets import download, packs
-from blurvae.datasets.core import Archive, Card, Dataset, ImageSet, Labels, Pixels, Request
+from blurvae.datasets.core import Archive, Card, Dataset, Labels, Pixels
 from blurvae.errors import CorruptFile
 
 RECORD = 1 + 3 * 32 * 32
@@ -68,10 +69,6 @@ def read_archive(file: Path) -> tuple[Pixels, Labels]:
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _load(request: Request) -> ImageSet:
-    return packs.load_registered(CARD, request, "exact")
-
-
 def _prepare(root: Path, *, source: Path | None, mirror: str | None, progress: bool) -> Path:
     archive = CARD.archives[0]
     if source is None:
@@ -79,16 +76,7 @@ def _prepare(root: Path, *, source: Path | None, mirror: str | None, progress: b
     else:
         file = download.verified(source / archive.filename if source.is_dir() else source, archive)
     images, labels = read_archive(file)
-    n, first = len(images), len(images) * 4 // 5
-    return packs.write(
-        root / CARD.name,
-        images,
-        labels=labels,
-        name=CARD.name,
-        source=CARD.source,
-        licence=CARD.licence,
-        split={"train": (0, first), "test": (first, n)},
-    )
+    return packs.write_registered(CARD, root, images, labels, len(images) * 4 // 5)
 
 
 CARD = Card(
@@ -104,4 +92,4 @@ CARD = Card(
     archives=(Archive("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530"),),
     reference={"pack": "9d5c2eddadb0deff02c14c350c0385aab7b1d5ff1edfeb4997c8dc8644960111"},
 )
-DATASET = Dataset(CARD, _load, _prepare, is_pack=True)
+DATASET = Dataset(CARD, partial(packs.load_registered, CARD, fit="exact"), _prepare, is_pack=True)

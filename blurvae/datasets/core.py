@@ -88,10 +88,10 @@ class ImageSet:
         """The first n images, in stored order.
 
         Raises:
-            ValueError: n is not between 1 and the number of images.
+            ValueError: n is no whole number between 1 and the number of images.
         """
-        if not 1 <= n <= len(self):
-            raise ValueError(f"{self.name} has {len(self)} {self.split} images: ask for 1 to {len(self)}, not {n}.")
+        if not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
+            raise ValueError(f"{self.name} has {len(self)} {self.split} images: ask for 1 to {len(self)}, not {n!r}.")
         return replace(self, images=self.images[:n], labels=None if self.labels is None else self.labels[:n])
 
     def tensor(self) -> torch.Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from blurvae.datasets import packs
-from blurvae.datasets.core import Card, Dataset, ImageSet, Request
+from blurvae.datasets.core import Card, Dataset
 
 _LICENCE = "works of the US government or published before 1930, so out of copyright in the United States"
 _GET = (
@@ -36,15 +38,5 @@ FACES256_CARD = Card(
     stands_in_for="CelebA-HQ 256×256",
     reference={"pack": "d60eb4bfd6c63037d7ddebcb8205120c8f341e6759c321afe72d9f835acb86ca"},
 )
-
-
-def _load64(request: Request) -> ImageSet:
-    return packs.load_registered(FACES64_CARD, request, "shrink")
-
-
-def _load256(request: Request) -> ImageSet:
-    return packs.load_registered(FACES256_CARD, request, "shrink")
-
-
-FACES64 = Dataset(FACES64_CARD, _load64, is_pack=True)
-FACES256 = Dataset(FACES256_CARD, _load256, is_pack=True)
+FACES64 = Dataset(FACES64_CARD, partial(packs.load_registered, FACES64_CARD, fit="shrink"), is_pack=True)
+FACES256 = Dataset(FACES256_CARD, partial(packs.load_registered, FACES256_CARD, fit="shrink"), is_pack=True)

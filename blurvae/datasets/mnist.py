@@ -37,7 +37,7 @@ def read_idx(file: Path, dimensions: int) -> Pixels:
         CorruptFile: the header is not of this form, or the file is shorter or longer than the header says.
     """
     if not file.is_file():
-        raise MissingData(f"{file} is not there.")
+        raise MissingData(f"{file} is not there: the four official files of MNIST lie side by side in one folder.")
     with file.open("rb") as raw:
         compressed = raw.read(2) == b"\x1f\x8b"
     try:
@@ -122,15 +122,7 @@ def _prepare(root: Path, *, source: Path | None, mirror: str | None, progress: b
         elif (folder / archive.filename).is_file():
             download.verified(folder / archive.filename, archive)
     images, labels, first = read_official(folder, [archive.filename for archive in CARD.archives])
-    return packs.write(
-        root / CARD.name,
-        images,
-        labels=labels,
-        name=CARD.name,
-        source=CARD.source,
-        licence=CARD.licence,
-        split={"train": (0, first), "test": (first, len(images))},
-    )
+    return packs.write_registered(CARD, root, images, labels, first)
 
 
 _BASE = "https://ossci-datasets.s3.amazonaws.com/mnist"

@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -55,9 +56,14 @@ def data_root(name: str, root: Path | None) -> Path:
     """The folder of prepared data sets: the given one, or the one that BLURVAE_DATA names.
 
     Raises:
-        MissingData: neither is there.
+        MissingData: neither is given, or it is a file.
     """
     folder = root if root is not None else paths.data_root()
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise MissingData(
+            f"{name} is looked for in {folder}, which is a file: set the variable BLURVAE_DATA to a folder of prepared "
+            "data sets, or give one as `root=`."
+        )
     if folder is None:
         raise MissingData(
             f"{name} is read from the folder of prepared data sets, and none is named: set the variable BLURVAE_DATA "
@@ -68,16 +74,13 @@ def data_root(name: str, root: Path | None) -> Path:
 
 def _array(file: Path) -> np.ndarray:
     try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
+        return np.lib.format.open_memmap(file, mode="r")  # reads .npy only: no archive, no pickle
     except FileNotFoundError:
         raise CorruptFile(f"{file} is missing beside its card: remove the folder and prepare the set again.") from None
     except (ValueError, EOFError, OSError) as error:
         raise CorruptFile(
             f"{file} is not a whole .npy file ({error}): remove the folder and prepare it again."
         ) from None
-    if not isinstance(array, np.ndarray):  # an .npz under another name loads as an archive
-        raise CorruptFile(f"{file} is not a .npy file: remove the folder and prepare it again.")
-    return array
 
 
 def _is_split(split: object, n: int) -> bool:
@@ -190,19 +193,39 @@ def write(
     card["sha256"] = checksum(images)
     if labels is not None:
         card["labels_sha256"] = checksum(labels)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with _whole(folder) as temporary:
         np.save(temporary / "images.npy", images, allow_pickle=False)
         if labels is not None:
             np.save(temporary / "labels.npy", labels, allow_pickle=False)
         (temporary / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return folder
+
+
+def write_registered(card: Card, root: Path, images: Pixels, labels: Labels, first_test: int) -> Path:
+    """Write the pack of a registered data set below `root`: training images first, test images from that index on."""
+    return write(
+        root / card.name,
+        images,
+        labels=labels,
+        name=card.name,
+        source=card.source,
+        licence=card.licence,
+        split={"train": (0, first_test), "test": (first_test, len(images))},
+    )
+
+
+@contextmanager
+def _whole(folder: Path) -> Iterator[Path]:
+    """A temporary folder beside `folder` to fill, which takes its name at the end, or is removed after an error."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        yield temporary
         temporary.chmod(0o755)  # mkdtemp makes it private, and data folders are shared between users
         os.replace(temporary, folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    return folder
 
 
 def refuse_occupied(folder: Path) -> None:
@@ -229,17 +252,9 @@ def copy(source: Path, folder: Path, name: str) -> Path:
     _demand_name(pack, name)
     verify(pack)
     refuse_occupied(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        for file in sorted(source.glob("*.npy")):
+    with _whole(folder) as temporary:
+        for file in (*sorted(source.glob("*.npy")), source / "card.json"):
             shutil.copyfile(file, temporary / file.name)
-        shutil.copyfile(source / "card.json", temporary / "card.json")
-        temporary.chmod(0o755)
-        os.replace(temporary, folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return folder
 
 

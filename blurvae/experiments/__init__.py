@@ -40,6 +40,7 @@ class Experiment(Protocol):
     TITLE: str
     METHODS: tuple[Method, ...]
     VARIANTS: tuple[Method, ...]
+    GRID: dict[str, dict[str, tuple[int, ...]]]
     PAPER_DATA: str
     PAPER_TABLE: str
 

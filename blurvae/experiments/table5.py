@@ -32,6 +32,13 @@ PAPER = Settings(epochs=100, warm_up=10, batch_size=64, lr=1e-4)
 LESSON = Settings(epochs=12, warm_up=3, batch_size=64, lr=1e-3, kernel_lr=1e-3)
 SMOKE = Settings(epochs=2, warm_up=1, batch_size=16, lr=1e-3, kernel_lr=1e-3)
 
+# Which data sets and seeds a tier records.
+GRID = {
+    "smoke": {"natural": (0,)},
+    "lesson": {"natural": (0, 1, 2), "cifar10": (0, 1, 2)},
+    "paper": {"cifar10": (0, 1, 2)},
+}
+
 
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """The runs of a tier, method by method.

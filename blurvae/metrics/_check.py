@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -17,8 +19,10 @@ def images(x: Tensor, name: str = "images", *, values: bool = True) -> None:
         values: False leaves out the look at the pixels, for which a GPU would have to be waited for.
 
     Raises:
-        ValueError: wrong shape, number type or range, or NaN.
+        ValueError: no tensor, wrong shape, number type or range, or NaN.
     """
+    if not isinstance(x, Tensor):
+        raise ValueError(f"{name} must be a torch tensor, not {type(x).__name__}: convert it with torch.from_numpy.")
     if x.ndim != 4 or x.numel() == 0:
         raise ValueError(f"{name} must be a batch (n, c, h, w) with n ≥ 1, but its shape is {tuple(x.shape)}.")
     if x.dtype not in (torch.float32, torch.float64):
@@ -48,16 +52,15 @@ def pair(x: Tensor, y: Tensor, names: tuple[str, str] = ("x", "y"), *, values: b
         )
 
 
-def same_kind(a: Tensor, b: Tensor, names: tuple[str, str] = ("a", "b")) -> None:
-    """Raises unless two sets hold images of one shape (c, h, w); their sizes may differ.
+def same_kind(a: Sequence[int], b: Sequence[int], names: tuple[str, str] = ("a", "b")) -> None:
+    """Raises unless the images of two sets have one shape (c, h, w); the sizes of the sets may differ.
 
     Raises:
         ValueError: two shapes of image.
     """
-    if a.shape[1:] != b.shape[1:]:
+    if tuple(a) != tuple(b):
         raise ValueError(
-            f"{names[0]} and {names[1]} must hold images of one shape (c, h, w), not {tuple(a.shape[1:])} and "
-            f"{tuple(b.shape[1:])}."
+            f"{names[0]} and {names[1]} must hold images of one shape (c, h, w), not {tuple(a)} and {tuple(b)}."
         )
 
 

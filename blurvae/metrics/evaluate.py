@@ -72,7 +72,7 @@ def evaluate(
     if samples is not None:
         samples = _centre(samples, crop)
         _check.images(samples, "samples")
-        _check.same_kind(x, samples, ("x", "samples"))
+        _check.same_kind(x.shape[1:], samples.shape[1:], ("x", "samples"))
     reference: list[Statistics] = []  # of x, made once, when first asked for
 
     def frechet(images: Tensor) -> Entry:
@@ -109,7 +109,12 @@ def _centre(images: Tensor, crop: int | None) -> Tensor:
 
 def _per_image(metric: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Entry:
     size = _check.batch_size(x)
-    values = torch.cat([metric(a, b).cpu().double() for a, b in zip(x.split(size), y.split(size), strict=True)])
+    return summary(torch.cat([metric(a, b).cpu() for a, b in zip(x.split(size), y.split(size), strict=True)]))
+
+
+def summary(values: Tensor) -> Entry:
+    """Mean, sd (with n − 1) and number of the values (n,) of single images, n ≥ 2, as an entry of `evaluate`."""
+    values = values.double()
     return {"mean": values.mean().item(), "sd": values.std().item(), "n": len(values)}
 
 

@@ -105,13 +105,12 @@ def frechet_distance(
     """
     _extractor(features)
     for s, name in ((a, "a"), (b, "b")):
-        if isinstance(s, Tensor):
+        if not isinstance(s, Statistics):
             _check.images(s, name)
         elif s.features != features:
             raise ValueError(f"{name} holds statistics of the features {s.features!r}, not of {features!r}.")
-    shape_a, shape_b = (tuple(s.shape[1:]) if isinstance(s, Tensor) else s.shape for s in (a, b))
-    if shape_a != shape_b:
-        raise ValueError(f"a and b must hold images of one shape (c, h, w), not {shape_a} and {shape_b}.")
+    shape_a, shape_b = (s.shape[1:] if isinstance(s, Tensor) else s.shape for s in (a, b))
+    _check.same_kind(shape_a, shape_b)
     a, b = (statistics(s, features, batch_size) if isinstance(s, Tensor) else s for s in (a, b))
     return gaussian_distance(a.mean, a.covariance, b.mean, b.covariance)
 

@@ -50,7 +50,7 @@ def log_spectrum_distance(a: Tensor, b: Tensor) -> float:
     """
     _check.images(a, "a")
     _check.images(b, "b")
-    _check.same_kind(a, b)
+    _check.same_kind(a.shape[1:], b.shape[1:])
     weights = hermitian_weights((a.shape[-2], a.shape[-1]), dtype=a.dtype, device=a.device)
     difference = (mean_log_spectrum(a) - mean_log_spectrum(b)).abs()
     return ((difference * weights).sum() / weights.sum()).item()

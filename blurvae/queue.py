@@ -1,0 +1,169 @@
+"""Works through the runs that have no recorded result, cheapest first, whole run by whole run, within a time budget.
+
+It needs nothing beyond torch, numpy, safetensors and tqdm: `python -m blurvae.queue` runs on a bare GPU machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blurvae import experiments, paths
+from blurvae.errors import Diverged, MissingData
+from blurvae.run import Run, execute, read
+
+RECORDED, RUNNING, NOT_RUN, NEEDS_WEIGHTS = "recorded", "running", "not run", "needs weights"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run and where it stands.
+
+    Attributes:
+        run: the run.
+        state: "recorded", "running" (a checkpoint waits to be resumed), "not run", or "needs weights" (recorded, but
+            without the metrics whose networks were absent).
+    """
+
+    run: Run
+    state: str
+
+
+def matrix(tier: str, out: Path, only: Iterable[str] = ()) -> list[Entry]:
+    """Every run of a tier, experiment by experiment, with its state in a folder of results.
+
+    Args:
+        tier: "smoke", "lesson" or "paper".
+        out: folder of results.
+        only: names of experiments, data sets or methods; a run is kept if it matches one of each kind that is named.
+
+    Raises:
+        ValueError: a name that is none of these, or an unknown tier.
+    """
+    runs = [
+        run
+        for name in experiments.EXPERIMENTS
+        for data, seeds in experiments.get(name).GRID[experiments.check_tier(tier)].items()
+        for run in experiments.get(name).runs(tier, data, seeds)
+    ]
+    kinds = [{getattr(run, kind) for run in runs} for kind in ("experiment", "data", "method")]
+    for name in only:
+        if not any(name in names for names in kinds):
+            known = ", ".join(sorted(set().union(*kinds)))
+            raise ValueError(f"Nothing in tier {tier!r} is called {name!r}: choose of {known}.")
+    for kind, names in zip(("experiment", "data", "method"), kinds):
+        if wanted := names & set(only):
+            runs = [run for run in runs if getattr(run, kind) in wanted]
+    return [Entry(run, state(run, out)) for run in runs]
+
+
+def state(run: Run, out: Path) -> str:
+    """Where a run stands in a folder of results; a record of other settings counts as not run."""
+    path = run.path(out)
+    if path.exists():
+        result = read(path)
+        if result.run == run:
+            missing = any(entry.get("state") for entry in result.record["metrics"].values())
+            return NEEDS_WEIGHTS if missing else RECORDED
+    return RUNNING if (run.work(out) / "checkpoint.json").exists() else NOT_RUN
+
+
+def cost(run: Run) -> float:
+    """How much work a run is, in a unit of its own: images × pixels × the square of the first width."""
+    images = run.settings.epochs * (run.n_train or 40_000)
+    return float(images * run.size**2 * run.widths[0] ** 2)
+
+
+def work(runs: Sequence[Run], out: Path, budget: float, *, device: str = "auto", progress: bool = False) -> list[str]:
+    """Executes runs, cheapest first, and starts none that would end after the budget, judged by those before it.
+
+    Args:
+        runs: what to do.
+        out: folder of results.
+        budget: seconds; infinite for all.
+        device: "auto", "cpu" or "cuda".
+        progress: a progress bar on a terminal.
+
+    Returns:
+        The names of the finished runs. A run that diverged or whose data is absent is named on stderr and passed over.
+    """
+    started, spent, done_cost = time.monotonic(), 0.0, 0.0
+    done: list[str] = []
+    for run in sorted(runs, key=cost):
+        left = budget - (time.monotonic() - started)
+        expected = cost(run) * spent / done_cost if done_cost else 0.0
+        if left <= 0 or expected > left:
+            print(f"{run.name}: not started, about {expected:.0f} s of {max(left, 0):.0f} s left", file=sys.stderr)
+            continue
+        begun = time.monotonic()
+        try:
+            execute(run, out=out, resume=True, device=device, progress=progress)
+        except (MissingData, Diverged) as error:
+            print(f"{run.name}: passed over. {error}", file=sys.stderr)
+            continue
+        spent, done_cost = spent + time.monotonic() - begun, done_cost + cost(run)
+        print(f"{run.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        done.append(run.name)
+    return done
+
+
+def seconds(text: str) -> float:
+    """A duration as "90", "90s", "9m" or "2h".
+
+    Raises:
+        ValueError: anything else.
+
+    Example:
+        >>> seconds("9m")
+        540.0
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a duration: write 90s, 9m or 2h.")
+    return float(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def render(entries: Sequence[Entry], as_json: bool = False) -> str:
+    """The matrix as text, one line an experiment, data set and method with the state of each seed, or as JSON."""
+    if as_json:
+        rows = [
+            {"experiment": e.run.experiment, "data": e.run.data, "method": e.run.method, "tier": e.run.tier}
+            | {"seed": e.run.settings.seed, "state": e.state}
+            for e in entries
+        ]
+        return json.dumps(rows, indent=1)
+    lines: dict[tuple[str, str, str], list[str]] = {}
+    for e in entries:
+        lines.setdefault((e.run.experiment, e.run.data, e.run.method), []).append(f"s{e.run.settings.seed} {e.state}")
+    text = [f"{name:<8} {data:<10} {method:<24} {', '.join(seeds)}" for (name, data, method), seeds in lines.items()]
+    counts = {state: sum(e.state == state for e in entries) for state in (RECORDED, RUNNING, NOT_RUN, NEEDS_WEIGHTS)}
+    return "\n".join([*text, ", ".join(f"{n} {state}" for state, n in counts.items())])
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """`python -m blurvae.queue`: the same as `blurvae queue`, without its dependencies."""
+    parser = argparse.ArgumentParser(prog="python -m blurvae.queue", description=__doc__)
+    parser.add_argument("--tier", default="paper", choices=experiments.TIERS)
+    parser.add_argument("--budget", default="", help="e.g. 9m; no limit where left out")
+    parser.add_argument("--out", type=Path, default=None, help="folder of results; the recorded ones where left out")
+    parser.add_argument("--only", nargs="*", default=[], help="experiments, data sets or methods")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--status", action="store_true", help="only say where each run stands")
+    given = parser.parse_args(arguments)
+    out = given.out or paths.results()
+    entries = matrix(given.tier, out, given.only)
+    if not given.status:
+        runs = [e.run for e in entries if e.state in (NOT_RUN, RUNNING)]
+        work(runs, out, seconds(given.budget) if given.budget else math.inf, device=given.device)
+    print(render(matrix(given.tier, out, given.only)))
+
+
+if __name__ == "__main__":  # pragma: no cover
+    main()

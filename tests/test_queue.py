@@ -1,0 +1,111 @@
+"""The queue: what is missing, in which order, within which time, and on a machine with nothing but the core."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from blurvae import experiments, queue
+
+SMOKE = len(experiments.get("table5").METHODS) + len(experiments.get("table5").VARIANTS)
+
+
+def states(out, **given):
+    return [entry.state for entry in queue.matrix("smoke", out, **given)]
+
+
+def test_it_makes_what_is_missing_and_nothing_twice(tmp_path):
+    assert states(tmp_path) == ["not run"] * SMOKE
+    runs = [entry.run for entry in queue.matrix("smoke", tmp_path, only=("l2", "wiener"))]
+    assert queue.work(runs, tmp_path, float("inf"), device="cpu") == [run.name for run in runs]
+    assert sum(state in ("recorded", "needs weights") for state in states(tmp_path)) == 2
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
+    queue.main(["--tier", "smoke", "--only", "l2", "wiener", "--out", str(tmp_path), "--device", "cpu"])
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == written
+
+
+def test_the_cheapest_comes_first_and_none_starts_that_would_end_too_late(tmp_path, monkeypatch, capsys):
+    clock = iter(range(0, 10_000, 10))  # every look at the clock is ten seconds after the last
+    monkeypatch.setattr(queue.time, "monotonic", lambda: float(next(clock)))
+    begun = []
+    monkeypatch.setattr(queue, "execute", lambda run, **_: begun.append(run))
+    small, large = (experiments.get("table5").runs(tier, "natural", (0,))[0] for tier in ("smoke", "lesson"))
+    assert queue.cost(small) < queue.cost(large)
+    assert queue.work([large, small], tmp_path, budget=60.0) == [small.name]
+    assert begun == [small]
+    assert f"{large.name}: not started" in capsys.readouterr().err
+    assert queue.work([small], tmp_path, budget=0.0) == []
+
+
+def test_a_run_of_other_settings_counts_as_not_run(tmp_path):
+    run = queue.matrix("smoke", tmp_path, only=("l2",))[0].run
+    changed = run.with_changes({"epochs": "1"})
+    queue.work([changed], tmp_path, float("inf"), device="cpu")
+    changed.path(tmp_path).rename(run.path(tmp_path))
+    assert queue.state(run, tmp_path) == "not run"
+
+
+def test_an_interrupted_run_is_running_and_goes_on(tmp_path, monkeypatch):
+    from blurvae import run, training
+
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    one = queue.matrix("smoke", tmp_path, only=("l2",))[0].run
+
+    def stop(state):
+        if state.step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.execute(one, out=tmp_path, device="cpu", callback=stop)
+    assert queue.state(one, tmp_path) == "running"
+    queue.work([one], tmp_path, float("inf"), device="cpu")
+    assert queue.state(one, tmp_path) in ("recorded", "needs weights")
+
+
+def test_absent_data_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.delenv("BLURVAE_DATA", raising=False)
+    there, absent = (experiments.get("table5").runs("smoke", data, (0,))[0] for data in ("natural", "cifar10"))
+    assert queue.work([absent, there], tmp_path, float("inf"), device="cpu") == [there.name]
+    assert "cifar10" in capsys.readouterr().err
+
+
+def test_the_recorded_lessons_leave_nothing_to_run():
+    from blurvae import paths
+
+    assert {entry.state for entry in queue.matrix("lesson", paths.results())} == {"recorded"}
+
+
+def test_names_and_durations_are_refused_by_name(tmp_path):
+    with pytest.raises(ValueError, match="called 'l3'"):
+        queue.matrix("smoke", tmp_path, only=("l3",))
+    with pytest.raises(ValueError, match="no tier 'big'"):
+        queue.matrix("big", tmp_path)
+    for text in ("9 minutes", "-3", ""):
+        with pytest.raises(ValueError, match="not a duration"):
+            queue.seconds(text)
+    assert [queue.seconds(text) for text in ("90", "90s", "9m", "2h")] == [90, 90, 540, 7200]
+
+
+def test_it_runs_where_only_the_core_is_installed(tmp_path):
+    absent = (
+        "typer",
+        "pandas",
+        "matplotlib",
+        "seaborn",
+        "torchvision",
+        "lpips",
+        "torchmetrics",
+        "papermill",
+        "jupytext",
+    )
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent!r})); from blurvae import queue; "
+        f"queue.main(['--tier', 'smoke', '--only', 'l2', '--out', {str(tmp_path)!r}, '--device', 'cpu'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 needs weights" in done.stdout
+    assert json.loads((tmp_path / "table5" / "natural-l2-smoke-s0.json").read_text())["metrics"]["PSNR"]["mean"] > 5
