@@ -164,8 +164,8 @@ def show_kernels(kernels: Any, labels: Sequence[str] | None = None, *, zoom: int
     array = kernels.detach().cpu().numpy() if hasattr(kernels, "detach") else np.asarray(kernels)
     if array.ndim != 3 or array.min() < 0:
         raise ValueError(f"kernels must be non-negative and of shape (n, K, K), not {tuple(array.shape)}")
-    gray = np.rint(255 * array / array.max()).astype(np.uint8)
-    return image_grid([gray[:, None]], labels, zoom=zoom)
+    grey = np.rint(255 * array / array.max()).astype(np.uint8)
+    return image_grid([grey[:, None]], labels, zoom=zoom)
 
 
 def full_spectrum(half: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -64,7 +64,7 @@ class ImageSet:
 
     @property
     def channels(self) -> int:
-        """1 (gray) or 3 (RGB), as a rule."""
+        """1 (grey) or 3 (RGB), as a rule."""
         return int(self.images.shape[1])
 
     @property

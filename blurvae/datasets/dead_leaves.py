@@ -17,7 +17,7 @@ def dead_leaves_picture(side: int, *, smallest: float = 2.0, largest: float = 32
 
     Discs are laid from the front to the back until every pixel is covered, which samples the stationary model exactly
     (Kendall and Thönnes 1999); the radius has density proportional to r⁻³ between its bounds (Lee, Mumford and Huang
-    2001), the gray value is uniform. The spectrum follows a power law only approximately, and only at wavelengths
+    2001), the grey value is uniform. The spectrum follows a power law only approximately, and only at wavelengths
     between the two radii.
 
     Args:
@@ -77,7 +77,7 @@ def _load(request: Request) -> ImageSet:
 
 CARD = Card(
     name="dead-leaves",
-    title="opaque gray discs in front of each other, radius density r^-3: edges, and an approximate power law",
+    title="opaque grey discs in front of each other, radius density r^-3: edges, and an approximate power law",
     shape=(1, 32, 32),
     images=COUNTS,
     split="two pictures from two seeds, cut into tiles",

@@ -15,7 +15,7 @@ _GET = (
 
 FACES64_CARD = Card(
     name="faces64",
-    title="gray portraits, aligned and cropped as CelebA is",
+    title="grey portraits, aligned and cropped as CelebA is",
     shape=(1, 64, 64),
     images={"train": 3341, "test": 836},
     split="the first 80 % and the last 20 % of the pack",
@@ -28,7 +28,7 @@ FACES64_CARD = Card(
 )
 FACES256_CARD = Card(
     name="faces256",
-    title="gray portraits, aligned and cropped as CelebA-HQ is; few: they show that a method runs and trains",
+    title="grey portraits, aligned and cropped as CelebA-HQ is; few: they show that a method runs and trains",
     shape=(1, 256, 256),
     images={"train": 348, "test": 87},
     split="the first 80 % and the last 20 % of the pack",

@@ -1,4 +1,4 @@
-"""Cross-entropy on gray values in [0, 1], with the continuous-Bernoulli constant as an option."""
+"""Cross-entropy on grey values in [0, 1], with the continuous-Bernoulli constant as an option."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from blurvae.losses.base import Term, check_pair, per_image, unit_range
 class CrossEntropy(Term):
     """−Σ t log t̂ + (1−t) log(1−t̂) with t = (x+1)/2, t̂ = (x̂+1)/2.
 
-    A likelihood for binary data only. For gray values its integral over t is not 1; the continuous Bernoulli's constant
+    A likelihood for binary data only. For grey values its integral over t is not 1; the continuous Bernoulli's constant
     log(ℓ / tanh(ℓ/2)), ℓ the logit of t̂, makes it one (Loaiza-Ganem & Cunningham 2019).
 
     It is computed from the decoder's pre-activation a, since (1 + tanh a)/2 = σ(2a): a clamped tanh loses gradients.
@@ -31,7 +31,7 @@ class CrossEntropy(Term):
 
     @property
     def is_likelihood(self) -> bool:
-        """True only with the continuous-Bernoulli constant, since the images are gray."""
+        """True only with the continuous-Bernoulli constant, since the images are grey."""
         return self.continuous_bernoulli
 
     def __call__(

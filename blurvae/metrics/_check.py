@@ -76,11 +76,11 @@ def batch_size(x: Tensor, side: int | None = None) -> int:
 
 
 def rgb(x: Tensor) -> Tensor:
-    """Repeats gray images over three channels, since networks trained on photographs take colour.
+    """Repeats grey images over three channels, since networks trained on photographs take colour.
 
     Raises:
         ValueError: neither 1 nor 3 channels.
     """
     if x.shape[1] not in (1, 3):
-        raise ValueError(f"Images of {x.shape[1]} channels are neither gray (1) nor RGB (3).")
+        raise ValueError(f"Images of {x.shape[1]} channels are neither grey (1) nor RGB (3).")
     return x.expand(-1, 3, -1, -1)

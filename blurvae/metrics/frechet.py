@@ -91,7 +91,7 @@ def frechet_distance(
     are singular, which is allowed here, and the value is mostly bias.
 
     Args:
-        a: (n, c, h, w), c = 1 or 3 (gray is repeated), on [0, 1], n ≥ 2; or its `Statistics`.
+        a: (n, c, h, w), c = 1 or 3 (grey is repeated), on [0, 1], n ≥ 2; or its `Statistics`.
         b: (m, c, h, w), m ≥ 2; or its `Statistics`.
         features: a name of `FEATURES`.
         batch_size: images at a time; None chooses by their size.

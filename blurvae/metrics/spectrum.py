@@ -16,7 +16,7 @@ def mean_log_spectrum(x: Tensor) -> Tensor:  # (h, w//2+1)
     """The mean over images of ln(|F(luma)| + 1e-8), orthonormal DFT.
 
     Args:
-        x: (n, c, h, w), c = 1 (gray) or 3 (RGB, whose Rec.-601 luma is taken), on [0, 1].
+        x: (n, c, h, w), c = 1 (grey) or 3 (RGB, whose Rec.-601 luma is taken), on [0, 1].
 
     Returns:
         (h, w//2+1), the half spectrum, frequency 0 first.
@@ -26,12 +26,12 @@ def mean_log_spectrum(x: Tensor) -> Tensor:  # (h, w//2+1)
     """
     _check.images(x)
     if x.shape[1] not in (1, 3):
-        raise ValueError(f"A luma is defined for gray (1) and RGB (3) images, not for {x.shape[1]} channels.")
+        raise ValueError(f"A luma is defined for grey (1) and RGB (3) images, not for {x.shape[1]} channels.")
     luma = x.new_tensor(LUMA if x.shape[1] == 3 else (1.0,))
     total = x.new_zeros(x.shape[-2], x.shape[-1] // 2 + 1)
     for batch in x.split(_check.batch_size(x)):
-        gray = torch.einsum("nchw,c->nhw", batch, luma)
-        total = total + torch.log(power_spectrum(gray).sqrt() + FLOOR).sum(0)
+        grey = torch.einsum("nchw,c->nhw", batch, luma)
+        total = total + torch.log(power_spectrum(grey).sqrt() + FLOOR).sum(0)
     return total / len(x)
 
 

@@ -30,7 +30,7 @@ def _window_mean(maps: Tensor) -> Tensor:  # (n, m, h, w) -> (n, m, h, w)
 
 
 def ssim(x: Tensor, y: Tensor, *, check_values: bool = True) -> Tensor:  # (n,)
-    """Structural similarity of each image: the mean over its pixels and channels, gray images and RGB alike.
+    """Structural similarity of each image: the mean over its pixels and channels, grey images and RGB alike.
 
     The window is an 11×11 Gaussian of standard deviation 1.5 px, the range 1, K₁ = .01, K₂ = .03, with biased
     variances, and the border is reflected and counted, as in torchmetrics. (The original code leaves 5 px there out.)
