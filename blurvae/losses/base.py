@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -12,7 +13,7 @@ from blurvae.blur import circular_convolve, fourier, hermitian_weights, squared_
 KernelPath = Literal["detached", "live", "elbo"]
 
 
-class Term:
+class Term(ABC):
     """A reconstruction term: `term(x, x_hat, logit=…, kernel=…)` is (n,), in nats per image.
 
     Images are (n, c, h, w) in [−1, 1]. A term that weights by a kernel says in `kernel_path` how the gradient treats
@@ -42,11 +43,11 @@ class Term:
         """
         raise ValueError(f"The term {self.name!r} is not a likelihood: it has no normalising constant.")
 
+    @abstractmethod
     def __call__(
         self, x: Tensor, x_hat: Tensor, *, logit: Tensor | None = None, kernel: Tensor | None = None
     ) -> Tensor:
         """Returns the term, (n,), in nats per image."""
-        raise NotImplementedError
 
 
 def check_pair(x: Tensor, x_hat: Tensor) -> None:
