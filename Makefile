@@ -6,10 +6,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS := $(CURDIR)/_build/results
 
-.PHONY: help setup book html chapters address test clean
+.PHONY: help setup book html chapters address test test-faults clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 setup: .venv/.stamp  ## make .venv with the locked versions (once)
 
@@ -41,6 +41,9 @@ test: setup  ## lint, types, unit tests, doctests, notebooks, smoke runs, pages
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --doctest-modules --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg tests blurvae notebooks
+
+test-faults: setup  ## kill -9, full disks, read-only folders, two processes at one run (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/faults
 
 clean:  ## remove everything that was built, .venv excepted
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -10,6 +10,7 @@ import ast
 import hashlib
 import json
 import re
+import reprlib
 import shutil
 import subprocess
 import sys
@@ -67,15 +68,25 @@ def parameters(slug: str) -> dict[str, tuple[type, Any]]:
     """
     cells = [c for c in _read(slug).cells if "parameters" in c.metadata.get("tags", [])]
     declared: dict[str, tuple[type, Any]] = {}
-    for statement in ast.parse(cells[0].source).body if cells else []:
-        match statement:
-            case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=kind), value=value) if (
-                kind in _TYPES and value is not None
-            ):
-                declared[name] = (_TYPES[kind], ast.literal_eval(value))
-            case _:
-                raise ValueError(f"the parameters cell of {slug} may hold only lines such as `seed: int = 0`")
+    refused = ValueError(f"the parameters cell of {slug} may hold only lines such as `seed: int = 0`")
+    try:
+        for statement in ast.parse(cells[0].source).body if cells else []:
+            match statement:
+                case ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id=kind), value=value) if (
+                    kind in _TYPES and value is not None
+                ):
+                    declared[name] = (_TYPES[kind], ast.literal_eval(value))
+                case _:
+                    raise refused
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+        raise refused from None
+    if not all(_fits(kind, default) for kind, default in declared.values()):
+        raise refused
     return declared
+
+
+def _fits(kind: type, value: Any) -> bool:
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def check_parameters(slug: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,10 +107,10 @@ def check_parameters(slug: str, given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in declared:
             raise ValueError(f"chapter {find(slug)} has no parameter {name!r}; it takes {allowed}")
         kind = declared[name][0]
-        fits = type(value) is kind or (kind is float and type(value) is int)
-        if not fits:
+        if not _fits(kind, value):
             raise ValueError(
-                f"parameter {name!r} of chapter {find(slug)} must be {kind.__name__}, not {value!r}; it takes {allowed}"
+                f"parameter {name!r} of chapter {find(slug)} must be {kind.__name__}, "
+                f"not {reprlib.repr(value)}; it takes {allowed}"
             )
     return dict(given)
 

@@ -92,7 +92,8 @@ def work(runs: Sequence[Run], out: Path, budget: float, *, device: str = "auto",
         progress: a progress bar on a terminal.
 
     Returns:
-        The names of the finished runs. A run that diverged or whose data is absent is named on stderr and passed over.
+        The names of the finished runs. A run that diverged, whose data is absent or that another process works
+        at is named on stderr and passed over.
     """
     started, spent, done_cost = time.monotonic(), 0.0, 0.0
     done: list[str] = []
@@ -105,7 +106,7 @@ def work(runs: Sequence[Run], out: Path, budget: float, *, device: str = "auto",
         begun = time.monotonic()
         try:
             execute(run, out=out, resume=True, device=device, progress=progress)
-        except (MissingData, Diverged) as error:
+        except (MissingData, Diverged, BlockingIOError) as error:
             print(f"{run.name}: passed over. {error}", file=sys.stderr)
             continue
         spent, done_cost = spent + time.monotonic() - begun, done_cost + cost(run)
@@ -161,7 +162,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     entries = matrix(given.tier, out, given.only)
     if not given.status:
         runs = [e.run for e in entries if e.state in (NOT_RUN, RUNNING)]
-        work(runs, out, seconds(given.budget) if given.budget else math.inf, device=given.device)
+        try:
+            work(runs, out, seconds(given.budget) if given.budget else math.inf, device=given.device)
+        except (OSError, ValueError) as error:
+            sys.exit(f"blurvae: {error}")
     print(render(matrix(given.tier, out, given.only)))
 
 

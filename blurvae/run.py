@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import time
+import warnings
 import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -25,8 +27,14 @@ from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_
 from blurvae.provenance import provenance
 from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover (not POSIX)
+    fcntl = None  # type: ignore[assignment]
+
 FORMAT = 1
 PICTURES = 8  # originals in a result's .npz; reconstructions and samples as many
+LARGEST = 1 << 28  # bytes of the arrays of a result's .npz
 
 
 @dataclass(frozen=True)
@@ -217,6 +225,7 @@ def execute(
         CorruptFile: the data set, or what is to be resumed, is damaged.
         ValueError: a value that cannot be used, images that the metrics cannot measure, a checkpoint of another run.
         OSError: the folder cannot be written.
+        BlockingIOError: another process is at this run in this folder.
         Diverged: the training did.
     """
     path = run.path(out) if out else None
@@ -234,60 +243,95 @@ def execute(
             raise ValueError(f"A run needs two {images.split} images of {images.name} at least, not 1: raise {key}.")
     players, config = networks(run, train.channels)
     work = run.work(out) if out else None
-    if work:
-        work.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows now, not after the training
-    started = time.monotonic()
-    # What two sets of real images are apart at this sample size: no model can be expected below it. Measured first,
-    # since images that the metrics refuse are refused here already.
-    floor = metrics.evaluate(_real(test), _real(test), _real(train.head(min(len(train), len(test)))), crop=_crop(run))
-    training = time.monotonic()
-    history = fit(
-        players,
-        losses.get(run.term, **dict(run.constants)),
-        train,
-        run.settings,
-        device=str(where),
-        checkpoint=work,
-        resume=resume,
-        callback=callback,
-        progress=progress,
-    )
-    trained = time.monotonic() - training
-    measured, pictures = evaluate(players, test, run)
-    measured["FD-squeeze (data)"] = floor["FD-squeeze (samples)"]
-    steps = run.settings.epochs * (len(train) // min(run.settings.batch_size, len(train)))
-    record = {
-        "format": FORMAT,
-        "run": asdict(run),
-        "data": {
-            "name": train.name,
-            "label": train.label,
-            "stands_in_for": train.stands_in_for,
-            "checksum": train.checksum,
-            "n_train": len(train),
-            "n_test": len(test),
-        },
-        "parameters": {name: parameter_count(net) for name, net in zip(Players._fields, players) if net is not None},
-        "metrics": measured,
-        "history": history,
-        "provenance": {
-            **provenance(where),
-            "precision": choose_precision(run.settings.precision, where),
-            "seconds": round(time.monotonic() - started, 1),
-            "training_seconds": round(trained, 1),
-            "images_per_second": round(steps * min(run.settings.batch_size, len(train)) / trained, 1),
-        },
-    }
-    if path and work:
-        if keep_model:
-            note = {"run": asdict(run), "provenance": record["provenance"]}
-            model = path.with_suffix(".safetensors")
-            write_atomically(model, lambda file: save_model(file, *players, config, note))
-        write_atomically(path.with_suffix(".npz"), lambda file: _save_npz(file, pictures))
-        # The JSON comes last: its presence says that the run is finished.
-        write_atomically(path, lambda file: file.write_text(json.dumps(record, indent=1) + "\n"))
-        shutil.rmtree(work, ignore_errors=True)
+    # A folder that cannot be written shows now, not after the training.
+    with locked(work) if work else nullcontext():
+        started = time.monotonic()
+        # What two sets of real images are apart at this sample size: no model can be expected below it. Measured first,
+        # since images that the metrics refuse are refused here already.
+        floor = metrics.evaluate(
+            _real(test), _real(test), _real(train.head(min(len(train), len(test)))), crop=_crop(run)
+        )
+        training = time.monotonic()
+        history = fit(
+            players,
+            losses.get(run.term, **dict(run.constants)),
+            train,
+            run.settings,
+            device=str(where),
+            checkpoint=work,
+            resume=resume,
+            callback=callback,
+            progress=progress,
+        )
+        trained = time.monotonic() - training
+        measured, pictures = evaluate(players, test, run)
+        measured["FD-squeeze (data)"] = floor["FD-squeeze (samples)"]
+        steps = run.settings.epochs * (len(train) // min(run.settings.batch_size, len(train)))
+        record = {
+            "format": FORMAT,
+            "run": asdict(run),
+            "data": {
+                "name": train.name,
+                "label": train.label,
+                "stands_in_for": train.stands_in_for,
+                "checksum": train.checksum,
+                "n_train": len(train),
+                "n_test": len(test),
+            },
+            "parameters": {
+                name: parameter_count(net) for name, net in zip(Players._fields, players) if net is not None
+            },
+            "metrics": measured,
+            "history": history,
+            "provenance": {
+                **provenance(where),
+                "precision": choose_precision(run.settings.precision, where),
+                "seconds": round(time.monotonic() - started, 1),
+                "training_seconds": round(trained, 1),
+                "images_per_second": round(steps * min(run.settings.batch_size, len(train)) / trained, 1),
+            },
+        }
+        if path and work:
+            if keep_model:
+                note = {"run": asdict(run), "provenance": record["provenance"]}
+                model = path.with_suffix(".safetensors")
+                write_atomically(model, lambda file: save_model(file, *players, config, note))
+            write_atomically(path.with_suffix(".npz"), lambda file: _save_npz(file, pictures))
+            # The JSON comes last: its presence says that the run is finished.
+            write_atomically(path, lambda file: file.write_text(json.dumps(record, indent=1) + "\n"))
+            (work / "checkpoint.json").unlink(missing_ok=True)  # first: no checkpoint may name tensors that are gone
+            shutil.rmtree(work, ignore_errors=True)
     return Result(run, record, pictures)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Makes a folder and keeps it to this process; the system frees it when the process ends, however it ends.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        warnings.warn("This system has no fcntl: two processes at one run are not kept apart.", stacklevel=3)
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            free = folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())  # else its holder removed it
+        except BlockingIOError:
+            free = False
+        except OSError as error:  # some network file systems know no locks
+            warnings.warn(f"{folder} cannot be locked ({error.strerror}): start no second process at it.", stacklevel=3)
+            free = True
+        if not free:
+            raise BlockingIOError(f"Another process works in {folder}: let it end, or use another folder.")
+        yield
+    finally:
+        os.close(handle)
 
 
 def _save_npz(file: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -300,9 +344,16 @@ def _load_npz(file: Path) -> dict[str, np.ndarray]:
     if not file.exists():
         return {}
     try:
+        with zipfile.ZipFile(file) as archive:  # reading an array that became shorter would not reach its checksum
+            size = sum(member.file_size for member in archive.infolist())
+            if size > LARGEST or archive.testzip() is not None:
+                raise CorruptFile
         with np.load(file, allow_pickle=False) as arrays:
-            return {key: arrays[key] for key in arrays.files}
-    except (OSError, EOFError, TypeError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error):
+            pictures = {key: arrays[key] for key in arrays.files}
+            if not all(isinstance(array, np.ndarray) for array in pictures.values()):
+                raise CorruptFile
+            return pictures
+    except Exception:  # zipfile and the header of an array let through whatever their fields lead to
         raise CorruptFile(f"{file} is not whole: remove it and {file.stem}.json, and run it again.") from None
 
 
@@ -403,6 +454,18 @@ def _bytes(x: Tensor) -> np.ndarray:
     return (x * 255).round().to(torch.uint8).numpy()
 
 
+def _is_measured(entry: Any) -> bool:
+    """Whether it is an entry of `metrics.evaluate`: a mean with its sd, a value, or the state that says why not."""
+    if not isinstance(entry, dict):
+        return False
+    numbers = [entry[key] for key in ("mean", "value", "sd") if key in entry]
+    texts = [entry.get(key) for key in ("state", "what")] if "state" in entry else []
+    # an integer beyond every float is no number either
+    return all(isinstance(x, float) or (isinstance(x, int) and abs(x) < 2**1023) for x in numbers) and all(
+        isinstance(text, str) for text in texts
+    )
+
+
 def read(path: Path) -> Result:
     """Reads a recorded run and its pictures (an empty dictionary where they are absent).
 
@@ -417,10 +480,17 @@ def read(path: Path) -> Result:
         for key, kind in (("data", dict), ("metrics", dict), ("history", list), ("provenance", dict)):
             if not isinstance(record.get(key), kind):
                 raise ValueError(f"no {key}")
+        if not all(_is_measured(entry) for entry in record["metrics"].values()):
+            raise ValueError("a metric that is no number")
+        if not all(isinstance(epoch, dict) for epoch in record["history"]):
+            raise ValueError("an epoch without its losses")
         described = {**record["run"], "settings": Settings(**record["run"]["settings"])}
         described["widths"] = tuple(described["widths"])
         described["constants"] = tuple((key, value) for key, value in described["constants"])
         run = Run(**described)
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        for key in ("experiment", "method", "tier", "data", "term", "architecture"):
+            if not isinstance(getattr(run, key), str):
+                raise ValueError(f"no {key}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CorruptFile(f"{path} is not a whole record of a run ({error}): remove it and run it again.") from error
     return Result(run, record, _load_npz(path.with_suffix(".npz")))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -406,7 +408,13 @@ class _Store:
         write_atomically(
             file, lambda path: save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path)
         )
-        record = {"identity": self.identity, "tensors": file.name, "progress": asdict(now)}
+        progress = asdict(now)
+        record = {
+            "identity": self.identity,
+            "tensors": file.name,
+            "progress": progress,
+            "crc32": _crc32(file, progress),
+        }
         write_atomically(self.folder / "checkpoint.json", lambda path: path.write_text(json.dumps(record)))
         for old in self.folder.glob("state-*.safetensors"):
             if old != file:
@@ -425,12 +433,21 @@ class _Store:
             return None
         try:
             record = json.loads(index.read_text())
-            if record["identity"] != self.identity:
-                raise ValueError(
-                    f"The checkpoint in {self.folder} belongs to another configuration: resume with the one it was "
-                    "made with, or remove that folder to start again."
-                )
-            tensors = load_file(self.folder / record["tensors"])
+            other = record["identity"] != self.identity
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise self._corrupt(error) from error
+        if other:
+            raise ValueError(
+                f"The checkpoint in {self.folder} belongs to another configuration: resume with the one it was "
+                "made with, or remove that folder to start again."
+            )
+        try:
+            now, file = _progress(record["progress"], 2 * len(self.optimisers)), self.folder / record["tensors"]
+            if file.parent != self.folder:
+                raise ValueError("tensors elsewhere")
+            if "crc32" in record and record["crc32"] != _crc32(file, record["progress"]):  # earlier versions had none
+                raise ValueError("another checksum")
+            tensors = load_file(file)
             for name, m in self._modules():
                 m.load_state_dict(
                     {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
@@ -441,29 +458,73 @@ class _Store:
                     if key.startswith(f"adam{i}/"):
                         _, j, slot = key.split("/")
                         slots.setdefault(int(j), {})[slot] = value
+                for k, parameter in enumerate(adam.param_groups[0]["params"]):
+                    _check_slots(slots.get(k, {}), parameter)
                 adam.load_state_dict({**adam.state_dict(), "state": slots})
             self.noise.set_state(tensors["noise"])
-            return Progress(**record["progress"])
-        except (
-            OSError,
-            KeyError,
-            TypeError,
-            UnicodeDecodeError,
-            json.JSONDecodeError,
-            SafetensorError,
-            RuntimeError,
-        ) as error:
-            raise CorruptFile(
-                f"The checkpoint in {self.folder} cannot be read ({type(error).__name__}): "
-                "remove that folder to start again."
-            ) from error
+            return now
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RuntimeError) as error:
+            raise self._corrupt(error) from error
+
+    def _corrupt(self, error: Exception) -> CorruptFile:
+        return CorruptFile(
+            f"The checkpoint in {self.folder} cannot be read ({type(error).__name__}): "
+            "remove that folder to start again."
+        )
+
+
+def _crc32(file: Path, progress: dict[str, Any]) -> int:
+    """One checksum of both parts of a checkpoint, against damage."""
+    value = zlib.crc32(json.dumps(progress).encode())
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            value = zlib.crc32(chunk, value)
+    return value
+
+
+def _progress(record: dict[str, Any], parts: int) -> Progress:
+    """Progress as a checkpoint states it, where so many parts of the loss are summed.
+
+    Raises:
+        ValueError, TypeError: it is not of its form.
+    """
+    now = Progress(**record)
+    counts, numbers = (now.epoch, now.batch, now.step), [now.seconds, *now.sums]
+    if not all(type(count) is int and 0 <= count < 2**53 for count in counts):
+        raise ValueError("a count that is none")
+    if not all(isinstance(number, int | float) and abs(number) < 1e300 for number in numbers):
+        raise ValueError("a number that is none")
+    if not isinstance(now.sums, list) or len(now.sums) != (parts if now.batch else 0):
+        raise ValueError("sums of other batches")
+    if not isinstance(now.history, list) or len(now.history) != now.epoch:
+        raise ValueError("a history of other epochs")
+    if [epoch["epoch"] for epoch in now.history] != [*range(1, now.epoch + 1)]:
+        raise ValueError("a history of other epochs")
+    return now
+
+
+def _check_slots(slots: dict[str, Tensor], parameter: Tensor) -> None:
+    """Refuses what Adam could not go on with; a parameter that no gradient reached has no slots."""
+    shapes = {"step": (), "exp_avg": tuple(parameter.shape), "exp_avg_sq": tuple(parameter.shape)}
+    if slots and {key: tuple(slot.shape) for key, slot in slots.items()} != shapes:
+        raise ValueError("an optimiser of other networks")
 
 
 def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Writes a file beside its place, then renames it: a reader sees the old file or the whole new one."""
+    """Writes a file beside its place, then renames it: a reader sees the old file or the whole new one.
+
+    Raises:
+        OSError: it cannot be written, on a full disk for instance; the error names the file.
+    """
+    from safetensors import SafetensorError
+
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         write(temporary)
         os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise OSError(errno.EIO, f"Cannot be written whole ({error})", str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)

@@ -48,6 +48,21 @@ def test_a_run_of_other_settings_counts_as_not_run(tmp_path):
     assert queue.state(run, tmp_path) == "not run"
 
 
+def test_what_another_process_works_at_is_passed_over(tmp_path, capsys):
+    from blurvae.run import locked
+
+    runs = [entry.run for entry in queue.matrix("smoke", tmp_path, only=("l2", "ce"))]
+    with locked(runs[0].work(tmp_path)):
+        assert queue.work(runs, tmp_path, float("inf"), device="cpu") == [runs[1].name]
+    assert f"{runs[0].name}: passed over. Another process works in" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_stops_the_queue_in_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match=r"^blurvae: .*file"):
+        queue.main(["--tier", "smoke", "--only", "l2", "--out", str(tmp_path / "file"), "--device", "cpu"])
+
+
 def test_an_interrupted_run_is_running_and_goes_on(tmp_path, monkeypatch):
     from blurvae import run, training
 

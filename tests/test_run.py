@@ -87,6 +87,51 @@ def test_an_interrupted_run_goes_on_to_the_same_result(tmp_path, recorded, monke
     assert result.record["history"] == whole.record["history"]
 
 
+def test_a_second_process_at_the_same_run_is_refused(tmp_path):
+    work = WIENER.work(tmp_path)
+    with run.locked(work), pytest.raises(BlockingIOError, match=r"Another process works in .*natural-wiener"):
+        run.execute(WIENER, out=tmp_path, device="cpu")
+    with run.locked(work):
+        pass  # free again
+    with run.locked(work):
+        work.rmdir()  # as the holder does at the end
+        with run.locked(work):
+            assert work.exists()
+
+
+def test_where_nothing_can_be_locked_a_run_goes_on_and_says_so(tmp_path, monkeypatch):
+    if run.fcntl is not None:
+
+        def refuse(*_):
+            raise OSError(37, "No locks available")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(run.fcntl, "flock", refuse)
+            with pytest.warns(UserWarning, match="No locks available"), run.locked(tmp_path):
+                pass
+    monkeypatch.setattr(run, "fcntl", None)
+    with pytest.warns(UserWarning, match="no fcntl"), run.locked(tmp_path / "new"):
+        assert (tmp_path / "new").is_dir()
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    from safetensors import SafetensorError
+
+    path = tmp_path / "result.json"
+    path.write_text("old")
+    for error in (OSError(28, "No space left on device"), OSError("3 requested and 0 written"), SafetensorError("28")):
+
+        def full(file, error=error):
+            file.write_text("ha")
+            raise error
+
+        with pytest.raises(OSError, match=r"result\.json'$") as caught:
+            run.write_atomically(path, full)
+        assert caught.value.filename == str(path)
+        assert path.read_text() == "old"
+        assert list(tmp_path.iterdir()) == [path]
+
+
 def test_changes_are_typed_named_and_refused_by_name():
     changed = WIENER.with_changes({"beta": "0.5", "C": "0.1", "epochs": "3", "widths": "8-16", "epsilon": "none"})
     assert changed.settings.beta == 0.5

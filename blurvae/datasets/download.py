@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.client
 import time
@@ -13,6 +14,7 @@ from blurvae.datasets.core import Archive
 from blurvae.errors import CorruptFile, MissingData
 
 _CHUNK = 1 << 18
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def md5(file: Path) -> str:
@@ -102,6 +104,7 @@ def fetch(
     Raises:
         MissingData: the server cannot be reached or does not have the file.
         CorruptFile: the whole file arrived, with another checksum; it is removed.
+        OSError: the folder cannot be written, or the disk is full.
         ValueError: the address is not http or https.
     """
     url = archive.url if mirror is None else f"{mirror.rstrip('/')}/{archive.filename}"
@@ -128,6 +131,8 @@ def fetch(
                 failures = _wait(failures, attempts, pause, error, part, by_hand)
                 continue
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and error.errno in _OF_THE_DISK:  # asking the server again would not help
+                raise OSError(error.errno, error.strerror, str(part)) from error
             grown = part.exists() and part.stat().st_size > before
             failures = _wait(0 if grown else failures, attempts, pause, error, part, by_hand)
             continue

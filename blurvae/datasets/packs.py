@@ -6,6 +6,7 @@ ranges of indices. It is written last, so a folder with a card is whole. Nothing
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -77,7 +78,7 @@ def _array(file: Path) -> np.ndarray:
         return np.lib.format.open_memmap(file, mode="r")  # reads .npy only: no archive, no pickle
     except FileNotFoundError:
         raise CorruptFile(f"{file} is missing beside its card: remove the folder and prepare the set again.") from None
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # a header is a Python literal: numpy lets through whatever its parts lead to
         raise CorruptFile(
             f"{file} is not a whole .npy file ({error}): remove the folder and prepare it again."
         ) from None
@@ -86,10 +87,10 @@ def _array(file: Path) -> np.ndarray:
 def _is_split(split: object, n: int) -> bool:
     if not isinstance(split, dict) or set(split) != set(SPLITS):
         return False
-    ranges = sorted(tuple(r) if isinstance(r, list) else () for r in split.values())
+    ranges = [tuple(r) if isinstance(r, list) else () for r in split.values()]
     if any(len(r) != 2 or not all(type(k) is int for k in r) for r in ranges):
         return False
-    (a, b), (c, d) = ranges
+    (a, b), (c, d) = sorted(ranges)
     return 0 <= a < b <= c < d <= n
 
 
@@ -105,10 +106,12 @@ def read(folder: Path) -> Pack:
         raise MissingData(f"No pack in {folder} (it would hold images.npy and card.json).")
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CorruptFile(f"{file} is not JSON ({error}): remove the folder and prepare the set again.") from None
     texts = ("name", "sha256", "source", "licence")
     wrong = [key for key in texts if not isinstance(card, dict) or not isinstance(card.get(key), str)]
+    if not wrong and not isinstance(card.get("stand_in_for"), str | None):
+        wrong = ["stand_in_for as a name or null"]
     if wrong:
         raise CorruptFile(f"{file} does not state {', '.join(wrong)}: remove the folder and prepare the set again.")
     images = _array(folder / "images.npy")
@@ -122,7 +125,8 @@ def read(folder: Path) -> Pack:
             f"{file}: `split` must give a non-empty range of indices below {len(images)} for train and for test, "
             f"without overlap, not {card.get('split')}."
         )
-    labels = _array(folder / "labels.npy") if (folder / "labels.npy").exists() else None
+    stated = card.get("labels_sha256") is not None
+    labels = _array(folder / "labels.npy") if stated or (folder / "labels.npy").exists() else None
     if labels is not None and (labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer)):
         raise CorruptFile(f"{folder / 'labels.npy'} holds {labels.dtype} {labels.shape}, not {len(images)} integers.")
     return Pack(folder, card, images, labels)
@@ -223,8 +227,11 @@ def _whole(folder: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)  # mkdtemp makes it private, and data folders are shared between users
         os.replace(temporary, folder)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say whose file it refused
+            reason = error.strerror or f"Cannot be written whole ({error})"
+            raise OSError(error.errno or errno.EIO, reason, str(folder)) from error
         raise
 
 

@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from blurvae.errors import CorruptFile, MissingWeights
 from blurvae.models.kernel_net import KernelNet
 from blurvae.models.vae import VAE
@@ -45,7 +48,7 @@ def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
         MissingWeights: there is no such file.
         CorruptFile: the file is not whole, or not one of ours.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     if not path.exists():
         raise MissingWeights(f"There is no model {path.name} in {path.parent}: train it with `blurvae run`.")
@@ -54,6 +57,9 @@ def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
             header = file.metadata() or {}
             config, note = json.loads(header["config"]), json.loads(header["note"])
             tensors = {key: file.get_tensor(key) for key in file.keys()}
+        if not isinstance(note, dict):
+            raise TypeError("the note is no dictionary")
+        _demand_same_form(config, tensors)
         vae = VAE(**config["vae"])
         kernel_net = KernelNet(**config["kernel_net"]) if config["kernel_net"] else None
         for name, net in (("vae", vae), ("kernel_net", kernel_net)):
@@ -62,8 +68,23 @@ def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
                     {k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")}
                 )
                 net.eval()
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, OSError) as error:
+    except Exception as error:  # what the constructors raise depends on what the configuration holds
         raise CorruptFile(
             f"{path} is not a whole model file of this project ({type(error).__name__}): fetch or train it again."
         ) from error
     return vae, kernel_net, note
+
+
+def _demand_same_form(config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+    """Refuses a configuration of other networks than the tensors', before it takes the memory that it asks for.
+
+    Raises:
+        ValueError: a tensor is missing or unknown, or has another shape or type.
+    """
+    with torch.device("meta"):
+        modules: dict[str, torch.nn.Module] = {"vae": VAE(**config["vae"])}
+        if config["kernel_net"]:
+            modules["kernel_net"] = KernelNet(**config["kernel_net"])
+    expected = {f"{m}/{k}": (v.shape, v.dtype) for m, net in modules.items() for k, v in net.state_dict().items()}
+    if expected != {key: (tensor.shape, tensor.dtype) for key, tensor in tensors.items()}:
+        raise ValueError("the tensors are not those of the configuration")

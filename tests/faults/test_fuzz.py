@@ -1,0 +1,896 @@
+"""Every reader against damaged and hostile files: each input ends in the valid content or in a documented exception.
+
+Two generators a reader: mutations of a valid file, and structures made up from scratch. `BLURVAE_FUZZ` is the number of
+inputs a reader, 10,000 by default; the figures are printed. Every input has a time limit, the process a limit
+on memory, and unpickling anything at all fails the test.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import gzip
+import hashlib
+import io
+import json
+import os
+import pickle
+import resource
+import signal
+import struct
+import tarfile
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from blurvae import losses, notebook, results, run, training
+from blurvae.datasets import ImageSet, cifar10, mnist, packs
+from blurvae.errors import CorruptFile, MissingData, MissingWeights
+from blurvae.models import VAE, KernelNet, load_model, save_model
+from blurvae.training import Players, Progress, Settings
+
+COUNT = int(os.environ.get("BLURVAE_FUZZ", "10000"))
+SECONDS = 5.0  # for one input
+MEMORY = 1 << 30  # bytes beyond what the process has at the start
+DEEP = 100_000  # levels of nested brackets
+
+
+# The runner ---------------------------------------------------------------------------------------------------------
+
+
+class Hang(BaseException):
+    """No reader may catch it."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    def expired(*_: object) -> None:
+        raise Hang(f"no answer after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def memory_limit(extra: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + extra, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@pytest.fixture
+def no_pickles(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a reader unpickled something")
+
+    for name in ("load", "loads"):
+        monkeypatch.setattr(pickle, name, refuse)
+
+
+@pytest.fixture
+def fuzz(capsys: pytest.CaptureFixture[str], no_pickles: None) -> Callable[..., None]:
+    """Tries both generators of a reader; `attempt` reads one input and asserts what it accepted."""
+
+    def runner(
+        name: str,
+        mutations: st.SearchStrategy[Any],
+        structures: st.SearchStrategy[Any],
+        attempt: Callable[[Any], None],
+        refusals: tuple[type[Exception], ...] = (CorruptFile, MissingData, MissingWeights),
+    ) -> None:
+        seen: Counter[tuple[str, str]] = Counter()
+        for kind, inputs, count in (
+            ("mutations", mutations, (COUNT + 1) // 2),
+            ("structures", structures, (COUNT + 1) // 2),
+        ):
+
+            @settings(
+                max_examples=count,
+                derandomize=True,
+                database=None,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(inputs)
+            def one(case: Any) -> None:
+                try:
+                    with time_limit(SECONDS):
+                        attempt(case)
+                except refusals as error:
+                    # a subclass, such as UnicodeDecodeError, would be the library's own words
+                    assert type(error) in refusals, repr(error)
+                    seen[kind, "refused"] += 1  # noqa: B023
+                else:
+                    seen[kind, "accepted"] += 1  # noqa: B023
+
+            with memory_limit(MEMORY):
+                one()
+        with capsys.disabled():
+            print(f"\n{name}: {seen.total()} inputs", end="")
+            for kind in ("mutations", "structures"):
+                print(f"; {kind}: {seen[kind, 'accepted']} accepted, {seen[kind, 'refused']} refused", end="")
+        assert seen.total() >= COUNT
+
+    return runner
+
+
+# Generators ---------------------------------------------------------------------------------------------------------
+
+BYTES = st.binary(max_size=64)
+EDGE_BYTES = st.sampled_from(
+    [b"\x00", b"\xff", b"\x7f", b"\x80", b"\xff\xff\xff\xff", b"\x00" * 8, b"[" * 64, b"-", b"9" * 12]
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn, valid: bytes) -> bytes:
+    """One to three bit flips, truncations, splices, overwritten, duplicated, swapped or removed ranges."""
+    data = bytearray(valid)
+    for _ in range(draw(st.integers(1, 3))):
+        n = len(data)
+        anywhere = st.one_of(st.integers(0, min(n, 160)), st.integers(0, n), st.integers(max(0, n - 160), n))
+        at, length = draw(anywhere), draw(st.integers(1, 48))
+        match draw(
+            st.sampled_from(("flip", "flip", "cut", "head", "splice", "write", "double", "swap", "drop", "edge"))
+        ):
+            case "flip" if n:
+                data[at % n] ^= 1 << draw(st.integers(0, 7))
+            case "cut":
+                del data[at:]
+            case "head":
+                del data[: min(at, 64)]
+            case "splice":
+                data[at:at] = draw(BYTES)
+            case "write":
+                data[at : at + length] = draw(st.binary(min_size=length, max_size=length))
+            case "double":
+                data[at:at] = data[at : at + length]
+            case "swap":
+                other = draw(anywhere)
+                if abs(at - other) >= length and max(at, other) + length <= n:
+                    data[at : at + length], data[other : other + length] = (
+                        data[other : other + length],
+                        data[at : at + length],
+                    )
+            case "drop":
+                del data[at : at + length]
+            case "edge":
+                value = draw(EDGE_BYTES)
+                data[at : at + len(value)] = value
+    return bytes(data)
+
+
+INTEGERS = st.one_of(
+    st.integers(-3, 70),
+    st.sampled_from([2**31 - 1, 2**31, 2**32, 2**40, 2**53, 2**63 - 1, 2**63, -(2**63), 2**64, 10**400]),
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    INTEGERS,
+    st.floats(),
+    st.sampled_from(
+        ["", "train", "../..", "/etc/passwd", "\x00", "a\x00b", "\ud800", "é", "1e999", "@deep@", "@long@", "@brace@"]
+    ),
+    st.text(max_size=6),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=4), inner, max_size=3)),
+    max_leaves=5,
+)
+
+
+def dumped(value: Any) -> bytes:
+    """JSON with what no serialiser writes: brackets nested deep, numbers of thousands of digits."""
+    text = json.dumps(value)
+    text = text.replace('"@deep@"', "[" * DEEP + "]" * DEEP).replace('"@long@"', "9" * 5000)
+    return text.replace('"@brace@"', '{"a":' * DEEP).encode()
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths to everything in nested lists and dictionaries."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, inner in items for place in ((*at, key), *places(inner, (*at, key)))]
+
+
+def holder(value: Any, place: tuple[Any, ...]) -> Any:
+    for key in place[:-1]:
+        value = value[key]
+    return value
+
+
+@st.composite
+def altered(draw: st.DrawFn, valid: Any) -> Any:
+    """A valid JSON value with fields replaced, removed, renamed, added or swapped."""
+    value = copy.deepcopy(valid)
+    for _ in range(draw(st.integers(1, 2))):
+        known = places(value)
+        if not known:
+            return draw(VALUES)
+        place = draw(st.sampled_from(known))
+        inside, key = holder(value, place), place[-1]
+        match draw(st.sampled_from(("replace", "replace", "near", "remove", "rename", "add", "swap", "whole"))):
+            case "replace":
+                inside[key] = draw(VALUES)
+            case "near":  # of the same type, so that it gets past the checks of types
+                old = inside[key]
+                if type(old) is int:
+                    inside[key] = draw(INTEGERS)
+                elif isinstance(old, list):
+                    inside[key] = [*old, draw(INTEGERS)]
+                else:
+                    inside[key] = draw(st.floats()) if isinstance(old, float) else draw(st.text(max_size=4))
+            case "remove":
+                del inside[key]
+            case "rename" if isinstance(inside, dict):
+                inside[draw(st.text(max_size=4))] = inside.pop(key)
+            case "add" if isinstance(inside, dict):
+                inside[draw(st.text(max_size=4))] = draw(VALUES)
+            case "swap":
+                other = draw(st.sampled_from(known))
+                there = holder(value, other)
+                inside[key], there[other[-1]] = copy.deepcopy(there[other[-1]]), copy.deepcopy(inside[key])
+            case "whole" if draw(st.integers(0, 9)) == 0:
+                return draw(VALUES)
+    return value
+
+
+def json_files(valid: Any) -> st.SearchStrategy[bytes]:
+    """Files that hold another value than the valid one, in UTF-8 or not."""
+    return st.one_of(
+        altered(valid).map(dumped), altered(valid).map(dumped), VALUES.map(dumped), st.binary(max_size=200)
+    )
+
+
+class Bomb:
+    """What a pickle would run if one were loaded."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("unpickled",)
+
+
+PICKLE = pickle.dumps(np.array([Bomb()], object))
+
+
+@st.composite
+def npy(draw: st.DrawFn, shape: tuple[int, ...], dtype: str) -> bytes:
+    """A .npy file whose header may lie: object arrays, shapes beyond all memory, other types, versions, orders."""
+    dims = st.sampled_from([0, 1, 2, 3, 4, 8, 96, True, -1, 2**16, 2**20, 2**31, 2**32, 2**62, 2**63, 2**64])
+    form = draw(
+        st.one_of(
+            st.just(shape),
+            st.just(shape),
+            st.permutations(shape).map(tuple),
+            st.lists(dims, max_size=5).map(tuple),
+            st.sampled_from([None, [2, 3], 5, (1.0, 2), "(1,)"]),
+        )
+    )
+    kinds = [
+        "|O",
+        "O",
+        "<f4",
+        ">u2",
+        "|b1",
+        "|V3",
+        "<U4",
+        "<M8[s]",
+        [("a", "|u1"), ("b", "|O")],
+        [],
+        ("|u1", 4),
+        None,
+        3,
+    ]
+    header: dict[str, Any] = {
+        "descr": draw(st.one_of(st.just(dtype), st.just(dtype), st.sampled_from([*kinds, "|u1", "<i8"]))),
+        "fortran_order": draw(st.sampled_from([False, False, True, 0, "yes"])),
+        "shape": form,
+    }
+    if draw(st.integers(0, 9)) == 0:
+        header.pop(draw(st.sampled_from(sorted(header))))
+    text = repr(header)
+    match draw(st.integers(0, 11)):
+        case 0:
+            text = text.replace("}", draw(st.sampled_from(["", ",}", "L}", ", 'more': 1}", "}}", "+1}"])))
+        case 1:
+            text = draw(
+                st.sampled_from(
+                    [
+                        "(" * 5000,
+                        "{[]: 1}",
+                        "{" * 200,
+                        "-" * 9000 + "1",
+                        "__import__('os').mkdir('unpickled')",
+                        "'''",
+                        "\t1\n 2",
+                        "",
+                    ]
+                )
+            )
+        case 2:
+            text = draw(st.text(max_size=40))
+    coded = text.encode("utf-8", "surrogatepass")
+    coded += b" " * (-(len(coded) + 11) % 64) + b"\n"
+    version = draw(st.sampled_from([(1, 0), (1, 0), (2, 0), (3, 0), (0, 9), (255, 255)]))
+    length = draw(st.sampled_from([len(coded), len(coded), len(coded), 0, len(coded) // 2, 60_000]))
+    size = struct.pack("<H" if version[0] == 1 else "<I", length)
+    content = draw(st.one_of(st.just(bytes(int(np.prod(shape)) * np.dtype(dtype).itemsize)), BYTES, st.just(PICKLE)))
+    return b"\x93NUMPY" + bytes(version) + size + coded + content
+
+
+def array_file(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+# IDX ----------------------------------------------------------------------------------------------------------------
+
+
+def idx(array: np.ndarray) -> bytes:
+    return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+DIGITS = np.random.default_rng(0).integers(0, 256, (5, 6, 4), np.uint8)
+
+
+@st.composite
+def idx_structures(draw: st.DrawFn) -> bytes:
+    dims = st.sampled_from([0, 1, 2, 3, 7, 2**16, 2**31, 2**32 - 1])
+    form = draw(st.lists(st.one_of(st.integers(0, 6), dims), max_size=4))
+    kind = draw(st.sampled_from([8, 8, 8, 9, 13, 0]))
+    head = bytes((0, draw(st.sampled_from([0, 0, 0, 8])), kind, draw(st.sampled_from([len(form), 3, 3]))))
+    honest = int(np.prod([min(k, 64) for k in form])) % 4096
+    content = bytes(honest) if draw(st.booleans()) else draw(BYTES)
+    data = head + b"".join(struct.pack(">I", k) for k in form) + content
+    match draw(st.integers(0, 5)):
+        case 0:
+            return gzip.compress(data, mtime=0)
+        case 1:
+            return gzip.compress(data, mtime=0)[: draw(st.integers(0, len(data) + 20))]
+        case 2:
+            return gzip.compress(data, mtime=0) + draw(BYTES)
+        case 3:
+            return b"\x1f\x8b" + draw(BYTES)
+        case 4:
+            return draw(st.binary(max_size=200))
+    return data
+
+
+def test_idx(fuzz: Callable[..., None], tmp_path: Path) -> None:
+    """A plain file has no checksum: its pixels are those of its bytes. In a compressed one gzip's CRC must agree."""
+    file = tmp_path / "digits"
+
+    def attempt(data: bytes) -> None:
+        file.write_bytes(data)
+        array = mnist.read_idx(file, 3)
+        raw = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        assert array.dtype == np.uint8 and array.shape == struct.unpack(">3I", raw[4:16])
+        assert raw[:4] == b"\0\0\x08\x03" and array.tobytes() == raw[16:]
+
+    packed = gzip.compress(idx(DIGITS), mtime=0)
+    fuzz("IDX", st.one_of(mutated(idx(DIGITS)), mutated(packed)), idx_structures(), attempt)
+
+
+def test_idx_of_a_lying_size_asks_for_no_memory(tmp_path: Path) -> None:
+    file = tmp_path / "digits"
+    head = bytes((0, 0, 8, 3)) + struct.pack(">3I", 2**20, 2**6, 2**6)  # 4 GiB
+    for data in (head + bytes(100), gzip.compress(head + bytes(100))):
+        file.write_bytes(data)
+        with memory_limit(MEMORY), pytest.raises(CorruptFile, match="announces"):
+            mnist.read_idx(file, 3)
+
+
+# The archive of CIFAR-10 --------------------------------------------------------------------------------------------
+
+RECORDS = 2  # a batch, in place of 10,000
+BATCH = "cifar-10-batches-bin/data_batch_{}.bin"
+
+
+def batch(k: int) -> bytes:
+    records = np.random.default_rng(k).integers(0, 256, (RECORDS, cifar10.RECORD), np.uint8)
+    records[:, 0] %= 10
+    return records.tobytes()
+
+
+def tar_of(members: list[tuple[tarfile.TarInfo, bytes, int | None]], form: int = tarfile.GNU_FORMAT) -> bytes:
+    """An uncompressed archive; a third element of a member is the size that its header claims."""
+    result = b""
+    for member, content, claimed in members:
+        member.size = len(content)
+        head = bytearray(member.tobuf(form, errors="surrogateescape"))
+        if claimed is not None:
+            low = len(head) - 512
+            field = (
+                b"%011o\0" % claimed
+                if 0 <= claimed < 8**11
+                else (b"\x80" if claimed >= 0 else b"\xff") + (claimed % 256**11).to_bytes(11, "big")
+            )
+            head[low + 124 : low + 136] = field
+            head[low + 148 : low + 156] = b" " * 8
+            head[low + 148 : low + 156] = b"%06o\0 " % sum(head[low : low + 512])
+        result += bytes(head) + content + bytes(-len(content) % 512)
+    return result + bytes(1024)
+
+
+def official() -> list[tuple[tarfile.TarInfo, bytes, int | None]]:
+    return [(tarfile.TarInfo(BATCH.format(k)), batch(k), None) for k in range(1, 6)]
+
+
+TYPES = [tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE]
+TYPES += [tarfile.GNUTYPE_SPARSE, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.CONTTYPE, b"?"]
+
+
+@st.composite
+def tars(draw: st.DrawFn) -> bytes:
+    """Absolute names, `..`, links, devices, sparse files, doubled members, sizes that lie, pax headers that lie."""
+    members = official()
+    for _ in range(draw(st.integers(1, 3))):
+        hostile = [
+            "/" + BATCH.format(1),
+            "../" + BATCH.format(2),
+            "../../unpickled",
+            "./" + BATCH.format(3),
+            "cifar-10-batches-py/x",
+        ]
+        info = tarfile.TarInfo(draw(st.sampled_from([*hostile, *(BATCH.format(k) for k in range(7))])))
+        info.type = draw(st.sampled_from(TYPES))
+        info.linkname = draw(st.sampled_from(["", "/etc/passwd", "../..", BATCH.format(1)]))
+        pax = [b"30 path=../../unpickled\n", b"12 size=-512\n", b"9999999999 size=1\n", b"25 GNU.sparse.map=1,x,9\n"]
+        pax += [
+            b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n",
+            b"0 =\n",
+            b"18 mtime=infinity\n",
+            b"-5 a=b\n",
+            b"\xff 3\n",
+        ]
+        content = draw(st.one_of(st.just(batch(9)), BYTES, st.sampled_from(pax)))
+        claimed = draw(
+            st.sampled_from(
+                [None, None, 0, 1, 511, -512, -1, -1024, len(content) + 512, 2**33, 2**60, RECORDS * cifar10.RECORD]
+            )
+        )
+        member = (info, content, claimed)
+        at = draw(st.integers(0, len(members)))
+        match draw(st.sampled_from(("insert", "replace", "remove", "shrink"))):
+            case "insert":
+                members.insert(at, member)
+            case "replace":
+                members[at % len(members)] = member
+            case "remove" if len(members) > 1:
+                members.pop(at % len(members))
+            case "shrink":
+                there, inside, _ = members[at % len(members)]
+                members[at % len(members)] = (there, inside[: draw(st.integers(0, len(inside)))], claimed)
+    return tar_of(members, draw(st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT, tarfile.USTAR_FORMAT])))
+
+
+def test_cifar10(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes of the archive are gzip's to vouch for; `prepare` checks the publisher's md5 before it reads one."""
+    monkeypatch.setattr(cifar10, "PER_BATCH", RECORDS)
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "cifar-10-binary.tar.gz"
+    valid = tar_of(official())
+
+    def attempt(data: bytes) -> None:
+        file.write_bytes(data)
+        images, labels = cifar10.read_archive(file)
+        raw = gzip.decompress(data)  # raises where the checksum of the whole is wrong
+        assert images.shape == (5 * RECORDS, 3, 32, 32) and images.dtype == labels.dtype == np.uint8
+        for k in range(0, 5 * RECORDS, RECORDS):
+            pieces = [bytes((labels[i],)) + images[i].tobytes() for i in range(k, k + RECORDS)]
+            assert b"".join(pieces) in raw
+        assert sorted(os.listdir(tmp_path)) == [file.name]  # nothing is extracted
+
+    def pack(data: bytes) -> bytes:
+        return gzip.compress(data, 1, mtime=0)
+
+    structures = st.one_of(
+        tars().map(pack), tars().map(pack), st.binary(max_size=200), st.binary(max_size=1500).map(pack)
+    )
+    fuzz("CIFAR-10", st.one_of(mutated(pack(valid)), mutated(valid).map(pack)), structures, attempt)
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_SPARSE, tarfile.XHDTYPE])
+@pytest.mark.parametrize("size", [-512, -1024, -(2**40), 2**60])
+def test_a_member_of_a_lying_size_ends(kind: bytes, size: int, tmp_path: Path) -> None:
+    file = tmp_path / "archive.tar.gz"
+    info = tarfile.TarInfo("x")
+    info.type = kind
+    file.write_bytes(gzip.compress(tar_of([(info, bytes(512), size)])))
+    with time_limit(SECONDS), memory_limit(MEMORY), pytest.raises(CorruptFile):
+        cifar10.read_archive(file)
+
+
+# Packs --------------------------------------------------------------------------------------------------------------
+
+
+def test_pack(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading maps the pixels and checks their form; `verify` (blurvae data check, and every copy) their checksum."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    folder = packs.write(
+        tmp_path / "valid",
+        rng.integers(0, 256, (8, 1, 4, 4), np.uint8),
+        name="tiny",
+        source="a generator",
+        licence="CC0",
+        split={"train": (0, 6), "test": (6, 8)},
+        labels=rng.integers(0, 9, 8),
+    )
+    valid = {file.name: file.read_bytes() for file in folder.iterdir()}
+    card = json.loads(valid["card.json"])
+
+    def attempt(case: tuple[str, bytes | None]) -> None:
+        name, data = case
+        if data is None:
+            (folder / name).unlink()
+        else:
+            (folder / name).write_bytes(data)
+        try:
+            pack = packs.read(folder)
+            packs.verify(pack)
+            sets = [packs.to_set(pack, split, None, "crop") for split in ("train", "test")]
+            digest = hashlib.sha256(np.ascontiguousarray(pack.images).data).hexdigest()
+            assert digest == pack.card["sha256"] == card["sha256"]  # the very pixels, whatever was altered
+            for images in sets:
+                assert isinstance(images.label, str) and images.tensor().shape[1:] == images.shape
+                assert images.stands_in_for is None or isinstance(images.stands_in_for, str)
+            if "labels_sha256" in pack.card and pack.labels is not None:
+                assert pack.labels.tobytes() == np.load(io.BytesIO(valid["labels.npy"])).tobytes()
+        finally:
+            (folder / name).write_bytes(valid[name])
+        assert not (tmp_path / "unpickled").exists()
+
+    def with_name(name: str, data: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, bytes]]:
+        return data.map(lambda content: (name, content))
+
+    mutations = st.one_of([with_name(name, mutated(content)) for name, content in sorted(valid.items())])
+    structures = st.one_of(
+        with_name("images.npy", npy((8, 1, 4, 4), "|u1")),
+        with_name("labels.npy", npy((8,), "<i8")),
+        with_name("card.json", json_files(card)),
+        st.sampled_from(sorted(valid)).flatmap(lambda name: st.tuples(st.just(name), st.binary(max_size=200))),
+        st.sampled_from([("labels.npy", None), ("images.npy", None), ("card.json", None)]),
+    )
+    fuzz("pack", mutations, structures, attempt)
+
+
+# Records of runs ----------------------------------------------------------------------------------------------------
+
+
+def npz(arrays: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in arrays.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return stream.getvalue()
+
+
+@st.composite
+def npzs(draw: st.DrawFn) -> bytes:
+    names = st.sampled_from(["original.npy", "sample.npy", "../../unpickled.npy", "/x.npy", "x.txt", "", "\x00.npy"])
+    members = draw(st.dictionaries(names, st.one_of(npy((2, 3), "|u1"), BYTES, st.just(PICKLE)), max_size=3))
+    return npz(
+        members, draw(st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]))
+    )
+
+
+def test_run_record(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record has no checksum: numbers altered within their type are accepted. The pictures have zip's CRC."""
+    monkeypatch.chdir(tmp_path)
+    described = run.Run(
+        "table5", "l2", "smoke", "natural", "l2", (("C", 0.5),), widths=(4, 8), settings=Settings(epochs=1)
+    )
+    spread = {"mean": 20.5, "sd": 1.5, "n": 4}
+    record = {
+        "format": run.FORMAT,
+        "run": json.loads(json.dumps(asdict(described))),
+        "data": {
+            "name": "natural",
+            "label": "natural",
+            "stands_in_for": None,
+            "checksum": "ab",
+            "n_train": 4,
+            "n_test": 4,
+        },
+        "parameters": {"vae": 12},
+        "metrics": {
+            "PSNR": spread,
+            "KL": {"value": 3.0},
+            "LPIPS-squeeze": {"state": "needs weights", "what": "a file"},
+        },
+        "history": [{"epoch": 1, "weighted": False, "reconstruction": 2.5, "kl": 0.5}],
+        "provenance": {"commit": "abc", "seconds": 1.5, "versions": {"torch": "2"}},
+    }
+    pictures = {
+        "original": np.arange(96, dtype=np.uint8).reshape(2, 3, 4, 4),
+        "data_power": np.ones((4, 3), np.float32),
+    }
+    file = tmp_path / "table5" / f"{described.name}.json"
+    file.parent.mkdir()
+    compressed = io.BytesIO()
+    np.savez_compressed(compressed, **pictures)
+    valid = {".json": json.dumps(record, indent=1).encode(), ".npz": compressed.getvalue()}
+    plain = npz({f"{key}.npy": array_file(value) for key, value in pictures.items()}, zipfile.ZIP_STORED)
+
+    def attempt(case: tuple[str, str, bytes]) -> None:
+        kind, suffix, data = case
+        for ending, content in valid.items():
+            file.with_suffix(ending).write_bytes(data if ending == suffix else content)
+        result = run.read(file)
+        if suffix == ".json":
+            assert result.record == json.loads(data) or "NaN" in data.decode()
+            assert all(isinstance(text, str) for text in (result.run.name, result.run.method, result.run.data))
+        elif kind == "mutated":
+            # zip's CRC covers the arrays; only whole members can go missing, and another name is another key
+            originals = [(value.tobytes(), value.shape, value.dtype) for value in pictures.values()]
+            assert all((v.tobytes(), v.shape, v.dtype) in originals for v in result.pictures.values())
+        assert all(type(value) is np.ndarray and not value.dtype.hasobject for value in result.pictures.values())
+        results.frame("table5", "smoke", "natural", tmp_path)
+        results.history("table5", "smoke", "natural", tmp_path)
+        assert not (tmp_path / "unpickled").exists()
+
+    def part(kind: str, suffix: str, data: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, str, bytes]]:
+        return data.map(lambda content: (kind, suffix, content))
+
+    mutations = st.one_of(
+        part("mutated", ".json", mutated(valid[".json"])),
+        part("mutated", ".npz", mutated(valid[".npz"])),
+        part("mutated", ".npz", mutated(plain)),
+    )
+    structures = st.one_of(
+        part("made", ".json", json_files(record)),
+        part("made", ".npz", npzs()),
+        part("made", ".npz", npy((2, 3), "|u1")),
+        part("made", ".npz", st.one_of(st.binary(max_size=200), st.just(PICKLE))),
+    )
+    fuzz("run record", mutations, structures, attempt)
+
+
+# Checkpoints and model files ----------------------------------------------------------------------------------------
+
+
+def unpacked(data: bytes) -> tuple[Any, bytes]:
+    (n,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + n]), data[8 + n :]
+
+
+@st.composite
+def tensor_files(draw: st.DrawFn, valid: bytes) -> bytes:
+    """A safetensors file whose header lies: types, shapes, offsets, names, metadata."""
+    header, body = unpacked(valid)
+    header = draw(altered(header)) if draw(st.integers(0, 9)) else draw(VALUES)
+    if isinstance(header, dict) and draw(st.booleans()):
+        names = [key for key, value in header.items() if isinstance(value, dict) and "dtype" in value]
+        if names:
+            kinds = ["F64", "I32", "U32", "BF16", "F16", "I64", "BOOL", "F8_E5M2", "F8_E8M0", "F4", "C64", "U64", "X"]
+            header[draw(st.sampled_from(names))]["dtype"] = draw(st.sampled_from(kinds))
+    text = dumped(header)
+    length = draw(st.sampled_from([len(text), len(text), len(text), 0, len(text) + 9, 2**40, 2**63, 2**64 - 1]))
+    return struct.pack("<Q", length) + text + draw(st.sampled_from([body, body, body, b"", body + b"\0", body[:-1]]))
+
+
+def exact(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) and a[k].dtype == b[k].dtype for k in a)
+
+
+def test_checkpoint(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What resumes is the very state that was saved: tensors, optimisers, noise and progress."""
+    monkeypatch.chdir(tmp_path)
+    identity = {"settings": asdict(Settings(epochs=3)), "term": "Wiener()", "data": "ab", "parameters": {"vae": 1}}
+
+    def store(seed: int) -> training._Store:
+        torch.manual_seed(seed)
+        players = Players(VAE(size=4, channels=1, widths=(2,), latent=2, hidden=3), KernelNet(2, 3, 4))
+        adams = [torch.optim.Adam(net.parameters(), 1e-3) for net in players if net is not None]
+        for net in players:
+            assert net is not None
+            sum(p.square().sum() for p in net.parameters()).backward()
+        for adam in adams:
+            adam.step()
+        return training._Store(tmp_path / "run", identity, players, adams, torch.Generator().manual_seed(seed))
+
+    def state(of: training._Store) -> dict[str, torch.Tensor]:
+        tensors = {
+            f"{name}/{key}": value.clone() for name, net in of._modules() for key, value in net.state_dict().items()
+        }
+        for i, adam in enumerate(of.optimisers):
+            for j, slots in adam.state_dict()["state"].items():
+                tensors |= {f"{i}/{j}/{key}": value.clone() for key, value in slots.items()}
+        return tensors | {"noise": of.noise.get_state()}
+
+    saved = store(0)
+    progress = Progress(1, 2, 7, [1.5, 2.5, 3.5, 4.5], [{"epoch": 1, "weighted": False, "kl": 0.5}], 12.5)
+    saved.save(progress)
+    expected = state(saved)
+    index = tmp_path / "run" / "checkpoint.json"
+    valid = {file.name: file.read_bytes() for file in index.parent.iterdir()}
+    (tensors,) = set(valid) - {index.name}
+    reader = store(1)
+    fresh, fresh_noise = (
+        {name: copy.deepcopy(net.state_dict()) for name, net in reader._modules()},
+        reader.noise.get_state(),
+    )
+    fresh_adams = [copy.deepcopy(adam.state_dict()) for adam in reader.optimisers]
+
+    def attempt(case: dict[str, bytes]) -> None:
+        for name, net in reader._modules():
+            net.load_state_dict(fresh[name])
+        for adam, before in zip(reader.optimisers, fresh_adams):
+            adam.load_state_dict(copy.deepcopy(before))
+        reader.noise.set_state(fresh_noise)
+        for name, content in valid.items():
+            (index.parent / name).write_bytes(case.get(name, content))
+        try:
+            now = reader.load(torch.device("cpu"))
+        except ValueError as error:
+            if type(error) is ValueError:  # the one that fit documents, no library's
+                assert "belongs to another configuration" in str(error)
+            raise
+        assert now is not None and exact(state(reader), expected)
+        if "crc32" not in json.loads(index.read_bytes()):  # of an earlier version: form only, see the test below
+            return
+        assert now == progress
+        assert list(map(type, asdict(now).values())) == list(map(type, asdict(progress).values()))
+
+    def part(name: str, data: st.SearchStrategy[bytes]) -> st.SearchStrategy[dict[str, bytes]]:
+        return data.map(lambda content: {name: content})
+
+    mutations = st.one_of([part(name, mutated(content)) for name, content in sorted(valid.items())])
+    structures = st.one_of(
+        part(index.name, json_files(json.loads(valid[index.name]))),
+        part(tensors, tensor_files(valid[tensors])),
+        st.sampled_from(sorted(valid)).flatmap(lambda name: part(name, st.binary(max_size=200))),
+        part(tensors, st.just(PICKLE)),
+    )
+    fuzz("checkpoint", mutations, structures, attempt, (CorruptFile, ValueError))
+
+
+def test_checkpoint_of_an_earlier_version(tmp_path: Path) -> None:
+    """Without a checksum the form is checked still: what is accepted trains on."""
+    pixels = np.zeros((4, 1, 4, 4), np.uint8)
+    data = ImageSet("black", "train", pixels, None, "numpy", "CC0", None, "ab")
+
+    def fit(**options: Any) -> list[dict[str, Any]]:
+        torch.manual_seed(0)
+        players = Players(VAE(size=4, channels=1, widths=(2,), latent=2, hidden=3), KernelNet(2, 3, 4))
+        budget = Settings(epochs=2, batch_size=2, warm_up=1)
+        return training.fit(players, losses.get("l2"), data, budget, device="cpu", checkpoint=tmp_path, **options)
+
+    history = fit()
+    index = tmp_path / "checkpoint.json"
+    record = json.loads(index.read_text())
+    record.pop("crc32", None)
+
+    @settings(max_examples=max(COUNT // 10, 100), derandomize=True, database=None, deadline=None)
+    @given(altered(record["progress"]))
+    def one(progress: Any) -> None:
+        index.write_bytes(dumped(record | {"progress": progress}))
+        try:
+            with time_limit(SECONDS):
+                fit(resume=True)
+        except CorruptFile as error:
+            assert type(error) is CorruptFile
+
+    index.write_text(json.dumps(record))
+    assert fit(resume=True) == history
+    one()
+
+
+def test_model(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model file has no checksum of its weights: they may differ, their form may not, and the networks work."""
+    monkeypatch.chdir(tmp_path)
+    config = {
+        "vae": {"architecture": "A", "size": 4, "channels": 1, "widths": [2], "latent": 2, "hidden": 3},
+        "kernel_net": {"latent": 2, "size": 3, "hidden": 4},
+    }
+    file = tmp_path / "model.safetensors"
+    save_model(file, VAE(**config["vae"]), KernelNet(**config["kernel_net"]), config, {"run": {"a": 1}})
+    valid = file.read_bytes()
+    header, body = unpacked(valid)
+
+    def attempt(data: bytes) -> None:
+        file.write_bytes(data)
+        vae, kernel_net, note = load_model(file)
+        head, content = unpacked(data)
+        assert isinstance(note, dict)
+        stored = {f"vae/{k}": v for k, v in vae.state_dict().items()}
+        stored |= {f"kernel_net/{k}": v for k, v in kernel_net.state_dict().items()} if kernel_net else {}
+        for name, tensor in stored.items():
+            start, stop = head[name]["data_offsets"]
+            assert list(tensor.shape) == head[name]["shape"]
+            assert tensor.numpy().tobytes() == content[start:stop]  # the very bytes: nothing was converted
+        with torch.no_grad():
+            x_hat = vae(torch.zeros(1, *vae.image_shape)).x_hat
+            assert x_hat.shape == (1, *vae.image_shape)
+            if kernel_net is not None:
+                kernel_net(torch.zeros(1, vae.latent))
+
+    def configured(pair: tuple[Any, Any]) -> bytes:
+        texts = [dumped(value).decode() for value in pair]
+        text = json.dumps(header | {"__metadata__": dict(zip(("config", "note"), texts))}).encode()
+        return struct.pack("<Q", len(text)) + text + body
+
+    configs = st.tuples(altered(config), st.one_of(st.just({}), VALUES)).map(configured)
+    structures = st.one_of(configs, configs, tensor_files(valid), st.binary(max_size=200), st.just(PICKLE))
+    fuzz("model", mutated(valid), structures, attempt)
+
+
+# Parameters of notebooks --------------------------------------------------------------------------------------------
+
+
+def test_notebook_parameters(fuzz: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parameters cell of a chapter, and what is given for it on a command line or from Python."""
+    slug = notebook.slugs()[-1]
+    cell = 'tier: str = "smoke"\nseed: int = 0\nrate: float = 0.5\nfast: bool = True\n'
+    chapter = SimpleNamespace(cells=[SimpleNamespace(metadata={"tags": ["parameters"]}, source=cell)])
+    monkeypatch.setattr(notebook, "_read", lambda _: chapter)
+    kinds = {"tier": str, "seed": int, "rate": float, "fast": bool}
+
+    def attempt(case: tuple[str, Any]) -> None:
+        source, given_values = case
+        chapter.cells[0].source = source
+        declared = notebook.parameters(slug)
+        assert all(
+            type(default) is kind or (kind is float and type(default) is int) for kind, default in declared.values()
+        )
+        if source == cell:
+            assert declared == {
+                name: (kinds[name], ast.literal_eval(line.split("= ")[1]))
+                for name, line in zip(kinds, cell.splitlines())
+            }
+        if isinstance(given_values, dict):
+            values = notebook.check_parameters(slug, given_values)
+        else:
+            values = notebook.parse_parameters(slug, given_values)
+        assert set(values) <= set(declared)
+        assert all(
+            type(v) in {declared[k][0], int if declared[k][0] is float else declared[k][0]} for k, v in values.items()
+        )
+
+    names = st.one_of(st.sampled_from(list(kinds)), st.text(max_size=5))
+    texts = st.one_of(
+        st.text(max_size=8), st.sampled_from(["1", "0x1", "9" * 5000, "1e999", "nan", "TRUE", "-0", "1_0", "٣", "\x00"])
+    )
+    values = st.one_of(VALUES, st.sampled_from(["smoke", 1, 0.5, True, np.float64(1), np.int64(1), b"x", 10**5000]))
+    pairs = st.lists(st.tuples(names, texts), max_size=3)
+    cells = ["a: int = x", "a: int = 'x'", "a: list = []", "import os", "a = 1", "a: int", "a: str = open('x')"]
+    cells += ["x: int = " + "-" * 9000 + "1", "x: float = {[]: 1}", "x: int = 1\x00", "\tx: int = 1", "a: bool = 1"]
+    cells += ["a: str = '\ud800'", "a: int = 9" + "9" * 5000, "a: str = " + "[" * 300, "(" * 5000, "a: float = 1"]
+    lines = st.sampled_from(cells)
+    sources = st.one_of(lines, st.tuples(lines, st.just(cell)).map("\n".join), st.text(max_size=40))
+    fuzz(
+        "notebook parameters",
+        st.tuples(
+            mutated(cell.encode()).map(lambda data: data.decode("utf-8", "surrogateescape")),
+            st.one_of(pairs, st.just({})),
+        ),
+        st.one_of(
+            st.tuples(st.just(cell), pairs),
+            st.tuples(st.just(cell), st.dictionaries(names, values, max_size=3)),
+            st.tuples(sources, pairs),
+        ),
+        attempt,
+        (ValueError,),
+    )
