@@ -286,6 +286,18 @@ def saved(path: Path, with_kernel_net: bool = True) -> tuple[VAE, KernelNet | No
     return vae, kernel_net if with_kernel_net else None
 
 
+def test_a_model_file_loads_in_the_default_precision_whatever_it_is(tmp_path: Path) -> None:
+    vae, _ = saved(tmp_path / "m.safetensors")
+    torch.set_default_dtype(torch.float64)
+    try:
+        again, _, _ = models.load_model(tmp_path / "m.safetensors")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    weight, before = (next(net.parameters()) for net in (again, vae))
+    assert weight.dtype == torch.float64
+    assert torch.equal(weight.float(), before)
+
+
 @pytest.mark.parametrize("with_kernel_net", [True, False])
 def test_a_model_file_gives_back_the_same_networks(tmp_path: Path, with_kernel_net: bool) -> None:
     vae, kernel_net = saved(tmp_path / "m.safetensors", with_kernel_net)

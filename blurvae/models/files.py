@@ -85,6 +85,12 @@ def _demand_same_form(config: dict[str, Any], tensors: dict[str, Tensor]) -> Non
         modules: dict[str, torch.nn.Module] = {"vae": VAE(**config["vae"])}
         if config["kernel_net"]:
             modules["kernel_net"] = KernelNet(**config["kernel_net"])
-    expected = {f"{m}/{k}": (v.shape, v.dtype) for m, net in modules.items() for k, v in net.state_dict().items()}
-    if expected != {key: (tensor.shape, tensor.dtype) for key, tensor in tensors.items()}:
+    expected = {f"{m}/{k}": _form(v) for m, net in modules.items() for k, v in net.state_dict().items()}
+    if expected != {key: _form(tensor) for key, tensor in tensors.items()}:
         raise ValueError("the tensors are not those of the configuration")
+
+
+def _form(tensor: Tensor) -> tuple[torch.Size, torch.dtype | str]:
+    """Shape and type; float32 and float64 are one type, since networks are made in torch's default precision."""
+    real = tensor.dtype in (torch.float32, torch.float64)
+    return tensor.shape, "real" if real else tensor.dtype
