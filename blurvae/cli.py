@@ -188,11 +188,7 @@ def queue(
     from blurvae import paths
     from blurvae import queue as runs
 
-    folder = out or paths.results()
-    limit = runs.seconds(budget) if budget else float("inf")
-    waiting = [e.run for e in runs.matrix(tier, folder, only) if e.state in (runs.NOT_RUN, runs.RUNNING)]
-    runs.work(waiting, folder, limit, device=device, progress=sys.stderr.isatty())
-    typer.echo(runs.render(runs.matrix(tier, folder, only)))
+    typer.echo(runs.finish(tier, out or paths.results(), only, budget, device=device, progress=sys.stderr.isatty()))
 
 
 @app.command()

@@ -148,6 +148,28 @@ def render(entries: Sequence[Entry], as_json: bool = False) -> str:
     return "\n".join([*text, ", ".join(f"{n} {state}" for state, n in counts.items())])
 
 
+def finish(
+    tier: str, out: Path, only: Iterable[str] = (), budget: str = "", *, device: str = "auto", progress: bool = False
+) -> str:
+    """Works through what a tier lacks; both commands are this.
+
+    Args:
+        tier: "smoke", "lesson" or "paper".
+        out: folder of results.
+        only: as `matrix` takes it.
+        budget: as `seconds` reads it; no limit where empty.
+        device: "auto", "cpu" or "cuda".
+        progress: a progress bar on a terminal.
+
+    Returns:
+        The matrix afterwards, as text.
+    """
+    limit = seconds(budget) if budget else math.inf
+    waiting = [entry.run for entry in matrix(tier, out, only) if entry.state in (NOT_RUN, RUNNING)]
+    work(waiting, out, limit, device=device, progress=progress)
+    return render(matrix(tier, out, only))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m blurvae.queue`: the same as `blurvae queue`, without its dependencies."""
     parser = argparse.ArgumentParser(prog="python -m blurvae.queue", description=__doc__)
@@ -159,14 +181,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--status", action="store_true", help="only say where each run stands")
     given = parser.parse_args(arguments)
     out = given.out or paths.results()
-    entries = matrix(given.tier, out, given.only)
-    if not given.status:
-        runs = [e.run for e in entries if e.state in (NOT_RUN, RUNNING)]
-        try:
-            work(runs, out, seconds(given.budget) if given.budget else math.inf, device=given.device)
-        except (OSError, ValueError) as error:
-            sys.exit(f"blurvae: {error}")
-    print(render(matrix(given.tier, out, given.only)))
+    try:
+        if given.status:
+            print(render(matrix(given.tier, out, given.only)))
+        else:
+            print(finish(given.tier, out, given.only, given.budget, device=given.device))
+    except (OSError, ValueError) as error:
+        sys.exit(f"blurvae: {error}")
 
 
 if __name__ == "__main__":  # pragma: no cover
