@@ -22,7 +22,9 @@ from blurvae.blur import kernel_width
 from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import CorruptFile, Diverged
 from blurvae.losses import L2, Term, kernel_loss
+from blurvae.machine import choose_device, choose_precision, memory_kept, repeatable
 from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, reparametrise
+from blurvae.parallel import SOLO, Team
 
 CHECKPOINT_SECONDS = 30.0
 PARTS = ("reconstruction", "kl", "kernel_loss", "kernel_width")
@@ -108,36 +110,6 @@ class Progress:
     seconds: float = 0.0
 
 
-def choose_device(device: str = "auto") -> torch.device:
-    """The device of that name; "auto" is the GPU where there is one.
-
-    Raises:
-        ValueError: a device that this machine does not have.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"There is no device {device!r}: use 'auto', 'cpu' or 'cuda'.") from None
-    if chosen.type == "cuda" and (chosen.index or 0) >= (torch.cuda.device_count() if torch.cuda.is_available() else 0):
-        raise ValueError(
-            f"This machine has no CUDA GPU {chosen} that torch can use: pass device='cpu', or 'auto' to let it choose."
-        )
-    return chosen
-
-
-def choose_precision(precision: str, device: torch.device) -> str:
-    """Resolves "auto": bf16 only where the processor computes in it natively, float32 elsewhere."""
-    if precision != "auto":
-        return precision
-    if device.type == "cuda":
-        native = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        native = device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
-    return "bf16" if native else "float32"
-
-
 def forward(
     players: Players,
     term: Term,
@@ -145,6 +117,7 @@ def forward(
     *,
     beta: float = 1.0,
     weighted: bool = True,
+    noise: Tensor | None = None,
     generator: torch.Generator | None = None,
     autocast: AbstractContextManager[Any] | None = None,
 ) -> Forward:
@@ -156,7 +129,8 @@ def forward(
         x: (n, c, h, w) in [−1, 1].
         beta: weight of the KL term.
         weighted: false during warm-up, where Σ = I.
-        generator: of the noise in z.
+        noise: n ~ N(0, I) of z = μ + σ·n, (n, latent); drawn from the generator where None.
+        generator: of that noise.
         autocast: the context that encoder and decoder run in; losses and spectra stay outside it, in float32.
 
     Returns:
@@ -167,7 +141,7 @@ def forward(
     autocast = autocast or nullcontext()
     with autocast:
         mu, log_var = vae.encode(x)
-    z = reparametrise(mu, log_var, generator)
+    z = reparametrise(mu, log_var, generator, noise)
     with autocast:
         x_hat, logit = vae.decode(z)
     kernel = None
@@ -199,6 +173,33 @@ def kernel_step(kernel_net: KernelNet, x: Tensor, out: Forward) -> tuple[Tensor,
     return kernel_loss(x, out.x_hat.detach(), kernel).mean(), kernel
 
 
+def step(
+    players: Players,
+    term: Term,
+    x: Tensor,
+    noise: Tensor,
+    *,
+    beta: float,
+    weighted: bool,
+    autocast: AbstractContextManager[Any] | None = None,
+) -> tuple[Tensor, Tensor, Forward]:
+    """Both players' losses on one batch.
+
+    Returns:
+        (loss, parts, forward): the sum of eq. 11 and eq. 12, (). Its gradient is both players' own, since eq. 11 holds
+        γ fixed and eq. 12 holds θ and φ; for the path "elbo" it is eq. 11 alone, which moves γ too. `parts` holds what
+        the history records, as `PARTS` names it.
+    """
+    out = forward(players, term, x, beta=beta, weighted=weighted, noise=noise, autocast=autocast)
+    loss, parts = out.objective, [out.reconstruction, out.kl]
+    if players.kernel_net is not None:
+        blur_error, kernel = kernel_step(players.kernel_net, x, out)
+        if not (weighted and term.kernel_path == "elbo"):
+            loss = loss + blur_error
+        parts += [blur_error, kernel_width(kernel.detach()).mean()]
+    return loss, torch.stack([part.detach().double() for part in parts]), out
+
+
 class Images:
     """Batches of a data set, resident on the device as uint8 where they fit, else streamed from their memory map."""
 
@@ -207,6 +208,10 @@ class Images:
         self.images = images
         self.resident = _fits(images.nbytes, device) if resident is None else resident
         self.tensor = torch.from_numpy(np.array(images)).to(device) if self.resident else None
+
+    def rows(self, order: Tensor) -> Tensor:
+        """An order of images, moved to where `images[…]` reads it without waiting for the device."""
+        return order.to(self.device) if self.resident else order
 
     def __getitem__(self, index: Tensor) -> Tensor:  # (n, c, h, w) in [−1, 1]
         if self.tensor is not None:
@@ -239,6 +244,9 @@ def fit(
     resume: bool = False,
     callback: Callable[[State], None] | None = None,
     progress: bool = False,
+    compile: bool = False,
+    deterministic: bool = False,
+    team: Team = SOLO,
 ) -> list[dict[str, Any]]:
     """Trains the VAE on eq. 11 and the kernel network on eq. 12, one step each per batch.
 
@@ -253,6 +261,9 @@ def fit(
             on a CPU bit for bit.
         callback: called after each step with the `State`.
         progress: a progress bar on a terminal.
+        compile: let `torch.compile` fuse the step, on a GPU into CUDA graphs: the first step then takes a minute or so.
+        deterministic: on a GPU, use only algorithms that give the same bits each time; a CPU does anyway.
+        team: the processes that share each batch, all with the same arguments; this one alone where left out.
 
     Returns:
         One record an epoch: the mean over its images of the reconstruction term, the KL term (nats per image), the
@@ -271,14 +282,17 @@ def fit(
         raise ValueError(f"Batch norm needs at least two images to train on, {data.name!r} has {len(data)}.")
     if term.kernel_path is not None and kernel_net is None:
         raise ValueError(f"The term {term.name!r} needs a kernel network: pass Players(vae, KernelNet(…)).")
+    batch_size = min(settings.batch_size, len(data))
+    team.check(batch_size)
     for player in filter(None, players):
         player.to(where).to(memory_format=torch.channels_last).train()
-    vae_adam = torch.optim.Adam(vae.parameters(), settings.lr)
-    kernel_adam = torch.optim.Adam(kernel_net.parameters(), settings.kernel_lr) if kernel_net else None
-    optimisers = [adam for adam in (vae_adam, kernel_adam) if adam]
+        team.prepare(player)
+    optimisers = [
+        torch.optim.Adam(player.parameters(), lr, fused=True)
+        for player, lr in zip(players, (settings.lr, settings.kernel_lr))
+        if player is not None
+    ]
     noise = torch.Generator(where).manual_seed(settings.seed)
-    images, batch_size = Images(data.images, where), min(settings.batch_size, len(data))
-    batches = len(data) // batch_size
 
     now, store = Progress(), None
     if checkpoint is not None:
@@ -294,51 +308,57 @@ def fit(
         }
         store = _Store(checkpoint, identity, players, optimisers, noise)
         if resume:
-            now = store.load(where) or now
-        else:
+            now = store.load() or now
+        elif team.is_first:
             store.clear()
+        team.barrier()
 
     started, saved = time.monotonic() - now.seconds, time.monotonic()
     autocast = torch.autocast(where.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-    bar = _bar(settings.epochs * batches, now.step, progress)
-    while now.epoch < settings.epochs:
-        weighted = now.epoch >= settings.warm_up
-        order = _permutation(len(data), settings.seed, now.epoch)
-        window: list[Tensor] = []  # what the last steps measured, still on the device
-        while now.batch < batches:
-            x = images[order[now.batch * batch_size : (now.batch + 1) * batch_size]]
-            out = forward(players, term, x, beta=settings.beta, weighted=weighted, generator=noise, autocast=autocast)
-            for adam in optimisers:
-                adam.zero_grad(set_to_none=True)
-            out.objective.backward()
-            parts = [out.reconstruction, out.kl]
-            if kernel_net is not None:
-                blur_error, kernel = kernel_step(kernel_net, x, out)
-                if not (weighted and term.kernel_path == "elbo"):
-                    blur_error.backward()
-                parts += [blur_error, kernel_width(kernel.detach()).mean()]
-            for adam in optimisers:
-                adam.step()
-            window.append(torch.stack([part.detach().double() for part in parts]))
-            now.batch, now.step = now.batch + 1, now.step + 1
-            bar.update()
-            if callback is not None:
-                callback(State(now.epoch, now.step, weighted, players, x, out))
-            # Reading a number waits for the device, so the losses of 50 steps are read together.
-            if len(window) == 50 or now.batch == batches:
-                now.sums = _add_finite(now.sums, window, now, checkpoint)
-                window.clear()
-                if store is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    now.seconds = time.monotonic() - started
-                    store.save(now)
-                    saved = time.monotonic()
-        means = {name: value / batches for name, value in zip(PARTS, now.sums)}
-        now.history.append({"epoch": now.epoch + 1, "weighted": weighted and term.kernel_path is not None, **means})
-        now.epoch, now.batch, now.sums = now.epoch + 1, 0, []
-    bar.close()
-    if store is not None:
+    losses_of = torch.compile(step, mode="reduce-overhead" if where.type == "cuda" else None) if compile else step
+    with (
+        memory_kept(where),
+        repeatable(deterministic, where),
+        _bar(settings.epochs * (len(data) // batch_size), now.step, progress and team.is_first) as bar,
+    ):
+        images, batches = Images(data.images, where), len(data) // batch_size
+        while now.epoch < settings.epochs:
+            weighted = now.epoch >= settings.warm_up
+            order = images.rows(_permutation(len(data), settings.seed, now.epoch))
+            window: list[Tensor] = []  # what the last steps measured, still on the device
+            while now.batch < batches:
+                x = images[team.share(order[now.batch * batch_size : (now.batch + 1) * batch_size])]
+                # The noise of the whole batch, whoever computes its images: a sample meets the same noise in any team.
+                n = team.share(torch.randn(batch_size, vae.latent, generator=noise, device=where, dtype=x.dtype))
+                loss, parts, out = losses_of(
+                    players, term, x, n, beta=settings.beta, weighted=weighted, autocast=autocast
+                )
+                for adam in optimisers:
+                    adam.zero_grad(set_to_none=True)
+                loss.backward()
+                for player, adam in zip(filter(None, players), optimisers):
+                    team.average_gradients(player.parameters())
+                    adam.step()
+                window.append(parts.clone())  # a CUDA graph writes the next step's parts to the same place
+                now.batch, now.step = now.batch + 1, now.step + 1
+                bar.update()
+                if callback is not None:
+                    callback(State(now.epoch, now.step, weighted, players, x, out))
+                # Reading a number waits for the device, so the losses of 50 steps are read together.
+                if len(window) == 50 or now.batch == batches:
+                    now.sums = _add_finite(now.sums, team.mean(torch.stack(window)), now, checkpoint)
+                    window.clear()
+                    if store is not None and team.is_first and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                        now.seconds = time.monotonic() - started
+                        store.save(now)
+                        saved = time.monotonic()
+            means = {name: value / batches for name, value in zip(PARTS, now.sums)}
+            now.history.append({"epoch": now.epoch + 1, "weighted": weighted and term.kernel_path is not None, **means})
+            now.epoch, now.batch, now.sums = now.epoch + 1, 0, []
+    if store is not None and team.is_first:
         now.seconds = time.monotonic() - started
         store.save(now)
+    team.barrier()
     for player in filter(None, players):
         player.eval()
     return now.history
@@ -349,9 +369,9 @@ def _permutation(n: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(n, generator=torch.Generator().manual_seed(1_000_003 * seed + epoch))
 
 
-def _add_finite(sums: list[float], window: list[Tensor], now: Progress, checkpoint: Path | None) -> list[float]:
+def _add_finite(sums: list[float], window: Tensor, now: Progress, checkpoint: Path | None) -> list[float]:
     """Adds the losses of the last steps to the sums of the epoch; raises Diverged at the first that is not finite."""
-    rows = torch.stack(window).tolist()
+    rows = window.tolist()
     for i, row in enumerate(rows):
         for name, value in zip(PARTS, row):
             if not math.isfinite(value):
@@ -424,7 +444,7 @@ class _Store:
         """Removes what an earlier run left, so that no message and no resume mistakes it for this one's."""
         (self.folder / "checkpoint.json").unlink(missing_ok=True)
 
-    def load(self, device: torch.device) -> Progress | None:
+    def load(self) -> Progress | None:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -445,7 +465,7 @@ class _Store:
             now, file = _progress(record["progress"], 2 * len(self.optimisers)), self.folder / record["tensors"]
             if file.parent != self.folder:
                 raise ValueError("tensors elsewhere")
-            if "crc32" in record and record["crc32"] != _crc32(file, record["progress"]):  # earlier versions had none
+            if record["crc32"] != _crc32(file, record["progress"]):
                 raise ValueError("another checksum")
             tensors = load_file(file)
             for name, m in self._modules():
@@ -460,6 +480,9 @@ class _Store:
                         slots.setdefault(int(j), {})[slot] = value
                 for k, parameter in enumerate(adam.param_groups[0]["params"]):
                     _check_slots(slots.get(k, {}), parameter)
+                    # Fused Adam reads memory in order: a slot needs the strides of its parameter (channels last).
+                    for key in slots.get(k, {}).keys() - {"step"}:
+                        slots[k][key] = torch.empty_like(parameter).copy_(slots[k][key])
                 adam.load_state_dict({**adam.state_dict(), "state": slots})
             self.noise.set_state(tensors["noise"])
             return now

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -311,9 +312,52 @@ def test_fit_is_the_algorithm(name: str) -> None:
         for part in training.PARTS:
             assert ours_epoch[part] == pytest.approx(theirs_epoch[part], rel=1e-4), part
     for key, value in weights(theirs).items():
-        torch.testing.assert_close(weights(ours)[key], value, rtol=1e-3, atol=1e-5, msg=key)
+        # A bias before a batch norm has no gradient but rounding, and Adam makes whole steps of that.
+        if not re.fullmatch(r"vae/(encoder\.[03]\.bias|decoder\.[25]\.bias|.*running_mean)", key):
+            torch.testing.assert_close(weights(ours)[key], value, rtol=1e-3, atol=1e-5, msg=key)
     assert [record["epoch"] for record in history] == [1, 2, 3]
     assert [record["weighted"] for record in history] == [False, True, True]
+
+
+def test_bf16_follows_the_curve_of_float32() -> None:
+    """Within 1 % at every epoch: networks in bf16, losses and spectra in float32."""
+    data, chosen = image_set(images=pixels(64, 16)), settings(epochs=6, warm_up=2)
+    curves = {}
+    for precision in ("float32", "bf16"):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            who = Players(VAE("A", size=16, widths=(8, 16), latent=8, hidden=32), KernelNet(8, 5, 32))
+        curves[precision] = fit(who, losses.get("wiener", kernel_size=5), data, replace(chosen, precision=precision))
+    assert curves["float32"] != curves["bf16"]
+    for ours, exact in zip(curves["bf16"], curves["float32"], strict=True):
+        for part in training.PARTS:
+            assert ours[part] == pytest.approx(exact[part], rel=0.01), part
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_compiled_step_is_the_same_step(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Traced whole, warm-up and weighted, without a break; the backend that generates code is torch's to test."""
+    modes, compile = [], torch.compile
+
+    def traced(function: Any, mode: str | None = None) -> Any:
+        modes.append(mode)
+        return compile(function, backend="aot_eager", fullgraph=True)
+
+    monkeypatch.setattr(torch, "compile", traced)
+    chosen = settings(warm_up=1, precision=precision)
+    history, eager = train(PATHS["wiener, live"], chosen)
+    compiled_history, compiled = train(PATHS["wiener, live"], chosen, compile=True)
+    assert modes == [None]  # CUDA graphs are for GPUs
+    for ours, theirs in zip(compiled_history, history, strict=True):
+        for part in training.PARTS:
+            assert ours[part] == pytest.approx(theirs[part], rel=1e-4 if precision == "float32" else 0.01), part
+
+
+def test_a_deterministic_training_is_the_same_on_a_cpu() -> None:
+    history, plain = train(WIENER, settings())
+    again, strict = train(WIENER, settings(), deterministic=True)
+    assert history == again
+    assert_same(weights(plain), weights(strict))
 
 
 def test_in_warm_up_the_vae_learns_from_l2_and_the_kernel_network_from_eq_12() -> None:

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from blurvae.blur import circular_convolve, fourier, hermitian_weights, squared_gain
+from blurvae.blur import fourier, hermitian_weights, otf, squared_gain
+from blurvae.blur.fourier import channels, check_images
 
 KernelPath = Literal["detached", "live", "elbo"]
 
@@ -54,6 +55,12 @@ def check_pair(x: Tensor, x_hat: Tensor) -> None:
     """Raises ValueError unless both are batches of images of one shape."""
     if x.ndim != 4 or x.shape != x_hat.shape:
         raise ValueError(f"x and x̂ must both be (n, c, h, w), not {tuple(x.shape)} and {tuple(x_hat.shape)}.")
+
+
+def check_scale(scale: float, name: str) -> None:
+    """Raises ValueError unless a term's weight is a positive number."""
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"The scale of {name!r} is a positive number, not {scale}.")
 
 
 def image_shape(x: Tensor) -> tuple[int, int]:
@@ -102,7 +109,11 @@ def kernel_loss(x: Tensor, x_hat: Tensor, kernel: Tensor) -> Tensor:
         (n,), summed over channels and pixels.
     """
     check_pair(x, x_hat)
-    return per_image((circular_convolve(x, kernel) - x_hat).square())
+    check_images(x, kernel)
+    shape = image_shape(x)
+    # By Parseval the error is summed where it is made, and no transform leads back to the pixels.
+    error = channels(otf(kernel, shape)) * fourier(x) - fourier(x_hat)
+    return per_image(hermitian_weights(shape, dtype=x.dtype, device=x.device) * squared_gain(error))
 
 
 def unit_range(x: Tensor) -> Tensor:

@@ -26,11 +26,11 @@ class Decoded(NamedTuple):
 
 
 def _block(layer: nn.Module, width: int) -> list[nn.Module]:
-    return [layer, nn.BatchNorm2d(width), nn.LeakyReLU(0.01)]
+    return [layer, nn.BatchNorm2d(width), nn.LeakyReLU(0.01, inplace=True)]
 
 
 def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.LeakyReLU(0.01), nn.Linear(hidden, outputs))
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.LeakyReLU(0.01, inplace=True), nn.Linear(hidden, outputs))
 
 
 class VAE(nn.Module):
@@ -127,9 +127,12 @@ def _at_least_float32(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def reparametrise(mu: Tensor, log_var: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Z = μ + σ·n with n ~ N(0, I) from the generator, (n, latent)."""
-    noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
+def reparametrise(
+    mu: Tensor, log_var: Tensor, generator: torch.Generator | None = None, noise: Tensor | None = None
+) -> Tensor:
+    """Z = μ + σ·n with n ~ N(0, I) as given, or from the generator, (n, latent)."""
+    if noise is None:
+        noise = torch.randn(mu.shape, generator=generator, dtype=mu.dtype, device=mu.device)
     return mu + noise * torch.exp(0.5 * log_var)
 
 
