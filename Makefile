@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS := $(CURDIR)/_build/results
 
-.PHONY: help setup book html chapters address test test-faults clean
+.PHONY: help setup book html chapters address test test-faults test-slurm clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ test: setup  ## lint, types, unit tests, doctests, notebooks, smoke runs, pages
 
 test-faults: setup  ## kill -9, full disks, read-only folders, two processes at one run (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/faults
+
+test-slurm: setup  ## the smoke grid on a one-node SLURM, one job killed on the way (root, minutes)
+	$(BIN)/python tests/slurm/run.py
 
 clean:  ## remove everything that was built, .venv excepted
 	rm -rf _build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -114,7 +114,7 @@ def run(
 ) -> None:
     """Train and evaluate the methods of an experiment."""
     from blurvae import experiments
-    from blurvae.run import execute
+    from blurvae.run import execute, needs
 
     module = experiments.get(experiment)
     known = [m.name for m in (*module.METHODS, *module.VARIANTS)]
@@ -124,6 +124,12 @@ def run(
     chosen = only or [m.name for m in module.METHODS]
     changes = dict(_pair(text) for text in change)
     runs = [r.with_changes(changes) for r in module.runs(tier, data, seed) if r.method in chosen]
+    if not runs:
+        raise ValueError(f"{experiment} has no run of {', '.join(only)} at tier {tier!r}: choose another tier.")
+    if not only:  # one that is asked for by its name ends the command instead
+        for r in [r for r in runs if (what := needs(r))]:
+            typer.echo(f"{r.name}: passed over, needs weights ({what})", err=True)
+            runs.remove(r)
     done = []
     for i, r in enumerate(runs, 1):
         if not as_json:
@@ -164,7 +170,7 @@ def table(
     """Print the table of an experiment, the paper's numbers beside the measured ones."""
     from blurvae import results as recorded
 
-    shown = recorded.table(experiment, tier, data, results, over=over)
+    shown = recorded.table(experiment, tier, data, results, over=over, paper=True)
     if form == "text":  # a terminal is narrow: what is missing is said once, below
         missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
         shown = shown.replace(dict.fromkeys(missing, "needs weights"))
@@ -208,6 +214,46 @@ def status(
 
 @app.command()
 @guarded
+def tune(
+    experiment: Annotated[str, typer.Argument(help="Name of an experiment; see `blurvae list`.")],
+    data: Data = "natural",
+    tier: Annotated[str, typer.Option(help="smoke, lesson or paper: half of its epochs are spent a β.")] = "lesson",
+    only: Annotated[list[str], typer.Option(metavar="METHOD", help="Search for this method; repeatable.")] = [],  # noqa: B006
+    out: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Search β for each method on held-out training images; the tables then use it. What is recorded is kept."""
+    from blurvae import tune as search
+
+    found = search.tune(experiment, data, tier=tier, only=only, out=out, device=device, progress=sys.stderr.isatty())
+    for trial in found.trials:
+        mark = "  chosen" if found.chosen[trial["method"]] == trial["beta"] else ""
+        value = trial["metrics"][search.CRITERION]["value"] if trial["metrics"] else float("nan")
+        typer.echo(f"{trial['method']:<16} β {trial['beta']:<6g} {search.CRITERION} {value:.0f}{mark}")
+    typer.echo(found.path)
+
+
+@app.command()
+@guarded
+def bench(
+    out: Annotated[Path | None, typer.Option(help="File for the JSON, or a folder for <device>.json.")] = None,
+    only: Annotated[list[str], typer.Option(metavar="PART", help="Measure only this part; repeatable.")] = [],  # noqa: B006
+    quick: Annotated[bool, typer.Option("--quick", help="Tiny networks, to see that it works.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Only where the time of a step goes.")] = False,
+    compiled: Annotated[bool, typer.Option("--compile", help="Let torch.compile fuse our steps.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Measure what a training step costs here, beside a plain loop, pythae and the machine's ceilings (minutes)."""
+    from blurvae import bench as benchmark
+
+    parts = ["profile"] if profile else only
+    record = benchmark.run(device, parts, quick=quick, compile=compiled, out=out, progress=not as_json)
+    typer.echo(json.dumps(record, indent=1, ensure_ascii=False) if as_json else benchmark.render(record))
+
+
+@app.command()
+@guarded
 def figure(
     name: Annotated[str, typer.Argument(help="Name of a figure; without one, the names are listed.")] = "",
     out: Annotated[Path, typer.Option(help="Folder for the file.")] = Path("_build/figures"),
@@ -238,6 +284,9 @@ def data_list(as_json: Json = False) -> None:
     for row in rows:
         stands = f"; stands in for {row['stands_in_for']}" if row.get("stands_in_for") else ""
         typer.echo(f"{row['name']:<12} {'here' if row['here'] else 'absent':<7} {row.get('licence', '')}{stands}")
+    typer.echo(
+        "`blurvae data prepare NAME` brings an absent one here, or says what to get where and under which terms."
+    )
 
 
 def _here(name: str) -> bool:
@@ -275,10 +324,11 @@ def data_prepare(
     name: DataName,
     root: Root = None,
     source: Annotated[
-        Path | None, typer.Option(help="Your copy of the official archive or folder; downloaded if left out.")
+        Path | None,
+        typer.Option(help="Your copy of the official archive or folder; downloaded, where that is allowed."),
     ] = None,
 ) -> None:
-    """Download or read an official archive, check it and write it as a pack."""
+    """Download or read an official archive, check it and write it as a pack; or say what to get where."""
     from blurvae import datasets
 
     typer.echo(datasets.prepare(name, root=root, source=source, progress=sys.stderr.isatty()))

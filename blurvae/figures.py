@@ -36,10 +36,7 @@ def by_method(experiment: str, tier: str, data: str, folder: Path | None = None,
         if r.run.method in labels and r.run.settings.seed == seed and r.pictures
     }
     if not found:
-        raise ValueError(
-            f"No run of {experiment} on {data!r} at tier {tier!r} with seed {seed} is recorded: make it with "
-            f"`blurvae run {experiment} --tier {tier} --data {data} --seed {seed} --out FOLDER`."
-        )
+        raise results.not_recorded(experiment, tier, data, seed)
     return found
 
 

@@ -35,8 +35,9 @@ TIMEOUT = timedelta(minutes=10)  # of an exchange of tensors between processes t
 PULSE = 0.5  # seconds between a process's signs of life
 SOON = 6  # pulses without one after which a process counts as gone, once anything has failed
 PATIENCE = 40  # the same as long as nothing has: 20 s, less than torchrun grants the others before it kills them
+AGAIN = "the same command with --resume goes on from the last checkpoint"
 # What rank 0 can fail at while the others wait; the first that fits names what they raise.
-KINDS = (MissingData, MissingWeights, CorruptFile, Diverged, BlockingIOError, OSError, ValueError, RuntimeError)
+KINDS = (MissingData, MissingWeights, CorruptFile, Diverged, BlockingIOError, OSError, ValueError)
 
 
 # The processes ------------------------------------------------------------------------------------------------------
@@ -171,8 +172,9 @@ class Team:
             return
         if isinstance(error, RuntimeError) and not isinstance(error, Diverged):
             self._line.alarm()  # a connection that broke, perhaps: then this does not return
-        expected = isinstance(error, (*KINDS[:-1], KeyboardInterrupt))
-        self._line.fail(str(error) or f"stopped by {type(error).__name__}")
+        expected = isinstance(error, (*KINDS, KeyboardInterrupt))
+        stopped = f"it was told to stop; {AGAIN}." if isinstance(error, KeyboardInterrupt) else type(error).__name__
+        self._line.fail(str(error) or stopped)
         if expected and not self.is_first:  # rank 0 says it, or has failed itself
             sys.exit(1)
 
@@ -380,12 +382,11 @@ class Line:
             return
         lost = gone[0]
         name = f"rank {lost} of {self.size} ({self._names[lost]})"
-        way = "the same command with --resume goes on from the last checkpoint"
         why = seen[lost].decode(errors="replace")
         if why.startswith("failed:"):
             said = f"{name}: {why.removeprefix('failed:')}"
         else:
-            said = f"{name} is gone: it was killed, or its machine or network failed; {way}."
+            said = f"{name} is gone: it was killed, or its machine or network failed; {AGAIN}."
         spoken = lost == 0 and why.startswith("failed:")
         if self.rank == min(set(range(self.size)) - set(gone)) and not spoken:
             print(f"blurvae: {said}", file=sys.stderr, flush=True)
@@ -436,10 +437,11 @@ def _moments(x: Tensor) -> tuple[Tensor, Tensor, int]:
     channels whose mean is large.
     """
     var, mean = torch.var_mean(x if x.dtype == torch.float64 else x.float(), (0, 2, 3), correction=0)
-    mine, size = torch.stack((mean, var)), dist.get_world_size()
-    theirs = [torch.empty_like(mine) for _ in range(size)]
-    dist.all_gather(theirs, mine)
-    means, variances = torch.stack(theirs).unbind(1)  # (size, c) each
+    size = dist.get_world_size()
+    table = mean.new_zeros(size, 2, len(mean))
+    table[dist.get_rank()] = torch.stack((mean, var))
+    dist.all_reduce(table)  # each entry is one number and zeros, so no order of adding changes it
+    means, variances = table.unbind(1)  # (size, c) each
     return means.mean(0), variances.mean(0) + means.var(0, correction=0), size * x.numel() // x.shape[1]
 
 

@@ -85,6 +85,8 @@ def _to_numpy(images: Any) -> np.ndarray:
     if array.ndim != 4 or array.shape[1] not in (1, 3):
         raise ValueError(f"images must have shape (n, c, h, w) with 1 or 3 channels, not {tuple(array.shape)}")
     if array.dtype != np.uint8:
+        if np.isnan(array).any():
+            raise ValueError("images hold NaN, which is no grey level: look for a diverged model.")
         # The same fixed range for every image: stretching each one to its own range would hide differences.
         array = np.rint((np.clip(array, -1, 1) + 1) * 127.5).astype(np.uint8)
     array = array.transpose(0, 2, 3, 1)

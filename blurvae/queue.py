@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blurvae import experiments, paths
-from blurvae.errors import Diverged, MissingData
-from blurvae.run import Run, execute, read
+from blurvae.errors import Diverged, MissingData, MissingWeights
+from blurvae.run import Run, execute, needs, read
 
+IMAGES_OF_SEED = 0  # the seed whose images are recorded; the others keep spectra and kernels, a tenth of the size
 RECORDED, RUNNING, NOT_RUN, NEEDS_WEIGHTS = "recorded", "running", "not run", "needs weights"
 
 
@@ -28,8 +29,8 @@ class Entry:
 
     Attributes:
         run: the run.
-        state: "recorded", "running" (a checkpoint waits to be resumed), "not run", or "needs weights" (recorded, but
-            without the metrics whose networks were absent).
+        state: "recorded", "running" (a checkpoint waits to be resumed), "not run", or "needs weights" (recorded without
+            the metrics whose networks were absent, or not run because its term's network is).
     """
 
     run: Run
@@ -44,24 +45,27 @@ def matrix(tier: str, out: Path, only: Iterable[str] = ()) -> list[Entry]:
         out: folder of results.
         only: names of experiments, data sets or methods; a run is kept if it matches one of each kind that is named.
 
+    Returns:
+        One entry a run, in the order of the experiments; a run that several of them show is listed once, as the run of
+        the one that makes it.
+
     Raises:
         ValueError: a name that is none of these, or an unknown tier.
     """
-    runs = [
-        run
+    asked = [
+        (name, run)
         for name in experiments.EXPERIMENTS
         for data, seeds in experiments.get(name).GRID[experiments.check_tier(tier)].items()
         for run in experiments.get(name).runs(tier, data, seeds)
     ]
-    kinds = [{getattr(run, kind) for run in runs} for kind in ("experiment", "data", "method")]
+    kinds = [{name for name, _ in asked}, {run.data for _, run in asked}, {run.method for _, run in asked}]
     for name in only:
         if not any(name in names for names in kinds):
             known = ", ".join(sorted(set().union(*kinds)))
             raise ValueError(f"Nothing in tier {tier!r} is called {name!r}: choose of {known}.")
-    for kind, names in zip(("experiment", "data", "method"), kinds):
-        if wanted := names & set(only):
-            runs = [run for run in runs if getattr(run, kind) in wanted]
-    return [Entry(run, state(run, out)) for run in runs]
+    wanted = [names & set(only) or names for names in kinds]
+    kept = (run for name, run in asked if all(x in y for x, y in zip((name, run.data, run.method), wanted)))
+    return [Entry(run, state(run, out)) for run in dict.fromkeys(kept)]  # two tables can ask for one run
 
 
 def state(run: Run, out: Path) -> str:
@@ -72,7 +76,9 @@ def state(run: Run, out: Path) -> str:
         if result.run == run:
             missing = any(entry.get("state") for entry in result.record["metrics"].values())
             return NEEDS_WEIGHTS if missing else RECORDED
-    return RUNNING if (run.work(out) / "checkpoint.json").exists() else NOT_RUN
+    if (run.unfinished(out) / "checkpoint.json").exists():
+        return RUNNING
+    return NEEDS_WEIGHTS if needs(run) else NOT_RUN
 
 
 def cost(run: Run) -> float:
@@ -92,8 +98,8 @@ def work(runs: Sequence[Run], out: Path, budget: float, *, device: str = "auto",
         progress: a progress bar on a terminal.
 
     Returns:
-        The names of the finished runs. A run that diverged, whose data is absent or that another process works
-        at is named on stderr and passed over.
+        The names of the finished runs. A run that diverged, whose data or weights are absent or that another process
+        works at is named on stderr and passed over.
     """
     started, spent, done_cost = time.monotonic(), 0.0, 0.0
     done: list[str] = []
@@ -101,16 +107,20 @@ def work(runs: Sequence[Run], out: Path, budget: float, *, device: str = "auto",
         left = budget - (time.monotonic() - started)
         expected = cost(run) * spent / done_cost if done_cost else 0.0
         if left <= 0 or expected > left:
-            print(f"{run.name}: not started, about {expected:.0f} s of {max(left, 0):.0f} s left", file=sys.stderr)
+            print(
+                f"{run.experiment}/{run.name}: not started, about {expected:.0f} s of {max(left, 0):.0f} s left",
+                file=sys.stderr,
+            )
             continue
         begun = time.monotonic()
         try:
-            execute(run, out=out, resume=True, device=device, progress=progress)
-        except (MissingData, Diverged, BlockingIOError) as error:
-            print(f"{run.name}: passed over. {error}", file=sys.stderr)
+            images = run.settings.seed == IMAGES_OF_SEED
+            execute(run, out=out, resume=True, device=device, images=images, progress=progress)
+        except (MissingData, MissingWeights, Diverged, BlockingIOError) as error:
+            print(f"{run.experiment}/{run.name}: passed over. {error}", file=sys.stderr)
             continue
         spent, done_cost = spent + time.monotonic() - begun, done_cost + cost(run)
-        print(f"{run.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        print(f"{run.experiment}/{run.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
         done.append(run.name)
     return done
 
@@ -143,7 +153,7 @@ def render(entries: Sequence[Entry], as_json: bool = False) -> str:
     lines: dict[tuple[str, str, str], list[str]] = {}
     for e in entries:
         lines.setdefault((e.run.experiment, e.run.data, e.run.method), []).append(f"s{e.run.settings.seed} {e.state}")
-    text = [f"{name:<8} {data:<10} {method:<24} {', '.join(seeds)}" for (name, data, method), seeds in lines.items()]
+    text = [f"{name:<10} {data:<10} {method:<24} {', '.join(seeds)}" for (name, data, method), seeds in lines.items()]
     counts = {state: sum(e.state == state for e in entries) for state in (RECORDED, RUNNING, NOT_RUN, NEEDS_WEIGHTS)}
     return "\n".join([*text, ", ".join(f"{n} {state}" for state, n in counts.items())])
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from blurvae import datasets, experiments, metrics, paths
-from blurvae.run import Result, execute, read
+from blurvae.run import KS, Result, execute, needs, read
 
 DIGITS = {
     "PSNR": 2,
@@ -18,6 +18,7 @@ DIGITS = {
     "LPIPS-squeeze": 3,
     "FD-squeeze (recon)": 0,
     "FD-squeeze (samples)": 0,
+    "FD-squeeze (GMM samples)": 0,
     "FD-squeeze (data)": 0,
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
@@ -25,6 +26,10 @@ DIGITS = {
     "KL": 1,
     "−ELBO": 0,
     "−log p as printed": 0,
+    **{f"−log p bound, K = {k}": 0 for k in KS},
+    **{f"bits/dim bound, K = {k}": 3 for k in KS},
+    "active units": 0,
+    "kernel width": 2,
 }
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
 PAPER_COLUMNS = {
@@ -33,14 +38,27 @@ PAPER_COLUMNS = {
     "LPIPS": "LPIPS-squeeze",
     "FID recon": "FD-squeeze (recon)",
     "FID samples": "FD-squeeze (samples)",
+    "−log p": "−log p as printed",
 }
+# Shown where they are recorded, after the columns of the paper's tables.
+FURTHER = (
+    "FD-squeeze (GMM samples)",
+    "active units",
+    "kernel width",
+)
 # The high-frequency ratio is best at 1 and the KL term is a price, so neither has a side that is better.
-HIGHER_IS_BETTER = {name: name in ("PSNR", "SSIM") for name in DIGITS if name not in ("high-frequency ratio", "KL")}
+HIGHER_IS_BETTER = {
+    name: name in ("PSNR", "SSIM")
+    for name in DIGITS
+    if name not in ("high-frequency ratio", "KL", "active units", "kernel width")
+}
 NOT_RUN = "not run"
 
 
 def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> list[Result]:
     """Every recorded run of an experiment at a tier on a data set, methods in the experiment's order, then seeds.
+
+    Runs that its table shares with another experiment are read from that one's folder.
 
     Args:
         experiment: its name.
@@ -60,8 +78,14 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
         raise ValueError(
             f"There is no folder of results {folder}: make it with `blurvae run {experiment} --out {folder}`."
         )
-    found = [read(path) for path in (folder / experiment).glob(f"*-{tier}-s*.json")]
-    found = [result for result in found if result.run.data == data and result.run.tier == tier]
+    shared = {(run.experiment, run.method) for run in experiments.borrowed(experiment, tier, data)}
+    found = [
+        result
+        for source in dict.fromkeys([experiment, *(owner for owner, _ in shared)])
+        for result in map(read, (folder / source).glob(f"*-{tier}-s*.json"))
+        if (result.run.data, result.run.tier) == (data, tier)
+        and (source == experiment or (source, result.run.method) in shared)
+    ]
 
     def order(result: Result) -> tuple[int, str, int]:
         method = result.run.method
@@ -74,8 +98,8 @@ def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> 
     """One row for each run and metric.
 
     Returns:
-        Columns experiment, data, method, tier, seed, metric, value (mean over images, or the distance), sd_images (over
-        the images, NaN for distances), state ("recorded" or "needs weights (file)").
+        Columns experiment, data, method, tier, seed, beta, metric, value (mean over images, or the distance), sd_images
+        (over the images, NaN for distances), state ("recorded" or "needs weights (file)").
     """
     rows = [
         {
@@ -84,6 +108,7 @@ def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> 
             "method": result.run.method,
             "tier": tier,
             "seed": result.run.settings.seed,
+            "beta": result.run.settings.beta,
             "metric": metric,
             "value": entry.get("mean", entry.get("value")),
             "sd_images": entry.get("sd"),
@@ -92,7 +117,7 @@ def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> 
         for result in load(experiment, tier, data, folder)
         for metric, entry in result.record["metrics"].items()
     ]
-    columns = ["experiment", "data", "method", "tier", "seed", "metric", "value", "sd_images", "state"]
+    columns = ["experiment", "data", "method", "tier", "seed", "beta", "metric", "value", "sd_images", "state"]
     return pd.DataFrame(rows, columns=columns).astype({"value": float, "sd_images": float})
 
 
@@ -114,18 +139,20 @@ def paper_table(name: str) -> pd.DataFrame:
 def label(experiment: str, method: str) -> str:
     """A method's name in tables: "L2" for "l2", "L2, beta=0.4" for a run with a change, "l2,beta=0.4"."""
     module = experiments.get(experiment)
-    name, *changes = method.split(",")
     labels = {m.name: m.label for m in (*module.METHODS, *module.VARIANTS)}
+    if method in labels:
+        return labels[method]
+    name, *changes = method.split(",")
     return ", ".join([labels.get(name, name), *changes])
 
 
 def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
-    """A cell of a table: "mean ± sd" over seeds or over images, "not run", or what it needs."""
+    """A cell of a table: "mean ± sd" over seeds or over images, "not run", "–" (not measured), or what it needs."""
     if over not in ("seeds", "images"):
         raise ValueError(f"The spread of a table is over 'seeds' or 'images', not {over!r}.")
     cell = runs[runs.metric == metric]
     if cell.empty:
-        return NOT_RUN
+        return NOT_RUN if runs.empty else "–"
     missing = cell[cell.state != "recorded"]
     if not missing.empty:
         return str(missing.state.iloc[0])
@@ -143,6 +170,7 @@ def table(
     *,
     over: str = "seeds",
     columns: tuple[str, ...] = (),
+    paper: bool = False,
 ) -> pd.DataFrame:
     """The experiment's table: paper beside measured where the data set is the paper's, measured alone elsewhere.
 
@@ -152,26 +180,37 @@ def table(
         data: the data set's name.
         folder: of results; the checkout's data/results where None.
         over: what ± means: the sd over "seeds" (left out where there is one) or over test "images".
-        columns: the measured columns to show; all where empty.
+        columns: the measured columns to show; the experiment's where empty.
+        paper: show the paper's columns beside other data too, under a heading that names the paper's data set.
 
     Returns:
-        Strings, one row a method, with the number of seeds; a cell without a run says "not run".
+        Strings, one row a method, with the number of seeds, and with β where a search chose it; a cell without a run
+        says "not run" or what it needs, one without the metric "–".
     """
     module = experiments.get(experiment)
     runs = frame(experiment, tier, data, folder)
     methods = {m.name: m for m in (*module.METHODS, *module.VARIANTS)}
-    published = paper_table(module.PAPER_TABLE) if data == module.PAPER_DATA else None
-    measured = columns or tuple(dict.fromkeys([*metrics.NAMES, "KL"]))
+    first = {run.method: run for run in reversed(module.runs(tier, data, (0,)))}
+    same = data == module.PAPER_DATA
+    published = paper_table(module.PAPER_TABLE) if module.PAPER_TABLE and (same or paper) else None
+    heading = "paper" if same else f"paper, {module.PAPER_DATA}"
+    if published is not None:
+        published = published[published.data == module.PAPER_DATA]
+    recorded = tuple(metric for metric in FURTHER if metric in set(runs.metric))
+    measured = columns or module.COLUMNS or tuple(dict.fromkeys([*metrics.NAMES, "KL", *recorded]))
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys([*(m.name for m in module.METHODS), *runs.method]):
         own = runs[runs.method == name]
         row: dict[str, Any] = {"method": label(experiment, name), "seeds": str(own.seed.nunique())}
+        if module.searched(data):
+            betas = own.beta if len(own) else [run.settings.beta for key, run in first.items() if key == name]
+            row["β"] = ", ".join(f"{beta:g}" for beta in dict.fromkeys(betas))
+        missing = needs(first[name]) if own.empty and name in first else ""
         for metric in measured:
             if published is not None:
-                for column, beside in PAPER_COLUMNS.items():
-                    if beside == metric:
-                        row[f"{column} (paper)"] = _published(published, methods.get(name), column, over)
-            row[metric] = spread(own, metric, over)
+                for column in (c for c, beside in PAPER_COLUMNS.items() if beside == metric and c in published):
+                    row[f"{column} ({heading})"] = _published(published, methods.get(name), column, over)
+            row[metric] = f"needs weights ({missing})" if missing else spread(own, metric, over)
         rows.append(row)
     return pd.DataFrame(rows).set_index("method")
 
@@ -225,19 +264,25 @@ def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) ->
     Raises:
         ValueError: no run is recorded.
     """
-    with_pictures = [result for result in load(experiment, tier, data, folder) if result.pictures]
-    if not with_pictures:
-        raise ValueError(
-            f"No run of {experiment} on {data!r} at tier {tier!r} is recorded with its pictures: make it with "
-            f"`blurvae run {experiment} --tier {tier} --data {data} --out FOLDER`."
-        )
+    pictured = next((r for r in load(experiment, tier, data, folder) if "original" in r.pictures), None)
+    if pictured is None:
+        raise not_recorded(experiment, tier, data)
     means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
     shown: Any = means.reindex(index=["l2", "wiener", "wiener-proper"], columns=["−log p as printed", "−ELBO", "KL"])
-    size = with_pictures[0].pictures["original"][0].size
+    size = pictured.pictures["original"][0].size
     variance = 2 * (shown.loc["l2", "−log p as printed"] - shown.loc["l2", "KL"]) / size
     shown.loc["l2", "−ELBO, σ² fitted"] = size / 2 * (math.log(2 * math.pi * variance) + 1) + shown.loc["l2", "KL"]
     shown = shown.drop(columns="KL").rename(index=lambda method: label(experiment, method))
     return shown.map(lambda nats: "–" if pd.isna(nats) else f"{nats:.0f}").rename_axis(columns=None)
+
+
+def not_recorded(experiment: str, tier: str, data: str, seed: int | None = None) -> ValueError:
+    """The error of what shows runs where none is recorded, with the way to make them."""
+    of, given = ("", "") if seed is None else (f" with seed {seed}", f" --seed {seed}")
+    return ValueError(
+        f"No run of {experiment} on {data!r} at tier {tier!r}{of} is recorded with its pictures: make it with "
+        f"`blurvae run {experiment} --tier {tier} --data {data}{given} --out FOLDER`."
+    )
 
 
 def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "") -> tuple[str, Path]:
@@ -258,7 +303,7 @@ def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "") -
     if experiments.check_tier(tier) == "smoke":
         return "lesson", where
     names = [m.name for m in experiments.get(experiment).METHODS]
-    wanted = [r for r in experiments.get(experiment).runs(tier, data, (seed,)) if r.method in names]
+    wanted = [r for r in experiments.get(experiment).runs(tier, data, (seed,)) if r.method in names and not needs(r)]
     if any(not r.path(where).exists() for r in wanted):
         where = where if folder else paths.build() / "results"
         for r in wanted:
@@ -270,8 +315,9 @@ def _published(table: pd.DataFrame, method: experiments.Method | None, column: s
     """A printed cell; the paper's ± is over images."""
     if method is None or method.paper is None:
         return "–"
-    row = table[table.method == method.paper].iloc[0]
-    sd = f"{column} sd"
+    row, sd = table[table.method == method.paper].iloc[0], f"{column} sd"
+    if pd.isna(row[column]):
+        return "–"
     return f"{row[column]:g} ± {row[sd]:g}" if over == "images" and sd in table else f"{row[column]:g}"
 
 
@@ -296,7 +342,18 @@ def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -
         f"{first['data']['n_test']:,} test images, {first['run']['settings']['epochs']} epochs, seeds "
         f"{distinct('run', 'settings', 'seed')};\n{distinct('provenance', 'device')}, "
         f"{distinct('provenance', 'precision')}, commit {distinct('provenance', 'commit')}."
+        + "".join(f"\n{note}" for note in (*_search_note(experiment, tier, data), *experiments.get(experiment).NOTES))
     )
+
+
+def _search_note(experiment: str, tier: str, data: str) -> tuple[str, ...]:
+    """Where the β of a table come from."""
+    searched = experiments.get(experiment).searched(data)
+    if searched is None:
+        return ()
+    if path := experiments.search_record(tier, *searched):
+        return (f"β by a search on held-out training images (tune/{path.name}).",)
+    return ("β was not searched: it is each method's own.",)
 
 
 def render(table: pd.DataFrame, form: str) -> str:

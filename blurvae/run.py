@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import time
@@ -12,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -20,10 +20,15 @@ import torch
 from torch import Tensor
 
 from blurvae import datasets, losses, metrics
-from blurvae.blur import fourier, log_abs_det, squared_gain, wiener_log_det
-from blurvae.errors import CorruptFile
+from blurvae.blur import fourier, kernel_width, log_abs_det, squared_gain
+from blurvae.errors import CorruptFile, MissingWeights
+from blurvae.metrics._weights import MissingNetwork
+from blurvae.metrics.active_units import active_units
 from blurvae.metrics.evaluate import summary
+from blurvae.metrics.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
+from blurvae.metrics.lpips import network as lpips_network
 from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_model
+from blurvae.models.samplers import fit_gaussian_mixture, interpolate
 from blurvae.provenance import provenance
 from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
 
@@ -34,6 +39,9 @@ except ImportError:  # pragma: no cover (not POSIX)
 
 FORMAT = 1
 PICTURES = 8  # originals in a result's .npz; reconstructions and samples as many
+PICTURES_LARGE = 3  # beyond 64×64 px
+STEPS = 7  # of an interpolation between two test images
+CHANGEABLE = ("architecture", "size", "widths", "latent", "hidden", "n_train", "n_test", "n_valid", "n_bound")
 LARGEST = 1 << 28  # bytes of the arrays of a result's .npz
 
 
@@ -55,10 +63,13 @@ class Run:
         hidden: hidden width of the perceptrons.
         n_train: training images, all where None.
         n_test: test images, all where None.
+        n_valid: where positive, so many training images at the end of the set are held out and measured in the place
+            of the test images.
+        n_bound: test images of which the importance-weighted bound on −log p is computed, at most 256.
         settings: budget, learning rates, β, seed, precision.
 
     Raises:
-        ValueError: a size, a width or a count that is no whole number of at least 1, or a seed that torch cannot take.
+        ValueError: a size, a width or a count that is no whole number, or too small, or a seed that torch cannot take.
     """
 
     experiment: str
@@ -74,6 +85,8 @@ class Run:
     hidden: int = 1000
     n_train: int | None = None
     n_test: int | None = None
+    n_valid: int = 0
+    n_bound: int = 0
     settings: Settings = field(default_factory=Settings)
 
     def __post_init__(self) -> None:
@@ -82,6 +95,13 @@ class Run:
         for name, value in [*counts, *(("widths", width) for width in self.widths or (0,))]:
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} takes whole numbers of at least 1, not {value!r}.")
+        for name in ("n_valid", "n_bound"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 0:
+                raise ValueError(f"{name} takes whole numbers of at least 0, not {getattr(self, name)!r}.")
+        if self.n_bound > 256:
+            raise ValueError(
+                f"n_bound is at most 256 images, since each is decoded hundreds of times, not {self.n_bound}."
+            )
         if abs(self.settings.seed) >= 2**40:  # the generator of an epoch's order is seeded with a multiple of it
             raise ValueError(f"seed must lie between −2^40 and 2^40, not at {self.settings.seed}.")
 
@@ -95,8 +115,8 @@ class Run:
         """The run's JSON file below a folder of results."""
         return Path(out) / self.experiment / f"{self.name}.json"
 
-    def work(self, out: Path) -> Path:
-        """The run's checkpoints while it is unfinished."""
+    def unfinished(self, out: Path) -> Path:
+        """The folder of the run's checkpoints until it is finished."""
         return Path(out) / self.experiment / f".{self.name}"
 
     def with_changes(self, changes: dict[str, str]) -> Run:
@@ -116,13 +136,12 @@ class Run:
             elif key in constants:
                 value = _parse(losses.TERMS[run.term], key, text)
                 run = replace(run, constants=tuple(sorted({**dict(run.constants), key: value}.items())))
-            elif key in {"architecture", "size", "widths", "latent", "hidden", "n_train", "n_test"}:
+            elif key in CHANGEABLE:
                 run = replace(run, **{key: _parse(Run, key, text)})
             else:
                 known = [f.name for f in fields(Settings)] + list(constants)
                 raise ValueError(
-                    f"There is nothing to set called {key!r}: choose one of {', '.join(known)}, architecture, size, "
-                    "widths, latent, hidden, n_train, n_test."
+                    f"There is nothing to set called {key!r}: choose one of {', '.join([*known, *CHANGEABLE])}."
                 )
             if key != "seed":
                 run = replace(run, method=f"{run.method},{key}={text}")
@@ -168,12 +187,21 @@ class Result:
     Attributes:
         run: the configuration.
         record: the whole JSON record: data, metrics, history, provenance.
-        pictures: a few test images, reconstructions, samples, kernels and mean spectra.
+        source: the arrays, or the .npz file that holds them.
     """
 
     run: Run
     record: dict[str, Any]
-    pictures: dict[str, np.ndarray]
+    source: dict[str, np.ndarray] | Path = field(repr=False, compare=False)
+
+    @cached_property
+    def pictures(self) -> dict[str, np.ndarray]:
+        """A few test images, reconstructions, samples, kernels and mean spectra; empty where the file is absent.
+
+        Raises:
+            CorruptFile: the file is not whole.
+        """
+        return self.source if isinstance(self.source, dict) else _load_npz(self.source)
 
 
 def networks(run: Run, channels: int) -> tuple[Players, dict[str, Any]]:
@@ -199,6 +227,17 @@ def networks(run: Run, channels: int) -> tuple[Players, dict[str, Any]]:
     return Players(vae, kernel_net), config
 
 
+def needs(run: Run) -> str:
+    """The file or package without which the run's term cannot train here; empty where nothing is absent."""
+    term = losses.get(run.term, **dict(run.constants))
+    try:
+        if isinstance(term, losses.LPIPS):
+            lpips_network(term.net, (run.size, run.size), torch.device("cpu"))
+    except MissingNetwork as missing:
+        return missing.what
+    return ""
+
+
 def execute(
     run: Run,
     *,
@@ -206,6 +245,7 @@ def execute(
     resume: bool = False,
     device: str = "auto",
     keep_model: bool = False,
+    images: bool = True,
     callback: Callable[[State], None] | None = None,
     progress: bool = False,
 ) -> Result:
@@ -217,91 +257,232 @@ def execute(
         resume: return a finished result of the same configuration as it is, and go on from a checkpoint.
         device: "auto", "cpu" or "cuda".
         keep_model: also write <name>.safetensors.
+        images: keep a few test images, reconstructions and samples beside the spectra and the kernels.
         callback: called after each training step.
         progress: a progress bar on a terminal.
 
     Raises:
         MissingData: the data set is not on this machine.
+        MissingWeights: the network of a learned term is not.
         CorruptFile: the data set, or what is to be resumed, is damaged.
         ValueError: a value that cannot be used, images that the metrics cannot measure, a checkpoint of another run.
         OSError: the folder cannot be written.
         BlockingIOError: another process is at this run in this folder.
         Diverged: the training did.
     """
-    path = run.path(out) if out else None
-    if path and resume and path.exists():
-        result = read(path)
+    if out and resume and run.path(out).exists():
+        result = read(run.path(out))
         if result.run == run:
+            _ = result.pictures  # damaged ones are named here, not in some chapter
             return result
     where = choose_device(device)
     if where.type not in ("cpu", "cuda"):  # the others lack float64 or the generators that training needs
         raise ValueError(f"Runs compute on 'cpu' or 'cuda', not on {device!r}: choose one, or 'auto'.")
-    train = datasets.load(run.data, "train", size=run.size, n=run.n_train)
-    test = datasets.load(run.data, "test", size=run.size, n=run.n_test)
-    for images, key in ((train, "n_train"), (test, "n_test")):
+    if what := needs(run):
+        raise MissingWeights(
+            f"{run.name} cannot be trained without {what}, which is not on this machine: put it where "
+            "`python -m blurvae.queue --help` says, or leave this method out with --only."
+        )
+    train, test = image_sets(run)
+    players, config = networks(run, train.channels)
+    # A folder that cannot be written shows now, not after the training.
+    with locked(run.unfinished(out)) if out else nullcontext():
+        work = run.unfinished(out) if out else None
+        result = _measure(run, train, test, players, where, work, resume, callback, progress)
+        if not images:
+            result = replace(result, source={k: v for k, v in result.pictures.items() if v.dtype != np.uint8})
+        if out:
+            _write(result, out, players if keep_model else None, config)
+    return result
+
+
+def image_sets(run: Run) -> tuple[datasets.ImageSet, datasets.ImageSet]:
+    """What a run trains on and what it measures: the test images, or held-out training images where it has n_valid.
+
+    Raises:
+        MissingData: the data set is not on this machine.
+        CorruptFile: it is damaged.
+        ValueError: a set of fewer than two images, or fewer than are asked for.
+    """
+    if run.n_valid:
+        whole = datasets.load(run.data, "train", size=run.size)
+        train = whole.head(len(whole) - run.n_valid if run.n_train is None else run.n_train)
+        if len(train) + run.n_valid > len(whole):
+            raise ValueError(
+                f"{run.data} has {len(whole)} training images, not {len(train)} and {run.n_valid} to hold out: "
+                "lower n_train or n_valid."
+            )
+        test = replace(whole, images=whole.images[-run.n_valid :], labels=None)
+    else:
+        train = datasets.load(run.data, "train", size=run.size, n=run.n_train)
+        test = datasets.load(run.data, "test", size=run.size, n=run.n_test)
+    for images, key in ((train, "n_train"), (test, "n_valid" if run.n_valid else "n_test")):
         if len(images) < 2:
             raise ValueError(f"A run needs two {images.split} images of {images.name} at least, not 1: raise {key}.")
-    players, config = networks(run, train.channels)
-    work = run.work(out) if out else None
-    # A folder that cannot be written shows now, not after the training.
-    with locked(work) if work else nullcontext():
-        started = time.monotonic()
-        # What two sets of real images are apart at this sample size: no model can be expected below it. Measured first,
-        # since images that the metrics refuse are refused here already.
-        floor = metrics.evaluate(
-            _real(test), _real(test), _real(train.head(min(len(train), len(test)))), crop=_crop(run)
+    return train, test
+
+
+def _measure(
+    run: Run,
+    train: datasets.ImageSet,
+    test: datasets.ImageSet,
+    players: Players,
+    where: torch.device,
+    work: Path | None,
+    resume: bool,
+    callback: Callable[[State], None] | None,
+    progress: bool,
+) -> Result:
+    """Trains and evaluates; nothing but checkpoints is written."""
+    started = time.monotonic()
+    some = _centre(_real(test.head(min(len(test), 64))), run)
+    metrics.evaluate(some, some, some)  # images that the metrics refuse are refused before the training
+    training = time.monotonic()
+    batch_size = min(run.settings.batch_size, len(train))
+    follow = Follow(run, players, test, len(train) // batch_size, where, work)
+
+    def after_step(state: State) -> None:
+        follow(state)
+        if callback is not None:
+            callback(state)
+
+    history = fit(
+        players,
+        losses.get(run.term, **dict(run.constants)),
+        train,
+        run.settings,
+        device=str(where),
+        checkpoint=work,
+        resume=resume,
+        callback=after_step,
+        progress=progress,
+    )
+    trained = time.monotonic() - training
+    measured, pictures = evaluate(players, test, run, train)
+    steps = run.settings.epochs * (len(train) // batch_size)
+    record = {
+        "format": FORMAT,
+        "run": asdict(run),
+        "data": {
+            "name": train.name,
+            "label": train.label,
+            "stands_in_for": train.stands_in_for,
+            "checksum": train.checksum,
+            "n_train": len(train),
+            "n_test": len(test),
+        },
+        "parameters": {name: parameter_count(net) for name, net in zip(Players._fields, players) if net is not None},
+        "metrics": measured,
+        "history": [epoch | seen for epoch, seen in zip(history, follow.history(), strict=True)],
+        "provenance": {
+            **provenance(where),
+            "precision": choose_precision(run.settings.precision, where),
+            "seconds": round(time.monotonic() - started, 1),
+            "training_seconds": round(trained, 1),
+            "images_per_second": round(steps * batch_size / trained, 1),
+        },
+    }
+    return Result(run, record, pictures | follow.pictures())
+
+
+def _write(result: Result, out: Path, players: Players | None, config: dict[str, Any]) -> None:
+    """Writes a finished run, its model too where the players are given, and removes its checkpoints."""
+    run, record, path, work = result.run, result.record, result.run.path(out), result.run.unfinished(out)
+    if players is not None:
+        note = {"run": asdict(run), "provenance": record["provenance"]}
+        write_atomically(path.with_suffix(".safetensors"), lambda file: save_model(file, *players, config, note))
+    write_atomically(path.with_suffix(".npz"), lambda file: _save_npz(file, result.pictures))
+    # The JSON comes last: its presence says that the run is finished.
+    write_atomically(path, lambda file: file.write_text(json.dumps(record, indent=1) + "\n"))
+    (work / "checkpoint.json").unlink(missing_ok=True)  # first: no checkpoint may name tensors that are gone
+    shutil.rmtree(work, ignore_errors=True)
+
+
+FOLLOWED = 128  # test images whose kernels are measured after each epoch
+SNAPSHOTS = 4  # of them are kept as pictures
+EPSILONS = (0.01, 0.5)  # of log|K + εI|: "small" and the paper's Table 6
+
+
+class Follow:
+    """After each epoch, the kernels of the same test images: what Fig. 2 shows and what a small ε does to training.
+
+    It keeps its arrays in the run's folder until the run is finished, so that they survive an interruption: those of an
+    epoch are there before any checkpoint that lies behind it. A run without a kernel network has none.
+    """
+
+    def __init__(
+        self, run: Run, players: Players, test: datasets.ImageSet, steps: int, where: torch.device, work: Path | None
+    ) -> None:
+        self.run, self.steps, self.work, self.active = run, steps, work, players.kernel_net is not None
+        self.x = datasets.to_float(torch.from_numpy(np.array(test.images[:FOLLOWED]))).to(where)
+        first = max(run.settings.warm_up, 1)
+        self.pictured = sorted(
+            {first, first + 1, first + 5, run.settings.epochs} & set(range(1, run.settings.epochs + 1))
         )
-        training = time.monotonic()
-        history = fit(
-            players,
-            losses.get(run.term, **dict(run.constants)),
-            train,
-            run.settings,
-            device=str(where),
-            checkpoint=work,
-            resume=resume,
-            callback=callback,
-            progress=progress,
-        )
-        trained = time.monotonic() - training
-        measured, pictures = evaluate(players, test, run)
-        measured["FD-squeeze (data)"] = floor["FD-squeeze (samples)"]
-        steps = run.settings.epochs * (len(train) // min(run.settings.batch_size, len(train)))
-        record = {
-            "format": FORMAT,
-            "run": asdict(run),
-            "data": {
-                "name": train.name,
-                "label": train.label,
-                "stands_in_for": train.stands_in_for,
-                "checksum": train.checksum,
-                "n_train": len(train),
-                "n_test": len(test),
-            },
-            "parameters": {
-                name: parameter_count(net) for name, net in zip(Players._fields, players) if net is not None
-            },
-            "metrics": measured,
-            "history": history,
-            "provenance": {
-                **provenance(where),
-                "precision": choose_precision(run.settings.precision, where),
-                "seconds": round(time.monotonic() - started, 1),
-                "training_seconds": round(trained, 1),
-                "images_per_second": round(steps * min(run.settings.batch_size, len(train)) / trained, 1),
-            },
+        self.seen: dict[int, dict[str, np.ndarray]] = {}
+
+    def __call__(self, state: State) -> None:
+        """Looks at the kernels after the last step of an epoch."""
+        if not self.active or state.step % self.steps:
+            return
+        epoch = state.step // self.steps
+        arrays = self._look(state.players, epoch in self.pictured)
+        if self.work is None:
+            self.seen[epoch] = arrays
+        else:
+            write_atomically(self._file(epoch), lambda file: _save_npz(file, arrays))
+
+    @torch.no_grad()
+    def _look(self, players: Players, picture: bool) -> dict[str, np.ndarray]:
+        vae, kernel_net = players
+        assert kernel_net is not None
+        vae.eval()
+        mu, _ = vae.encode(self.x)
+        kernel = kernel_net(mu).float()
+        shown = _unit(vae.decode(mu[:SNAPSHOTS]).x_hat) if picture else None
+        vae.train()
+        channels, shape = self.x.shape[1], (self.x.shape[2], self.x.shape[3])
+        arrays = {"width": kernel_width(kernel)}
+        arrays |= {f"log_det_{epsilon:g}": channels * log_abs_det(kernel, shape, epsilon) for epsilon in EPSILONS}
+        if shown is not None:
+            arrays |= {"kernel": kernel[:SNAPSHOTS], "reconstruction": shown}
+        found = {name: array.cpu().numpy() for name, array in arrays.items()}
+        if "reconstruction" in found:
+            found["reconstruction"] = (found["reconstruction"] * 255).round().astype(np.uint8)
+        return found
+
+    def _file(self, epoch: int) -> Path:
+        assert self.work is not None
+        return self.work / f"kernels-{epoch}.npz"
+
+    def _read(self, epoch: int) -> dict[str, np.ndarray]:
+        if self.work is None:
+            return self.seen[epoch]
+        if not self._file(epoch).exists():
+            raise CorruptFile(f"{self._file(epoch)} is missing: remove {self.work} and run it again.")
+        return _load_npz(self._file(epoch))
+
+    def history(self) -> list[dict[str, float]]:
+        """For each epoch the mean and the sd over images of the width (px), and mean log|K + εI| (nats per image)."""
+        rows: list[dict[str, float]] = []
+        for epoch in range(1, self.run.settings.epochs + 1):
+            arrays = self._read(epoch) if self.active else {}
+            row = {f"test_{name}": float(arrays[name].mean()) for name in arrays if arrays[name].ndim == 1}
+            if "width" in arrays:
+                row["test_width_sd"] = float(arrays["width"].std(ddof=1))
+            rows.append(row)
+        return rows
+
+    def pictures(self) -> dict[str, np.ndarray]:
+        """The snapshots: epochs (e,), kernels (e, images, K, K) and reconstructions (e, images, c, h, w)."""
+        if not self.active:
+            return {}
+        seen = [self._read(epoch) for epoch in self.pictured]
+        return {
+            "snapshot_epoch": np.array(self.pictured),
+            "snapshot_kernel": np.stack([arrays["kernel"] for arrays in seen]),
+            "snapshot_reconstruction": np.stack([arrays["reconstruction"] for arrays in seen]),
         }
-        if path and work:
-            if keep_model:
-                note = {"run": asdict(run), "provenance": record["provenance"]}
-                model = path.with_suffix(".safetensors")
-                write_atomically(model, lambda file: save_model(file, *players, config, note))
-            write_atomically(path.with_suffix(".npz"), lambda file: _save_npz(file, pictures))
-            # The JSON comes last: its presence says that the run is finished.
-            write_atomically(path, lambda file: file.write_text(json.dumps(record, indent=1) + "\n"))
-            (work / "checkpoint.json").unlink(missing_ok=True)  # first: no checkpoint may name tensors that are gone
-            shutil.rmtree(work, ignore_errors=True)
-    return Result(run, record, pictures)
 
 
 @contextmanager
@@ -357,23 +538,36 @@ def _load_npz(file: Path) -> dict[str, np.ndarray]:
         raise CorruptFile(f"{file} is not whole: remove it and {file.stem}.json, and run it again.") from None
 
 
+LATENTS = 10_000  # training images whose latents the Gaussian mixture is fitted to, at most
+COMPONENTS = 10
+
+
 @torch.no_grad()
-def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Measures reconstructions (z = μ) of the test images and as many samples from the prior.
+def evaluate(
+    players: Players, test: datasets.ImageSet, run: Run, train: datasets.ImageSet | None = None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Measures reconstructions (z = μ) of the test images and as many samples.
+
+    Args:
+        players: the trained networks.
+        test: the images to measure.
+        run: what was run.
+        train: the training images; with them, samples are drawn from a Gaussian mixture over their latents too.
 
     Returns:
-        (metrics, pictures); metrics as `blurvae.metrics.evaluate` returns them, and the KL term in nats per image.
+        (metrics, pictures); metrics as `blurvae.metrics.evaluate` returns them, with the KL term and bounds on −log p
+        in nats per image, the width of the kernels in px and the number of active latent dimensions.
     """
     vae, kernel_net = players
     vae.eval()
     where = next(vae.parameters()).device
     generator = torch.Generator().manual_seed(run.settings.seed + 1)
     term = losses.get(run.term, **dict(run.constants))
-    originals, reconstructions, samples, kl, kernels = [], [], [], [], []
+    originals, reconstructions, samples, means, kl, kernels = [], [], [], [], [], []
     bounds: dict[str, list[Tensor]] = {}
-    for start in range(0, len(test), 256):
-        x = datasets.to_float(torch.from_numpy(np.array(test.images[start : start + 256])).to(where))
+    for x in _batches(test, where):
         mu, log_var = vae.encode(x)
+        means.append(mu)
         kl.append(kl_divergence(mu, log_var).cpu())
         originals.append(_unit(x))
         reconstructions.append(_unit(vae.decode(mu).x_hat))
@@ -381,16 +575,19 @@ def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[
         samples.append(_unit(vae.decode(z).x_hat))
         for name, values in _bounds(players, term, x, mu, log_var, generator).items():
             bounds.setdefault(name, []).append(values.cpu())
-        if kernel_net is not None and start == 0:
-            kernels.append(kernel_net(mu[:PICTURES]).cpu())
+        if kernel_net is not None:
+            kernels.append(kernel_net(mu).float().cpu())
     x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
-    measured = metrics.evaluate(x, x_hat, sampled, crop=_crop(run))
+    measured = metrics.evaluate(_centre(x, run), _centre(x_hat, run), _centre(sampled, run))
     measured["KL"] = summary(torch.cat(kl))
+    measured["active units"] = {"value": active_units(torch.cat(means))}
     measured |= {name: summary(torch.cat(values)) for name, values in bounds.items()}
+    few = PICTURES if run.size <= 64 else PICTURES_LARGE
     pictures = {
-        "original": _bytes(x[:PICTURES]),
-        "reconstruction": _bytes(x_hat[:PICTURES]),
-        "sample": _bytes(sampled[:PICTURES]),
+        "original": _bytes(x[:few]),
+        "reconstruction": _bytes(x_hat[:few]),
+        "sample": _bytes(sampled[:few]),
+        "interpolation": _bytes(_unit(_line(players.vae, test, where))),
         "log_spectrum_data": metrics.mean_log_spectrum(x).numpy().astype(np.float32),
         "log_spectrum_reconstruction": metrics.mean_log_spectrum(x_hat).numpy().astype(np.float32),
         "log_spectrum_sample": metrics.mean_log_spectrum(sampled).numpy().astype(np.float32),
@@ -398,8 +595,34 @@ def evaluate(players: Players, test: datasets.ImageSet, run: Run) -> tuple[dict[
         "data_power": squared_gain(fourier(x)).mean((0, 1)).numpy().astype(np.float32),
     }
     if kernels:
-        pictures["kernel"] = kernels[0].numpy().astype(np.float32)
+        kernel = torch.cat(kernels)
+        measured["kernel width"] = summary(kernel_width(kernel))
+        pictures["kernel"] = kernel[:PICTURES].numpy().astype(np.float32)
+    if run.n_bound:
+        measured |= _importance(players, term, test, run)
+    if train is not None:
+        latents = torch.cat(
+            [vae.encode(batch)[0].double() for batch in _batches(train.head(min(len(train), LATENTS)), where)]
+        )
+        mixture = fit_gaussian_mixture(latents, min(COMPONENTS, len(latents)), run.settings.seed)
+        drawn = torch.cat([_unit(vae.decode(z).x_hat) for z in mixture.sample(len(x), generator).split(256)])
+        # What two sets of real images are apart at this sample size: no model can be expected below it.
+        real = _real(train.head(min(len(train), len(test))))
+        measured |= _distances(_centre(x, run), {"GMM samples": _centre(drawn, run), "data": _centre(real, run)})
+        pictures["sample_gmm"] = _bytes(drawn[:few])
     return measured, pictures
+
+
+def _batches(images: datasets.ImageSet, where: torch.device) -> Iterator[Tensor]:
+    """The images in order, (≤ 256, c, h, w) on [−1, 1]."""
+    for start in range(0, len(images), 256):
+        yield datasets.to_float(torch.from_numpy(np.array(images.images[start : start + 256])).to(where))
+
+
+def _line(vae: VAE, test: datasets.ImageSet, where: torch.device) -> Tensor:
+    """What the decoder makes of the way from the first test image to the second."""
+    a, b = datasets.to_float(torch.from_numpy(np.array(test.images[:2])).to(where))
+    return interpolate(vae, a, b, STEPS)
 
 
 PRINTED_EPSILON = 0.5  # of the paper's Table 6
@@ -419,27 +642,44 @@ def _bounds(
     x_hat, logit = players.vae.decode(z)
     kernel = players.kernel_net(z) if players.kernel_net is not None else None
     rate = kl_divergence(mu, log_var)
-    nats = term(x, x_hat, logit=logit, kernel=kernel) + rate
-    match term:
-        case losses.Wiener():
-            assert kernel is not None  # execute() made the network that the term needs
-            c, h, w = shape
-            quadratic = replace(term, epsilon=None, kernel_path="detached")(x, x_hat, kernel=kernel) + rate
-            constant = c * h * w / 2 * math.log(2 * math.pi)
-            return {
-                "−ELBO": quadratic + constant + c / 2 * wiener_log_det(kernel, (h, w), term.C),
-                "−log p as printed": quadratic + c * log_abs_det(kernel, (h, w), PRINTED_EPSILON),
-            }
-        case losses.L2():
-            return {"−ELBO": nats + term.log_normaliser(shape), "−log p as printed": nats}
-        case _ if term.is_likelihood:
-            return {"−ELBO": nats + term.log_normaliser(shape)}
-    return {}
+    found = {}
+    if term.is_likelihood or isinstance(term, losses.Wiener):
+        found["−ELBO"] = minus_log_likelihood(term, x, x_hat, logit=logit, kernel=kernel) + rate
+    if isinstance(term, losses.L2):
+        found["−log p as printed"] = term(x, x_hat) + rate
+    elif isinstance(term, losses.Wiener):
+        assert kernel is not None  # execute() made the network that the term needs
+        quadratic = replace(term, epsilon=None, kernel_path="detached")(x, x_hat, kernel=kernel) + rate
+        found["−log p as printed"] = quadratic + shape[0] * log_abs_det(kernel, shape[1:], PRINTED_EPSILON)
+    return found
 
 
-def _crop(run: Run) -> int | None:
-    """MNIST is padded to 32×32 px and measured on its own 28×28."""
-    return 28 if run.data == "mnist" else None
+KS = (1, 50, 500)  # importance samples
+
+
+def _importance(players: Players, term: losses.Term, test: datasets.ImageSet, run: Run) -> dict[str, Any]:
+    """The importance-weighted bounds on −log p of the first test images, with noise within their grey levels."""
+    where, shape = next(players.vae.parameters()).device, test.shape
+    generator = torch.Generator().manual_seed(run.settings.seed + 2)
+    x = dequantise(next(_batches(test.head(min(run.n_bound, len(test))), where)), generator)
+    bounds = importance_bounds(players, term, x, KS, generator)
+    found = {f"−log p bound, K = {k}": summary(nats) for k, nats in bounds.items()}
+    return found | {f"bits/dim bound, K = {k}": summary(bits_per_dimension(n, shape)) for k, n in bounds.items()}
+
+
+def _distances(x: Tensor, sets: dict[str, Tensor]) -> dict[str, Any]:
+    """FD-squeeze of each set from the images x, or what is missing for it."""
+    try:
+        reference = metrics.statistics(x)
+        return {f"FD-squeeze ({name})": {"value": metrics.frechet_distance(reference, y)} for name, y in sets.items()}
+    except MissingNetwork as missing:
+        entry = {"state": "needs weights", "what": missing.what}
+        return {f"FD-squeeze ({name})": entry for name in sets}
+
+
+def _centre(images: Tensor, run: Run) -> Tensor:
+    """What is measured: MNIST is padded to 32×32 px, its own are the central 28×28."""
+    return images[..., 2:30, 2:30] if run.data == "mnist" else images
 
 
 def _real(images: datasets.ImageSet) -> Tensor:
@@ -467,7 +707,7 @@ def _is_measured(entry: Any) -> bool:
 
 
 def read(path: Path) -> Result:
-    """Reads a recorded run and its pictures (an empty dictionary where they are absent).
+    """Reads a recorded run; its pictures are read when they are asked for.
 
     Raises:
         CorruptFile: the file is not a whole record of this format.
@@ -493,4 +733,4 @@ def read(path: Path) -> Result:
                 raise ValueError(f"no {key}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CorruptFile(f"{path} is not a whole record of a run ({error}): remove it and run it again.") from error
-    return Result(run, record, _load_npz(path.with_suffix(".npz")))
+    return Result(run, record, path.with_suffix(".npz"))

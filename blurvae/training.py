@@ -57,15 +57,21 @@ class Settings:
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("warm_up", 0), ("batch_size", 1), ("seed", -math.inf)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
+            if type(value) is not int or value < least:
                 raise ValueError(f"{name} must be a whole number{f' ≥ {least}' * (least >= 0)}, not {value!r}.")
         for name in ("lr", "kernel_lr"):
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name} must be a positive number (the paper takes 1e-4), not {getattr(self, name)}.")
-        if not (math.isfinite(self.beta) and self.beta >= 0):
-            raise ValueError(f"beta, the weight of the KL term, must be a finite number ≥ 0, not {self.beta}.")
+            if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
+                raise ValueError(
+                    f"{name} must be a positive number (the paper takes 1e-4), not {getattr(self, name)!r}."
+                )
+        if not (_is_number(self.beta) and self.beta >= 0):
+            raise ValueError(f"beta, the weight of the KL term, must be a finite number ≥ 0, not {self.beta!r}.")
         if self.precision not in ("auto", "float32", "bf16"):
             raise ValueError(f"precision is 'auto', 'float32' or 'bf16', not {self.precision!r}.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 class Players(NamedTuple):
@@ -282,6 +288,11 @@ def fit(
         raise ValueError(f"Batch norm needs at least two images to train on, {data.name!r} has {len(data)}.")
     if term.kernel_path is not None and kernel_net is None:
         raise ValueError(f"The term {term.name!r} needs a kernel network: pass Players(vae, KernelNet(…)).")
+    if kernel_net is not None and getattr(term, "kernel_size", kernel_net.size) != kernel_net.size and term.kernel_path:
+        raise ValueError(
+            f"The term {term.name!r} takes kernels of size {term.kernel_size}, the kernel network makes them of size "  # type: ignore[attr-defined]
+            f"{kernel_net.size}: give both the same."
+        )
     batch_size = min(settings.batch_size, len(data))
     team.check(batch_size)
     for player in filter(None, players):

@@ -334,7 +334,13 @@ def test_a_pack_is_checked_and_copied(tmp_path: Path) -> None:
 
 def test_what_cannot_be_prepared_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BLURVAE_DATA", raising=False)
-    for name, message in (("natural", "nothing to prepare"), ("faces64", "no official archive"), ("x", "Unknown")):
+    for name, message in (
+        ("natural", "nothing to prepare"),
+        ("faces64", "no official archive"),
+        ("celeba", "Licence: non-commercial research only.* --source FOLDER"),
+        ("hcp", "Licence: .* Data Use Terms.* --source FOLDER"),
+        ("x", "Unknown"),
+    ):
         with pytest.raises(ValueError, match=message):
             datasets.prepare(name, tmp_path)
     with pytest.raises(MissingData, match="BLURVAE_DATA"):

@@ -68,7 +68,8 @@ TERMS = {key: losses.get(key.split()[0], **constants) for key, constants in ALL.
 
 
 def test_every_name_gives_its_term() -> None:
-    assert set(losses.TERMS) == {"l2", "l1", "ce", "ssim", "ffl", "wiener", "wiener-fixed", "wiener-proper"}
+    ours = {"l2", "l1", "ce", "ssim", "ffl", "wiener", "wiener-fixed", "wiener-proper"}
+    assert set(losses.TERMS) == ours | {"lpips", "watson", "watson-dft"}
     for name, kind in losses.TERMS.items():
         term = losses.get(name)
         assert type(term) is kind

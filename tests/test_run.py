@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from blurvae import datasets, experiments, figures, metrics, results, run
-from blurvae.errors import CorruptFile, MissingData
+from blurvae.errors import CorruptFile, MissingData, MissingWeights
 
 RUNS = experiments.get("table5").runs("smoke", "natural", (0, 1))
 WIENER = next(r for r in RUNS if r.method == "wiener")
@@ -85,10 +84,13 @@ def test_an_interrupted_run_goes_on_to_the_same_result(tmp_path, recorded, monke
     whole = run.read(WIENER.path(recorded))
     assert result.record["metrics"] == whole.record["metrics"]
     assert result.record["history"] == whole.record["history"]
+    assert result.pictures.keys() == whole.pictures.keys()
+    for key, array in whole.pictures.items():
+        np.testing.assert_array_equal(result.pictures[key], array, strict=True)
 
 
 def test_a_second_process_at_the_same_run_is_refused(tmp_path):
-    work = WIENER.work(tmp_path)
+    work = WIENER.unfinished(tmp_path)
     with run.locked(work), pytest.raises(BlockingIOError, match=r"Another process works in .*natural-wiener"):
         run.execute(WIENER, out=tmp_path, device="cpu")
     with run.locked(work):
@@ -167,55 +169,109 @@ def test_a_damaged_record_is_named(tmp_path, damage):
         results.load("table5", "smoke", "natural", tmp_path)
 
 
-# Tables ---------------------------------------------------------------------------------------------------------------
+def test_pictures_are_read_when_they_are_asked_for(recorded, tmp_path):
+    path = WIENER.path(tmp_path)
+    path.parent.mkdir()
+    path.write_bytes(WIENER.path(recorded).read_bytes())
+    assert run.read(path).pictures == {}, "none recorded"
+    path.with_suffix(".npz").write_bytes(b"PK")
+    result = run.read(path)
+    assert result.run == WIENER
+    with pytest.raises(CorruptFile, match=r"natural-wiener-smoke-s0\.npz is not whole"):
+        _ = result.pictures
 
 
-def test_the_table_shows_the_mean_and_the_sd_over_seeds(recorded):
-    table = results.table("table5", "smoke", "natural", recorded)
-    assert list(table.index[:5]) == ["L2", "FFL", "CE", "Wiener", "Wiener-proper"]
-    values = [run.read(r.path(recorded)).record["metrics"]["PSNR"]["mean"] for r in RUNS if r.method == "l2"]
-    assert table.loc["L2", "PSNR"] == f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
-    assert table.loc["L2", "seeds"] == "2"
-    assert not any("paper" in column for column in table), "the paper has no numbers on these patches"
-    images = results.table("table5", "smoke", "natural", recorded, over="images")
-    assert images.loc["L2", "PSNR"] != table.loc["L2", "PSNR"]
+def test_images_can_be_left_out(tmp_path):
+    result = run.execute(WIENER, out=tmp_path, device="cpu", images=False)
+    kept = run.read(WIENER.path(tmp_path)).pictures
+    assert kept.keys() == result.pictures.keys()
+    assert {"kernel", "error_power", "snapshot_kernel", "log_spectrum_sample"} <= kept.keys()
+    assert not any(array.dtype == np.uint8 for array in kept.values())
 
 
-def test_cells_without_a_run_say_so_and_the_paper_stands_beside_its_own_data(tmp_path):
-    (tmp_path / "table5").mkdir()
-    table = results.table("table5", "paper", "cifar10", tmp_path)
-    assert (table["PSNR"] == "not run").all()
-    assert table.loc["Wiener", "PSNR (paper)"] == "20.7"
-    assert table.loc["Wiener-proper", "PSNR (paper)"] == "–"
-    assert "not run" in results.caption("table5", "paper", "cifar10", tmp_path)
+def test_held_out_images_are_the_last_training_images_and_no_run_trains_on_them():
+    valid = replace(WIENER, n_train=100, n_valid=30)
+    train, held_out = run.image_sets(valid)
+    whole = datasets.load("natural", "train", size=32)
+    np.testing.assert_array_equal(train.images, whole.images[:100])
+    np.testing.assert_array_equal(held_out.images, whole.images[-30:])
+    everything, rest = run.image_sets(replace(WIENER, n_train=None, n_valid=30))
+    assert len(everything) + len(rest) == len(whole)
+    with pytest.raises(ValueError, match=r"8000 training images, not 7999 and 30.*lower n_train or n_valid"):
+        run.image_sets(replace(WIENER, n_train=7999, n_valid=30))
+    with pytest.raises(ValueError, match="n_valid takes whole numbers of at least 0"):
+        replace(WIENER, n_valid=-1)
+    with pytest.raises(ValueError, match="n_bound is at most 256"):
+        replace(WIENER, n_bound=257)
+    result = run.execute(valid, device="cpu", images=False)
+    assert result.record["data"]["n_test"] == 30
 
 
-def test_absent_weights_are_named_in_the_cell(recorded, tmp_path):
-    record = json.loads(WIENER.path(recorded).read_text())
-    record["metrics"]["LPIPS-squeeze"] = {"state": "needs weights", "what": "squeezenet1_1-b8a52dc0.pth"}
-    WIENER.path(tmp_path).parent.mkdir()
-    WIENER.path(tmp_path).write_text(json.dumps(record))
-    table = results.table("table5", "smoke", "natural", tmp_path)
-    assert table.loc["Wiener", "LPIPS-squeeze"] == "needs weights (squeezenet1_1-b8a52dc0.pth)"
-    assert table.loc["Wiener", "PSNR"] == f"{record['metrics']['PSNR']['mean']:.2f}"
-    assert table.loc["L2", "LPIPS-squeeze"] == "not run"
+def test_a_term_without_its_weights_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    vgg = replace(WIENER, method="lpips-vgg", term="lpips", constants=(("net", "vgg"),))
+    assert run.needs(vgg).startswith(("vgg16-", "the package"))
+    assert run.needs(WIENER) == ""
+    with pytest.raises(MissingWeights, match=r"natural-lpips-vgg-smoke-s0 cannot be trained without .*--only"):
+        run.execute(vgg, out=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("form", ["text", "markdown", "csv", "json"])
-def test_every_format_holds_every_method(recorded, form):
-    text = results.render(results.table("table5", "smoke", "natural", recorded), form)
-    for method in experiments.get("table5").METHODS:
-        assert method.label in text
-    if form == "json":
-        assert json.loads(text)[0]["method"] == "L2"
+# What is followed and measured ----------------------------------------------------------------------------------------
 
 
-def test_the_published_table_is_the_papers():
-    """Spot values of Table 5, typed here a second time from the paper."""
-    table = results.paper_table("table5").set_index("method")
-    assert table.loc["L2", "PSNR"] == 20.43
-    assert table.loc["Ours", "SSIM"] == 0.6382
-    assert table.loc["CE", "FID samples"] == 0.0618
+def test_the_kernels_of_the_same_test_images_are_followed_through_the_training(recorded):
+    from blurvae.blur import kernel_width, log_abs_det
+    from blurvae.models import load_model
+
+    result = run.read(WIENER.path(recorded))
+    vae, kernel_net, _ = load_model(WIENER.path(recorded).with_suffix(".safetensors"))
+    x = datasets.to_float(datasets.load("natural", "test", n=run.FOLLOWED).images[: WIENER.n_test])
+    with torch.no_grad():
+        mu, _ = vae.encode(x)
+        kernel = kernel_net(mu)
+    last = result.record["history"][-1]
+    assert last["test_width"] == pytest.approx(kernel_width(kernel).mean().item(), rel=1e-4)
+    assert last["test_width_sd"] == pytest.approx(kernel_width(kernel).std().item(), rel=1e-3)
+    assert last["test_log_det_0.5"] == pytest.approx(3 * log_abs_det(kernel, (32, 32), 0.5).mean().item(), rel=1e-4)
+    assert result.record["metrics"]["kernel width"]["mean"] == pytest.approx(last["test_width"], rel=1e-4)
+    pictures = result.pictures
+    assert pictures["snapshot_epoch"].tolist() == [1, 2], "the last of the warm-up and the one after it, which ends it"
+    assert pictures["snapshot_kernel"].shape == (2, run.SNAPSHOTS, 11, 11)
+    np.testing.assert_allclose(pictures["snapshot_kernel"][-1], kernel[: run.SNAPSHOTS], rtol=1e-3)
+    assert pictures["snapshot_reconstruction"].shape == (2, run.SNAPSHOTS, 3, 32, 32)
+    gap = pictures["snapshot_reconstruction"][-1].astype(int) - pictures["reconstruction"][: run.SNAPSHOTS]
+    assert abs(gap).max() <= 1
+    plain = run.read(next(r for r in RUNS if r.method == "l2").path(recorded))
+    assert "test_width" not in plain.record["history"][-1] and "snapshot_kernel" not in plain.pictures
+
+
+def test_every_record_has_active_units_an_interpolation_and_samples_of_the_mixture(recorded):
+    result = run.read(WIENER.path(recorded))
+    metrics_of = result.record["metrics"]
+    assert 0 <= metrics_of["active units"]["value"] <= WIENER.latent
+    assert metrics_of.keys() >= {"FD-squeeze (GMM samples)", "FD-squeeze (samples)", "FD-squeeze (data)"}
+    line = result.pictures["interpolation"].astype(int)
+    assert line.shape == (run.STEPS, 3, 32, 32)
+    assert abs(line[[0, -1]] - result.pictures["reconstruction"][:2]).max() <= 1, "it ends at two reconstructions"
+    assert result.pictures["sample_gmm"].shape == result.pictures["sample"].shape
+    assert (result.pictures["sample_gmm"] != result.pictures["sample"]).any()
+
+
+def test_the_importance_weighted_bound_falls_with_its_samples_and_is_given_in_bits_too():
+    (likelihood,) = (r for r in experiments.get("table6").runs("smoke", "natural", (0,)) if r.method == "l2")
+    measured = run.execute(likelihood, device="cpu", images=False).record["metrics"]
+    bounds = [measured[f"−log p bound, K = {k}"] for k in run.KS]
+    assert bounds[0]["n"] == likelihood.n_bound
+    assert bounds[0]["mean"] > bounds[1]["mean"] > bounds[2]["mean"] > 0
+    d = 3 * 64 * 64
+    for k, nats in zip(run.KS, bounds):
+        bits = nats["mean"] / d / np.log(2) + np.log2(127.5)
+        assert measured[f"bits/dim bound, K = {k}"]["mean"] == pytest.approx(bits)
+
+
+# Figures --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ def test_fit_is_the_algorithm(name: str) -> None:
 
 
 def test_bf16_follows_the_curve_of_float32() -> None:
-    """Within 1 % at every epoch: networks in bf16, losses and spectra in float32."""
+    """Networks in bf16, losses and spectra in float32: within 1 % at every epoch, KL within 1 % of the objective."""
     data, chosen = image_set(images=pixels(64, 16)), settings(epochs=6, warm_up=2)
     curves = {}
     for precision in ("float32", "bf16"):
@@ -331,7 +331,7 @@ def test_bf16_follows_the_curve_of_float32() -> None:
     assert curves["float32"] != curves["bf16"]
     for ours, exact in zip(curves["bf16"], curves["float32"], strict=True):
         for part in training.PARTS:
-            assert ours[part] == pytest.approx(exact[part], rel=0.01), part
+            assert ours[part] == pytest.approx(exact[part], rel=0.01, abs=0.01 * exact["reconstruction"]), part
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -345,8 +345,8 @@ def test_a_compiled_step_is_the_same_step(precision: str, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(torch, "compile", traced)
     chosen = settings(warm_up=1, precision=precision)
-    history, eager = train(PATHS["wiener, live"], chosen)
-    compiled_history, compiled = train(PATHS["wiener, live"], chosen, compile=True)
+    history, _ = train(PATHS["wiener, live"], chosen)
+    compiled_history, _ = train(PATHS["wiener, live"], chosen, compile=True)
     assert modes == [None]  # CUDA graphs are for GPUs
     for ours, theirs in zip(compiled_history, history, strict=True):
         for part in training.PARTS:

@@ -45,7 +45,7 @@ class _HalfSpectrum(torch.autograd.Function):
         ctx.shape = image.shape[-2:]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         # x̄ = Re Σ over the half spectrum; irfft2 counts the mirrored bins twice, so they enter by one half.
         counted = gradient / hermitian_weights(ctx.shape, dtype=gradient.real.dtype, device=gradient.device)
         return torch.fft.irfft2(counted, s=ctx.shape, norm={"ortho": "ortho", "backward": "forward"}[ctx.norm]), None
@@ -60,7 +60,7 @@ def fourier(image: Tensor) -> Tensor:
     Returns:
         (…, h, w//2+1), complex.
     """
-    return _HalfSpectrum.apply(_real(image, "An image"), "ortho")  # type: ignore[no-any-return]
+    return _HalfSpectrum.apply(_real(image, "An image"), "ortho")
 
 
 def inverse_fourier(spectrum: Tensor, shape: Shape) -> Tensor:
@@ -129,7 +129,7 @@ def otf(kernel: Tensor, shape: Shape) -> Tensor:
     (h, w), size = shape, kernel.shape[-1]
     padded = F.pad(_real(kernel, "A kernel"), (0, w - size, 0, h - size))
     centred = torch.roll(padded, (-(size // 2), -(size // 2)), (-2, -1))
-    return _HalfSpectrum.apply(centred, "backward")  # type: ignore[no-any-return]
+    return _HalfSpectrum.apply(centred, "backward")
 
 
 def channels(spectrum: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -10,8 +11,8 @@ from torch import Tensor
 
 def check_size(size: int) -> int:
     """Returns the size; raises ValueError unless it is odd and at least 1."""
-    if int(size) != size or size < 1 or size % 2 == 0:
-        raise ValueError(f"A kernel has an odd size of at least 1 so that it has a centre, not {size}: use e.g. 11.")
+    if not isinstance(size, Real) or size < 1 or size % 2 != 1:
+        raise ValueError(f"A kernel has an odd size of at least 1, not {size!r}, so that it has a centre: use e.g. 11.")
     return int(size)
 
 
@@ -72,8 +73,8 @@ def gaussian_kernel(
                 [0.1221, 0.3319, 0.1221],
                 [0.0449, 0.1221, 0.0449]])
     """
-    if not (math.isfinite(variance) and variance > 0):
-        raise ValueError(f"The variance of a Gaussian kernel is a positive number of px², not {variance}.")
+    if not (isinstance(variance, Real) and math.isfinite(variance) and variance > 0):
+        raise ValueError(f"The variance of a Gaussian kernel is a positive number of px², not {variance!r}.")
     row, column = _grid(size, dtype, device)
     k = torch.exp(-(row.square() + column.square()) / (2 * variance))
     return k / k.sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -13,8 +14,8 @@ from blurvae.blur.fourier import channels, check_images, fourier, inverse_fourie
 def check_C(C: float | Tensor) -> None:
     """Raises ValueError for a constant that is negative or not finite (tensors are checked by their minimum)."""
     value = float(C.detach().min()) if isinstance(C, Tensor) else C
-    if not (math.isfinite(value) and value >= 0):
-        raise ValueError(f"Wiener's constant C is a finite number ≥ 0 (the paper takes 0.025), not {value}.")
+    if not (isinstance(value, Real) and math.isfinite(value) and value >= 0):
+        raise ValueError(f"Wiener's constant C is a finite number ≥ 0 (the paper takes 0.025), not {value!r}.")
 
 
 def squared_gain(H: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ class ImageSet:
         Raises:
             ValueError: n is no whole number between 1 and the number of images.
         """
-        if not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
+        if not isinstance(n, int | np.integer) or isinstance(n, bool) or not 1 <= n <= len(self):
             raise ValueError(f"{self.name} has {len(self)} {self.split} images: ask for 1 to {len(self)}, not {n!r}.")
         return replace(self, images=self.images[:n], labels=None if self.labels is None else self.labels[:n])
 
@@ -198,6 +198,43 @@ def box_average(images: Pixels, factor: int) -> Pixels:
     boxes = images.reshape(*lead, h // factor, factor, w // factor, factor)
     area = factor * factor
     return ((boxes.sum(axis=(-3, -1), dtype=np.uint32) + area // 2) // area).astype(np.uint8)
+
+
+PATCH_SEED = 64
+PATCH_TRIES = 16
+PATCH_LEAST = 0.25
+"""Share of pixels above 0 that a random patch should have; if all of `PATCH_TRIES` have less, the fullest is taken."""
+
+
+def random_patches(images: Pixels, size: int, first: int = 0) -> Pixels:
+    """One patch of size × size pixels of each image, at a place that depends on the image's index alone.
+
+    Places are uniform over all that lie within the image. One with fewer than a quarter of its pixels above 0 is drawn
+    again, so that a slice of a head gives no patch of air.
+
+    Args:
+        images: uint8 (n, c, h, w), h and w at least `size`; may be a memory map, of which only the patches are read.
+        size: side of the patches.
+        first: index of the first image in its data set, so that a part of the set has the patches of the whole.
+
+    Returns:
+        uint8 (n, c, size, size).
+    """
+    n, c, h, w = images.shape
+    draws = np.random.default_rng(PATCH_SEED).random((first + n, PATCH_TRIES, 2))[first:]
+    places = (draws * (h - size + 1, w - size + 1)).astype(np.int64).tolist()
+    result = np.empty((n, c, size, size), np.uint8)
+    least = PATCH_LEAST * c * size * size
+    for target, image, tries in zip(result, np.asarray(images), places):
+        best = -1
+        for y, x in tries:
+            patch = image[:, y : y + size, x : x + size]
+            filled = int(np.count_nonzero(patch))
+            if filled > best:
+                best, target[:] = filled, patch
+            if filled >= least:
+                break
+    return result
 
 
 def to_float(images: torch.Tensor | Pixels) -> torch.Tensor:

@@ -53,22 +53,42 @@ def _eight_bits(image: Image) -> Image:
     return pil.fromarray(np.rint(np.clip(values / top, 0, 1) * 255).astype(np.uint8))
 
 
-@cache
-def _images(folder: Path, names: tuple[str, ...], gray: bool, size: int, stamp: float) -> tuple[Pixels, str]:
+def pictures(folder: Path) -> list[str]:
+    """The pictures below a folder, as paths relative to it, sorted."""
+    files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    return sorted(file.relative_to(folder).as_posix() for file in files)
+
+
+def read(file: Path, size: int, *, gray: bool = False) -> tuple[Pixels, int]:
+    """The centre square of a picture, uint8 (1 or 3, size, size), and the shorter side that the picture had, px.
+
+    Raises:
+        CorruptFile: it cannot be read as a picture.
+    """
     from PIL import Image, ImageOps
 
+    try:
+        with Image.open(file) as opened:
+            image = ImageOps.exif_transpose(opened)
+            image = _eight_bits(image) if image.mode in ("I", "I;16", "F") else image
+            side = min(image.size)
+            pixels = np.asarray(square(image.convert("L" if gray else "RGB"), size))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _unreadable(file, error) from None
+    return pixels[None] if gray else pixels.transpose(2, 0, 1), side
+
+
+def _unreadable(file: Path, error: Exception) -> CorruptFile:
+    return CorruptFile(f"{file} cannot be read as a picture ({error}): repair or remove it.")
+
+
+@cache
+def _images(folder: Path, names: tuple[str, ...], gray: bool, size: int, stamp: float) -> tuple[Pixels, str]:
     result = np.empty((len(names), 1 if gray else 3, size, size), np.uint8)
     small = 0
     for target, name in zip(result, names):
-        try:
-            with Image.open(folder / name) as opened:
-                image = ImageOps.exif_transpose(opened)
-                image = _eight_bits(image) if image.mode in ("I", "I;16", "F") else image
-                small += min(image.size) < size
-                pixels = np.asarray(square(image.convert("L" if gray else "RGB"), size))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise CorruptFile(f"{folder / name} cannot be read as a picture ({error}): repair or remove it.") from None
-        target[:] = pixels[None] if gray else pixels.transpose(2, 0, 1)
+        target[:], side = read(folder / name, size, gray=gray)
+        small += side < size
     if small:
         warnings.warn(
             f"{small} of {len(names)} pictures in {folder} are smaller than {size} px and were enlarged, "
@@ -89,8 +109,8 @@ def _is_gray(folder: Path, names: tuple[str, ...], stamp: float) -> bool:
             with Image.open(folder / name) as image:
                 if image.mode not in GRAY_MODES:
                     return False
-        except (OSError, SyntaxError, ValueError) as error:
-            raise CorruptFile(f"{folder / name} cannot be read as a picture ({error}): repair or remove it.") from None
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise _unreadable(folder / name, error) from None
     return True
 
 
@@ -98,15 +118,14 @@ def _load(request: Request) -> ImageSet:
     folder = Path(request.argument).expanduser()
     if not folder.is_dir():
         raise MissingData(f"{folder} is not a folder: give folder:PATH with the path of a folder of pictures.")
-    files = [file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
-    if len(files) < 2:
+    names = pictures(folder)
+    if len(names) < 2:
         raise MissingData(
-            f"{folder} holds {len(files)} pictures, and a training and a test set need two at least "
+            f"{folder} holds {len(names)} pictures, and a training and a test set need two at least "
             f"(known endings: {', '.join(sorted(SUFFIXES))})."
         )
-    names = sorted(file.relative_to(folder).as_posix() for file in files)
     chosen = tuple(split_names(names)[request.split])
-    stamp = max(file.stat().st_mtime for file in files)  # a changed file is read again
+    stamp = max((folder / name).stat().st_mtime for name in names)  # a changed file is read again
     gray = _is_gray(folder.resolve(), tuple(names), stamp)
     images, digest = _images(folder.resolve(), chosen, gray, request.size or 64, stamp)
     return ImageSet(

@@ -2,7 +2,7 @@
 
 Every number here is integer arithmetic on lossless PNG files, and the only random function used is the generator's
 `random`, so the patches are the same on every machine (the JPEG photographs of that wheel are left out: decoders
-differ in the last bit). Training and test patches come from disjoint parts of each photograph.
+differ in the last bit). Training and test patches come from disjoint parts of the photographs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from blurvae.errors import CorruptFile, MissingData
 
 @dataclass(frozen=True)
 class Photograph:
-    """One photograph and the squares of it that only test patches use.
+    """One photograph and the parts of it that only test patches use.
 
     Attributes:
         height: of the photograph, px.
         width: of the photograph, px.
         test: top left corners (y, x) of the squares of `BLOCK` pixels a side that are the test part. They were chosen
             by eye, so that both parts show edges, texture and smooth areas.
+        right: the first column of the test part for patches that are larger than such a square; it reaches to the right
+            edge. A photograph too narrow for two parts is for one split alone.
         sha256: of the decoded pixels in (c, h, w) order. The files bear the checksums that scikit-image states for
             them; pixels are compared, so that a release may recompress its files.
     """
@@ -38,29 +40,36 @@ class Photograph:
     height: int
     width: int
     test: tuple[tuple[int, int], ...]
+    right: int
     sha256: str
 
 
 PHOTOGRAPHS: Mapping[str, Photograph] = {
     "astronaut": Photograph(
-        512, 512, ((304, 88), (40, 344)), "9d1263ba0e684c996ad8d59ebeeb479d2608e2d7bb09a217aafcb77f1c5f9533"
+        512, 512, ((304, 88), (40, 344)), 512, "9d1263ba0e684c996ad8d59ebeeb479d2608e2d7bb09a217aafcb77f1c5f9533"
     ),
-    "chelsea": Photograph(300, 451, ((60, 272),), "9c717786308ef130d869e61afda7439c5a84e3624d7d1bc0500947db97a023f1"),
+    "chelsea": Photograph(
+        300, 451, ((60, 272),), 0, "9c717786308ef130d869e61afda7439c5a84e3624d7d1bc0500947db97a023f1"
+    ),
     "coffee": Photograph(
-        400, 600, ((184, 296), (8, 432)), "9b3e037f9cd32e3aa4673b24f51de4b8b0a6c6fc4c4f2c89d2dd5d63cc43e8f2"
+        400, 600, ((184, 296), (8, 432)), 336, "9b3e037f9cd32e3aa4673b24f51de4b8b0a6c6fc4c4f2c89d2dd5d63cc43e8f2"
     ),
     "motorcycle_left": Photograph(
-        500, 741, ((224, 344), (8, 496), (336, 8)), "036a8bd5572f98b7a41f544822a01915573f9708c1e1ba16acae8a21b75c228e"
+        500,
+        741,
+        ((224, 344), (8, 496), (336, 8)),
+        477,
+        "036a8bd5572f98b7a41f544822a01915573f9708c1e1ba16acae8a21b75c228e",
     ),
 }
 BLOCK = 160
 """Side of a test square, px: room for patches averaged down from 128 px."""
 
 GAP = 8
-"""Pixels around a test square that no patch uses: sensor noise and compression are local."""
+"""Pixels around a test part that no patch uses: sensor noise and compression are local."""
 
-COUNTS = {32: {"train": 8000, "test": 2000}, 64: {"train": 4000, "test": 1000}}
-SCALES = {32: ((1, 0.4), (2, 0.4), (4, 0.2)), 64: ((1, 0.5), (2, 0.5))}
+COUNTS = {32: {"train": 8000, "test": 2000}, 64: {"train": 4000, "test": 1000}, 256: {"train": 512, "test": 128}}
+SCALES = {32: ((1, 0.4), (2, 0.4), (4, 0.2)), 64: ((1, 0.5), (2, 0.5)), 256: ((1, 1.0),)}
 """Per patch size: (side of the averaged box, share of the patches)."""
 
 _SEEDS = {"train": 2023, "test": 2024}
@@ -95,9 +104,13 @@ def photographs() -> Mapping[str, Pixels]:
     return MappingProxyType(result)
 
 
-def region(name: str, split: str) -> npt.NDArray[np.bool_]:
-    """The pixels of a photograph that the patches of a split may use: (h, w)."""
+def region(name: str, split: str, size: int = 32) -> npt.NDArray[np.bool_]:
+    """The pixels of a photograph that the patches of a split and size may use: (h, w)."""
     photograph = PHOTOGRAPHS[name]
+    if size > BLOCK:
+        column = np.arange(photograph.width) + (GAP if split == "train" else 0)
+        right = np.broadcast_to(column >= photograph.right, (photograph.height, photograph.width))
+        return right == (split == "test")
     result = np.full((photograph.height, photograph.width), split == "train")
     for y, x in photograph.test:
         if split == "test":
@@ -107,11 +120,11 @@ def region(name: str, split: str) -> npt.NDArray[np.bool_]:
     return result
 
 
-def _corners(split: str, side: int) -> npt.NDArray[np.int64]:
-    """Every (photograph, y, x) from which a square of that side lies wholly in the split's region: (m, 3)."""
+def _corners(split: str, size: int, side: int) -> npt.NDArray[np.int64]:
+    """Every (photograph, y, x) from which a square of that side lies wholly in the region of split and size: (m, 3)."""
     result = []
     for index, name in enumerate(PHOTOGRAPHS):
-        outside = np.pad(~region(name, split), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
+        outside = np.pad(~region(name, split, size), ((1, 0), (1, 0))).cumsum(0).cumsum(1)
         count = outside[side:, side:] - outside[:-side, side:] - outside[side:, :-side] + outside[:-side, :-side]
         corners = np.argwhere(count == 0)
         result.append(np.insert(corners, 0, index, axis=1))
@@ -123,7 +136,8 @@ def positions(split: str, size: int) -> npt.NDArray[np.void]:
     """Where each patch lies: a record (photograph, scale, y, x, flip) per patch.
 
     A patch covers `size * scale` pixels a side of its photograph from (y, x) on. Scales are drawn by `SCALES`, places
-    uniformly from all that fit into the split's region; only training patches are mirrored.
+    uniformly from all that fit into the split's region; only training patches are mirrored. Large patches have few
+    places, which are shared out evenly, so that no two patches are at the same.
     """
     n = COUNTS[size][split]
     draw = np.random.default_rng(_SEEDS[split]).random((n, 3))
@@ -133,8 +147,11 @@ def positions(split: str, size: int) -> npt.NDArray[np.void]:
     bounds[-1] = 1.0
     for (scale, _), low, high in zip(SCALES[size], bounds, bounds[1:]):
         mine = (draw[:, 0] >= low) & (draw[:, 0] < high)
-        corners = _corners(split, size * scale)
-        chosen = corners[(draw[mine, 1] * len(corners)).astype(np.int64)]
+        corners = _corners(split, size, size * scale)
+        where = draw[mine, 1]
+        if size > BLOCK:
+            where = (draw[:, 0].argsort().argsort() + where) / n  # one from each n-th of the list, in random order
+        chosen = corners[(where * len(corners)).astype(np.int64)]
         result["scale"][mine] = scale
         for column, key in enumerate(("photograph", "y", "x")):
             result[key][mine] = chosen[:, column]
@@ -166,7 +183,7 @@ def _patches(split: str, size: int) -> tuple[Pixels, str]:
 def _load(request: Request) -> ImageSet:
     size = 32 if request.size is None else request.size
     if size not in COUNTS:
-        raise ValueError(f"natural has patches of 32 and 64 px, not {size}: use size=32 or size=64.")
+        raise ValueError(f"natural has patches of 32, 64 and 256 px, not {size}: use size=32, size=64 or size=256.")
     images, digest = _patches(request.split, size)
     return ImageSet("natural", request.split, images, None, CARD.source, CARD.licence, None, digest)
 

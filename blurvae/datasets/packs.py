@@ -7,6 +7,7 @@ ranges of indices. It is written last, so a folder with a card is whole. Nothing
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -15,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -31,10 +32,11 @@ from blurvae.datasets.core import (
     box_average,
     check_split,
     checksum,
+    random_patches,
 )
 from blurvae.errors import CorruptFile, MissingData
 
-Fit = Literal["exact", "crop", "pad", "shrink"]
+Fit = Literal["exact", "crop", "patch", "pad", "shrink"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +203,93 @@ def write(
         np.save(temporary / "images.npy", images, allow_pickle=False)
         if labels is not None:
             np.save(temporary / "labels.npy", labels, allow_pickle=False)
-        (temporary / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write_card(temporary, card)
     return folder
+
+
+class Stream:
+    """The images of a pack that is being written batch by batch, training images first; see `streamed`."""
+
+    def __init__(self, file: IO[bytes], shape: tuple[int, int, int]) -> None:
+        self._file, self._shape = file, shape
+        self._digest = hashlib.sha256()
+        self._count, self._first_test = 0, 0
+        self._header()
+
+    def _header(self) -> None:
+        # numpy pads a header so that the first dimension may grow in place
+        form = {"descr": "|u1", "fortran_order": False, "shape": (self._count, *self._shape)}
+        np.lib.format.write_array_header_1_0(self._file, form)
+
+    def append(self, images: Pixels) -> None:
+        """Write images, uint8 (n, c, h, w), behind those before.
+
+        Raises:
+            ValueError: other images than the pack's.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != self._shape:
+            raise ValueError(f"The pack takes uint8 images of {self._shape}, not {images.dtype} {images.shape[1:]}.")
+        content = np.ascontiguousarray(images).data
+        self._digest.update(content)
+        self._file.write(content)
+        self._count += len(images)
+
+    def begin_test(self) -> None:
+        """Say that all further images are for testing."""
+        self._first_test = self._count
+
+    def end(self) -> dict[str, Any]:
+        """Complete the header; returns what the card says of the images.
+
+        Raises:
+            ValueError: there are no training or no test images.
+        """
+        split = {"train": [0, self._first_test], "test": [self._first_test, self._count]}
+        if not _is_split(split, self._count):
+            raise ValueError(f"A pack needs training and test images, not the split {split}.")
+        self._file.seek(0)
+        self._header()
+        return {"shape": [self._count, *self._shape], "sha256": self._digest.hexdigest(), "split": split}
+
+
+@contextmanager
+def streamed(
+    folder: Path,
+    shape: tuple[int, int, int],
+    *,
+    name: str,
+    source: str,
+    licence: str,
+    stand_in_for: str | None = None,
+) -> Iterator[Stream]:
+    """Write a pack that memory would not hold, or whose number of images is not known beforehand.
+
+    Args:
+        folder: the pack's folder; must not exist, or be empty.
+        shape: (c, h, w) of an image.
+        name: of the data set.
+        source: who made the images.
+        licence: their terms.
+        stand_in_for: the data set whose place it takes, or None.
+
+    Yields:
+        What takes the images; the pack appears, whole, when the block ends without an error.
+
+    Raises:
+        ValueError: the folder holds something, or the images do not make a pack.
+    """
+    refuse_occupied(folder)
+    with _whole(folder) as temporary:
+        with (temporary / "images.npy").open("wb") as file:
+            stream = Stream(file, shape)
+            yield stream
+            facts = stream.end()
+        described = {"name": name, "source": source, "licence": licence, "stand_in_for": stand_in_for}
+        _write_card(temporary, described | facts)
+
+
+def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
+    (folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def write_registered(card: Card, root: Path, images: Pixels, labels: Labels, first_test: int) -> Path:
@@ -229,7 +316,8 @@ def _whole(folder: Path) -> Iterator[Path]:
         os.replace(temporary, folder)
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say whose file it refused
+        ours = isinstance(error, MissingData)  # whose message says what it is about
+        if isinstance(error, OSError) and error.filename is None and not ours:  # a full disk names no file
             reason = error.strerror or f"Cannot be written whole ({error})"
             raise OSError(error.errno or errno.EIO, reason, str(folder)) from error
         raise
@@ -273,15 +361,26 @@ def _demand_name(pack: Pack, name: str) -> None:
         )
 
 
-def fit_size(name: str, images: Pixels, size: int | None, fit: Fit) -> Pixels:
+def pad(images: Pixels, height: int, width: int) -> Pixels:
+    """Images in the middle of larger black ones, uint8 (n, c, height, width)."""
+    h, w = images.shape[-2:]
+    result = np.zeros((*images.shape[:2], height, width), np.uint8)
+    top, left = (height - h) // 2, (width - w) // 2
+    result[..., top : top + h, left : left + w] = images
+    return result
+
+
+def fit_size(name: str, images: Pixels, size: int | None, fit: Fit, first: int = 0) -> Pixels:
     """Bring images to size × size pixels in the one way that suits the data set.
 
     Args:
         name: for messages.
         images: uint8 (n, c, h, w).
         size: side in pixels; None leaves the images as they are.
-        fit: "exact" allows no other size, "crop" takes the centre (a view, nothing is copied), "pad" adds black
-            pixels around, "shrink" averages boxes, which needs a whole number of pixels per box.
+        fit: "exact" allows no other size, "crop" takes the centre (a view, nothing is copied), "patch" one random
+            patch an image (see `random_patches`), "pad" adds black pixels around, "shrink" averages boxes, which
+            needs a whole number of pixels per box.
+        first: index of the first image in the pack, which "patch" draws by.
 
     Raises:
         ValueError: the images cannot have that size.
@@ -292,16 +391,16 @@ def fit_size(name: str, images: Pixels, size: int | None, fit: Fit) -> Pixels:
     if fit == "crop" and h >= size and w >= size:
         top, left = (h - size) // 2, (w - size) // 2
         return images[..., top : top + size, left : left + size]
+    if fit == "patch" and h >= size and w >= size:
+        return random_patches(images, size, first)
     if fit == "pad" and h <= size and w <= size:
-        result = np.zeros((*images.shape[:2], size, size), np.uint8)
-        top, left = (size - h) // 2, (size - w) // 2
-        result[..., top : top + h, left : left + w] = images
-        return result
+        return pad(images, size, size)
     if fit == "shrink" and h == w and h % size == 0:
         return box_average(np.asarray(images), h // size)
     ways = {
         "exact": "no other size",
         "crop": "any smaller square, cut from the centre",
+        "patch": "any smaller square, one random patch of each",
         "pad": "any larger square, padded with black",
         "shrink": "any whole fraction of it",
     }
@@ -315,7 +414,7 @@ def to_set(pack: Pack, split: str, size: int | None, fit: Fit, card: Card | None
     return ImageSet(
         name=name,
         split=split,
-        images=fit_size(name, pack.images[rows], size, fit),
+        images=fit_size(name, pack.images[rows], size, fit, rows.start),
         labels=None if pack.labels is None else pack.labels[rows],
         source=pack.card["source"],
         licence=pack.card["licence"],

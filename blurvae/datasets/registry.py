@@ -13,7 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blurvae.datasets import brain, cifar10, dead_leaves, faces, folder, mnist, natural, packs, power_law
+from blurvae import paths
+from blurvae.datasets import (
+    brain,
+    celeba,
+    cifar10,
+    dead_leaves,
+    faces,
+    folder,
+    mnist,
+    natural,
+    packs,
+    power_law,
+    volumes,
+)
 from blurvae.datasets.core import SPLITS, Dataset, ImageSet, Request, check_split
 from blurvae.errors import CorruptFile, MissingData
 
@@ -26,6 +39,10 @@ _DATASETS = (
     faces.FACES64,
     faces.FACES256,
     brain.DATASET,
+    celeba.CELEBA,
+    celeba.CELEBA_HQ,
+    volumes.HCP,
+    volumes.VOLUMES,
     folder.DATASET,
     packs.DATASET,
 )
@@ -73,6 +90,8 @@ def find(name: str) -> tuple[Dataset, str]:
     Raises:
         ValueError: no such data set; the message lists the names.
     """
+    if not isinstance(name, str):
+        raise ValueError(f"A data set is named by a text such as 'natural', not by {name!r}: see blurvae data list.")
     key, _, argument = name.partition(":")
     dataset = _BY_NAME.get(key)
     if dataset is None:
@@ -92,9 +111,9 @@ def load(name: str, split: str, *, size: int | None = None, root: Root = None, n
     Args:
         name: a registered name, `power-law:ALPHA`, `folder:PATH` or `pack:PATH`.
         split: "train" or "test".
-        size: side of the images in pixels. Each set has a default, and offers what suits it: natural 32 and 64,
-            generated sets any, faces64 and faces256 whole fractions, brain and pack:PATH a crop of the centre, mnist
-            a wider border, a folder anything.
+        size: side of the images in pixels. Each set has a default, and offers what suits it: natural 32, 64 and 256,
+            generated sets any, faces and CelebA whole fractions, brain, hcp and volumes one random patch of each
+            slice (always the same), pack:PATH a crop of the centre, mnist a wider border, a folder anything.
         root: folder of prepared data sets; the one that BLURVAE_DATA names if not given.
         n: only the first n images, in stored order (natural and dead-leaves are stored in random order).
 
@@ -127,7 +146,10 @@ def describe(name: str) -> dict[str, Any]:
 def prepare(
     name: str, root: Root = None, source: Root = None, progress: bool = True, *, mirror: str | None = None
 ) -> Path:
-    """Bring a data set here: download the official archive, or read `source`, and write the pack.
+    """Bring a data set here: download the official archive, or read `source`, check it and write the pack.
+
+    Sets whose terms every user has to accept are never downloaded: what to get where stands in the card's
+    `how_to_get`, and `source` is the user's own copy.
 
     A pack that is there already is left alone. A download that was interrupted continues where it stopped, and the
     archive is removed once the pack is written.
@@ -135,7 +157,8 @@ def prepare(
     Args:
         name: a registered name.
         root: folder of prepared data sets; the one that BLURVAE_DATA names if not given. Made if necessary.
-        source: the official archive as a file or the folder with it, or a folder that holds a finished pack.
+        source: the official archive as a file or the folder with it, a folder of pictures or volumes for the sets that
+            are made of these, or a folder that holds a finished pack.
         progress: show a bar if standard error is a terminal.
         mirror: address of a folder to download from instead of the official one; the checksum stays the official one.
 
@@ -143,29 +166,37 @@ def prepare(
         The pack's folder.
 
     Raises:
-        ValueError: the set needs no preparation, or has no official archive and no source was given.
+        ValueError: the set needs no preparation, is not downloaded and no source was given, or something is in the way.
         MissingData: no root, nothing at `source`, or the server cannot be reached.
         CorruptFile: a file does not have the publisher's checksum, or is damaged.
     """
     dataset, _ = find(name)
     if not dataset.is_pack:
         raise ValueError(f"{name} needs no preparation: {dataset.card.how_to_get}.")
-    base, given = packs.data_root(name, _path(root)), _path(source)
+    card, given, asked = dataset.card, _path(source), _path(root) or paths.data_root()
+    prepared = asked is not None and (asked / name / "card.json").exists()
+    if given is None and not prepared and not card.archives:  # before the question where it should go
+        raise ValueError(
+            f"{name} is not downloaded by this project. Licence: {card.licence}. To get it: {card.how_to_get}."
+        )
+    base = packs.data_root(name, asked)
     target = base / name
-    if (target / "card.json").exists():
+    if prepared and given is not None and dataset is volumes.VOLUMES:  # another folder is another set
+        raise ValueError(
+            f"{target} holds a pack already: move it elsewhere, where it loads as pack:PATH, or remove it, then repeat."
+        )
+    if prepared:
         return packs.read(target).folder
     if given is not None and (given / "card.json").exists():
         return packs.copy(given, target, name)
     if dataset.prepare is None:
-        if given is not None:
-            raise MissingData(f"{given} holds no pack (images.npy and card.json), and {name} is read from one only.")
-        raise ValueError(f"{name} cannot be downloaded: {dataset.card.how_to_get}.")
+        raise MissingData(f"{given} holds no pack (images.npy and card.json), and {name} is read from one only.")
     if given is not None and not given.exists():
-        raise MissingData(f"{given} is not there: give the official archive, the folder with it, or a pack.")
+        raise MissingData(f"{given} is not there. To get {name}: {card.how_to_get}.")
     packs.refuse_occupied(target)  # before the download, not after it
     result = dataset.prepare(base, source=given, mirror=mirror, progress=progress)
     if given is None:
-        for archive in dataset.card.archives:
+        for archive in card.archives:
             (base / "downloads" / archive.filename).unlink(missing_ok=True)
     return result
 

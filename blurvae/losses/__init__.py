@@ -10,13 +10,29 @@ from blurvae.losses.ce import CrossEntropy
 from blurvae.losses.ffl import FocalFrequency
 from blurvae.losses.l1 import L1
 from blurvae.losses.l2 import L2
+from blurvae.losses.lpips import LPIPS
 from blurvae.losses.ssim import SSIM
+from blurvae.losses.watson import Watson
+from blurvae.losses.watson_dft import WatsonDFT
 from blurvae.losses.wiener import Wiener
 from blurvae.losses.wiener_fixed import WienerFixed
 from blurvae.losses.wiener_proper import WienerProper
 
 TERMS: dict[str, type[Term]] = {
-    term.name: term for term in (L2, L1, CrossEntropy, SSIM, FocalFrequency, Wiener, WienerFixed, WienerProper)
+    term.name: term
+    for term in (
+        L2,
+        L1,
+        CrossEntropy,
+        SSIM,
+        FocalFrequency,
+        Wiener,
+        WienerFixed,
+        WienerProper,
+        LPIPS,
+        Watson,
+        WatsonDFT,
+    )
 }
 
 
@@ -47,11 +63,14 @@ def get(name: str, **fields: Any) -> Term:
 __all__ = [
     "L1",
     "L2",
+    "LPIPS",
     "SSIM",
     "TERMS",
     "CrossEntropy",
     "FocalFrequency",
     "Term",
+    "Watson",
+    "WatsonDFT",
     "Wiener",
     "WienerFixed",
     "WienerProper",

@@ -52,7 +52,12 @@ class Term(ABC):
 
 
 def check_pair(x: Tensor, x_hat: Tensor) -> None:
-    """Raises ValueError unless both are batches of images of one shape."""
+    """Raises ValueError unless both are batches of images of one shape, in floating point."""
+    for images, name in ((x, "x"), (x_hat, "x̂")):
+        if not isinstance(images, Tensor):
+            raise ValueError(f"{name} must be a torch tensor, not {type(images).__name__}: use torch.from_numpy.")
+        if not images.is_floating_point():  # bytes would wrap around without a word
+            raise ValueError(f"{name} must be floats in [−1, 1], not {images.dtype}: see blurvae.datasets.to_float.")
     if x.ndim != 4 or x.shape != x_hat.shape:
         raise ValueError(f"x and x̂ must both be (n, c, h, w), not {tuple(x.shape)} and {tuple(x_hat.shape)}.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 from torch import Tensor
@@ -30,8 +31,8 @@ class FocalFrequency(Term):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.alpha) and self.alpha >= 0):
-            raise ValueError(f"The exponent alpha of {self.name!r} is a finite number ≥ 0, not {self.alpha}.")
+        if not (isinstance(self.alpha, Real) and math.isfinite(self.alpha) and self.alpha >= 0):
+            raise ValueError(f"The exponent alpha of {self.name!r} is a finite number ≥ 0, not {self.alpha!r}.")
 
     def __call__(
         self, x: Tensor, x_hat: Tensor, *, logit: Tensor | None = None, kernel: Tensor | None = None

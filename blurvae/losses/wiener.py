@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 from torch import Tensor
@@ -35,7 +36,7 @@ class Wiener(Term):
             log-determinant and "detached" without. It decides: a detached log-determinant has no gradient at all.
 
     Raises:
-        ValueError: a negative C, an ε that is not finite, an even kernel size, an unknown path.
+        ValueError: a negative C, an ε that is negative or not finite, an even kernel size, an unknown path.
     """
 
     name: ClassVar[str] = "wiener"
@@ -47,8 +48,11 @@ class Wiener(Term):
     def __post_init__(self) -> None:
         check_C(self.C)
         check_size(self.kernel_size)
-        if self.epsilon is not None and not math.isfinite(self.epsilon):
-            raise ValueError(f"ε is a finite number, or None for the paper's large ε, not {self.epsilon}.")
+        if self.epsilon is not None and not (isinstance(self.epsilon, Real) and 0 <= self.epsilon < math.inf):
+            raise ValueError(
+                f"ε is a finite number ≥ 0, or None for the paper's large ε, not {self.epsilon!r}: below 0, "
+                "log|K + εI| falls without bound wherever a kernel reaches H = −ε."
+            )
         if self.kernel_path is None:
             object.__setattr__(self, "kernel_path", "detached" if self.epsilon is None else "live")
         if self.kernel_path not in ("detached", "live"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar
 
 from torch import Tensor
@@ -36,9 +37,9 @@ class WienerProper(Term):
     kernel_path: KernelPath = "live"
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.C) and self.C > 0):
+        if not (isinstance(self.C, Real) and math.isfinite(self.C) and self.C > 0):
             raise ValueError(
-                f"The floor C of a covariance is a positive number (the paper's C is 0.025), not {self.C}."
+                f"The floor C of a covariance is a positive number (the paper's C is 0.025), not {self.C!r}."
             )
         check_size(self.kernel_size)
         if self.kernel_path not in ("detached", "live", "elbo"):

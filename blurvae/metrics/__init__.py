@@ -4,6 +4,7 @@ Metrics of single images give a tensor (n,), to be averaged over images; distanc
 behind a metric and the choices that its value depends on stand in its own description.
 """
 
+from blurvae.metrics.active_units import active_units
 from blurvae.metrics.evaluate import NAMES, evaluate, names
 from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
@@ -16,6 +17,7 @@ __all__ = [
     "FEATURES",
     "NAMES",
     "Statistics",
+    "active_units",
     "evaluate",
     "frechet_distance",
     "gaussian_distance",

@@ -43,17 +43,8 @@ def lpips(x: Tensor, y: Tensor, net: str = "squeeze", batch_size: int | None = N
         ValueError: shapes that differ, too small images, values outside [0, 1], NaN, an unknown net.
         MissingWeights: the package `lpips`, torchvision or the backbone's file is absent.
     """
-    if net not in BACKBONES:
-        raise ValueError(f"LPIPS knows the nets {', '.join(BACKBONES)}, not {net!r}.")
     _check.pair(x, y)
-    weights, smallest = BACKBONES[net]
-    if min(x.shape[-2:]) < smallest:
-        raise ValueError(
-            f"LPIPS-{net} needs images of at least {smallest}×{smallest} px, not {x.shape[-2]}×{x.shape[-1]}."
-        )
-    file = _weights.torchvision_checkpoint(weights, f"LPIPS-{net}")
-    _weights.package("lpips", f"LPIPS-{net}")
-    network = _network(net, file, x.device)
+    distance = network(net, (x.shape[-2], x.shape[-1]), x.device)
     size = batch_size or _check.batch_size(x)
 
     def signed(images: Tensor) -> Tensor:
@@ -61,8 +52,30 @@ def lpips(x: Tensor, y: Tensor, net: str = "squeeze", batch_size: int | None = N
 
     with torch.autocast(x.device.type, enabled=False):
         return torch.cat(
-            [network(signed(a), signed(b)).flatten() for a, b in zip(x.split(size), y.split(size), strict=True)]
+            [distance(signed(a), signed(b)).flatten() for a, b in zip(x.split(size), y.split(size), strict=True)]
         )
+
+
+def network(net: str, shape: tuple[int, int], device: torch.device) -> nn.Module:
+    """The frozen network on a device, made on its first use: two batches (n, 3, h, w) on [−1, 1] → (n, 1, 1, 1).
+
+    Args:
+        net: "squeeze", "alex" or "vgg".
+        shape: (h, w) of the images that it is to compare.
+        device: where.
+
+    Raises:
+        ValueError: an unknown net, or images too small for it.
+        MissingWeights: the package `lpips`, torchvision or the backbone's file is absent.
+    """
+    if net not in BACKBONES:
+        raise ValueError(f"LPIPS knows the nets {', '.join(BACKBONES)}, not {net!r}.")
+    weights, smallest = BACKBONES[net]
+    if min(shape) < smallest:
+        raise ValueError(f"LPIPS-{net} needs images of at least {smallest}×{smallest} px, not {shape[0]}×{shape[1]}.")
+    file = _weights.torchvision_checkpoint(weights, f"LPIPS-{net}")
+    _weights.package("lpips", f"LPIPS-{net}")
+    return _network(net, file, device)
 
 
 @lru_cache(maxsize=4)

@@ -50,6 +50,7 @@ def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
     """
     from safetensors import safe_open
 
+    path = Path(path)  # a text serves as well
     if not path.exists():
         raise MissingWeights(f"There is no model {path.name} in {path.parent}: train it with `blurvae run`.")
     try:

@@ -45,7 +45,7 @@ class VAE(nn.Module):
         hidden: width of the hidden layer of architecture A's perceptrons.
 
     Raises:
-        ValueError: an unknown architecture, or a size that the stride does not divide.
+        ValueError: an unknown architecture, a width or length below 1, or a size that the stride does not divide.
     """
 
     def __init__(
@@ -61,8 +61,14 @@ class VAE(nn.Module):
         super().__init__()
         if architecture not in ARCHITECTURES:
             raise ValueError(f"There is no architecture {architecture!r}: choose one of {', '.join(ARCHITECTURES)}.")
-        widths = tuple(widths or PAPER_WIDTHS[architecture])
-        h, w = (size, size) if isinstance(size, int) else size
+        widths = PAPER_WIDTHS[architecture] if widths is None else tuple(widths)
+        h, w = size if isinstance(size, Sequence) and len(size) == 2 else (size, size)
+        if not (isinstance(h, int) and isinstance(w, int)):
+            raise ValueError(f"size takes a whole number or (h, w), not {size!r}.")
+        lengths = [("channels", channels), ("latent", latent), ("hidden", hidden)]
+        for name, value in [*lengths, *(("widths", width) for width in widths or (0,))]:
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} takes whole numbers of at least 1, not {value!r}.")
         stride = 2 ** len(widths)
         if h % stride or w % stride or min(h, w) < stride:
             raise ValueError(f"Images of {h}×{w} px do not divide by the stride {stride} of {len(widths)} blocks.")
@@ -97,12 +103,14 @@ class VAE(nn.Module):
             (μ, log σ²), each (n, latent), float32 or wider.
 
         Raises:
-            ValueError: images of another shape than the model's.
+            ValueError: images of another shape than the model's, or of bytes.
         """
         if tuple(x.shape[1:]) != self.image_shape:
             raise ValueError(
                 f"This model takes images (n, {', '.join(map(str, self.image_shape))}), not {tuple(x.shape)}."
             )
+        if not x.is_floating_point():
+            raise ValueError(f"This model takes floats in [−1, 1], not {x.dtype}: see blurvae.datasets.to_float.")
         mu, log_var = _at_least_float32(self.encoder(x)).chunk(2, dim=1)
         return mu, log_var
 
@@ -114,7 +122,12 @@ class VAE(nn.Module):
 
         Returns:
             (x̂, logit), each (n, c, h, w), float32 or wider, x̂ = tanh(logit).
+
+        Raises:
+            ValueError: a z of another length.
         """
+        if z.ndim != 2 or z.shape[1] != self.latent:
+            raise ValueError(f"This model takes z of shape (n, {self.latent}), not {tuple(z.shape)}.")
         logit = _at_least_float32(self.decoder(z)).contiguous()
         return Decoded(torch.tanh(logit), logit)
 

@@ -172,7 +172,7 @@ def check_runs(runs: tuple[run.Run, ...]) -> Callable[[Path, Path, bool], None]:
             elif r.path(out).with_suffix(".npz").exists():
                 with np.load(r.path(out).with_suffix(".npz")) as arrays:
                     assert all(arrays[key].size for key in arrays.files)
-            index = r.work(out) / "checkpoint.json"
+            index = r.unfinished(out) / "checkpoint.json"
             if index.exists():
                 try:
                     json.loads(index.read_text())
@@ -220,7 +220,7 @@ def queued(tmp_path_factory: pytest.TempPathFactory) -> Job:
     runs = tuple(r for r in experiments.get("table5").runs("smoke", "natural", (0,)) if r.method in QUEUED)
 
     def command(out: Path) -> list[Any]:
-        return ["--tier", "smoke", "--device", "cpu", "--out", out, "--only", *QUEUED]
+        return ["--tier", "smoke", "--device", "cpu", "--out", out, "--only", "table5", *QUEUED]
 
     return Job("queue", command, command, check_runs(runs), tmp_path_factory.mktemp("references") / "queue").prepare()
 

@@ -1,0 +1,337 @@
+"""What several processes gain: measured with two on this machine, and a model of cost beyond it.
+
+`python -m blurvae.bench_scaling --out data/results/bench/scaling.json` starts two processes (on a GPU machine one for
+each of two GPUs) and lets the sides take turns in them. The model adds the seconds of computing, at a share of the
+datasheet's rates, and those of exchanging, one after the other, as `blurvae.parallel` does it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import nn
+
+from blurvae import losses
+from blurvae.bench import counts
+from blurvae.bench.loops import Job
+from blurvae.models import parameter_count
+from blurvae.parallel import SOLO, Team
+from blurvae.provenance import provenance
+from blurvae.training import Settings, State, choose_precision, fit, write_atomically
+
+FORMAT = 1
+CELEBA, IMAGENET = 162_770, 1_281_167  # images of the training splits
+HALF = "one process, half of the threads and of the batch"
+LONG = 3600  # seconds after which the two processes count as hanging
+
+
+# The model ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Machines:
+    """GPUs in equal machines, as datasheets state them, and what is assumed of them.
+
+    Attributes:
+        name: what it is called.
+        flops: floating-point operations a second of a GPU.
+        memory: bytes a second of a GPU's memory.
+        gpus: in a machine.
+        inside: bytes a second from a GPU to another one of its machine, one way.
+        outside: bytes a second from a machine to another, one way, for all its GPUs together.
+        hop: seconds until a message is there, however short it is (assumed).
+        share: part of the arithmetic and memory rates that a training step attains (assumed).
+    """
+
+    name: str
+    flops: float
+    memory: float
+    gpus: int
+    inside: float
+    outside: float
+    hop: float = 5e-6
+    share: float = 1 / 3
+
+
+# NVIDIA's datasheets: H200 SXM (bf16 without sparsity, HBM3e, NVLink 4) and ConnectX-7 (NDR, NDR200).
+H200_400 = Machines("H200, 400 Gb/s", 989e12, 4.8e12, 8, 450e9, 400e9 / 8)
+H200_200 = replace(H200_400, name="H200, 200 Gb/s", outside=200e9 / 8)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Seconds of a training step, and what they lead to.
+
+    Attributes:
+        gpus: that train together.
+        batch: images of all of them.
+        compute: seconds of arithmetic and memory traffic.
+        gradients: seconds in which the gradients are averaged.
+        moments: seconds in which batch norm's moments and their gradients are exchanged.
+    """
+
+    gpus: int
+    batch: int
+    compute: float
+    gradients: float
+    moments: float
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole step; nothing overlaps."""
+        return self.compute + self.gradients + self.moments
+
+    @property
+    def images_per_second(self) -> float:
+        """Of all GPUs."""
+        return self.batch / self.seconds
+
+    @property
+    def exchanged(self) -> float:
+        """The part of the step in which GPUs wait for one another's numbers."""
+        return 1 - self.compute / self.seconds
+
+    def training(self, images: int, epochs: int = 100) -> float:
+        """Seconds of a training on so many images; a last incomplete batch is left out."""
+        return epochs * (images // self.batch) * self.seconds
+
+
+def all_reduce(size: float, gpus: int, machines: Machines) -> float:
+    """Seconds in which every GPU gets the sum of a vector over all: the faster of a ring and a tree.
+
+    Around the ring, 2(n − 1) messages of size/n follow one another, 2(n − 1)/n · size bytes over its slowest link
+    (Patarasuk and Yuan 2009). Up and down a binary tree, 2 log₂ n messages of the whole size do.
+
+    Args:
+        size: of the vector, bytes.
+        gpus: n, filling one machine after the other.
+        machines: the links.
+
+    Example:
+        >>> fast = Machines("no wait", 1, 1, gpus=4, inside=100, outside=10, hop=0)
+        >>> all_reduce(100, 1, fast), all_reduce(100, 4, fast), all_reduce(100, 8, fast)
+        (0.0, 1.5, 17.5)
+    """
+    if gpus == 1:
+        return 0.0
+    rate = machines.inside if gpus <= machines.gpus else machines.outside
+    ring = 2 * (gpus - 1) * (machines.hop + size / gpus / rate)
+    tree = 2 * math.ceil(math.log2(gpus)) * (machines.hop + size / rate)
+    return min(ring, tree)
+
+
+def widths(job: Job) -> list[int]:
+    """The channels of each batch norm of the job's networks."""
+    with torch.device("meta"):
+        return [m.num_features for m in job.players().vae.modules() if isinstance(m, nn.BatchNorm2d)]
+
+
+def volume(job: Job, gpus: int = 2) -> dict[str, float]:
+    """Bytes that each of n GPUs sends in a step around rings, (2(n − 1)/n) times those of the vectors.
+
+    Returns:
+        `gradients`: one float32 a parameter. `moments`: for each batch norm forwards a table of mean and variance by
+        rank, backwards two sums, float32.
+    """
+    with torch.device("meta"):
+        parameters = sum(parameter_count(net) for net in job.players() if net is not None)
+    factor = 2 * (gpus - 1) / gpus
+    moments = sum(4 * 2 * width * (gpus + 1) for width in widths(job))
+    return {"gradients": factor * 4 * parameters, "moments": factor * moments}
+
+
+def model(job: Job, gpus: int, machines: Machines) -> Step:
+    """The seconds of a step in which each GPU has the job's batch size.
+
+    Counted are the operations and the memory traffic of `blurvae.bench.counts`, six passes over the gradients for
+    gathering and spreading them, and the exchanges. Not counted: starting kernels, loading images, waiting for the
+    slowest GPU.
+    """
+    with torch.device("meta"):
+        sizes = [4 * parameter_count(net) for net in job.players() if net is not None]
+    flop, traffic = counts.flop(job), counts.traffic(job, job.precision)
+    compute = job.batch * (flop / machines.flops + traffic / machines.memory) / machines.share
+    passes = 0.0 if gpus == 1 else 6 * sum(sizes) / (machines.share * machines.memory)
+    moments = sum(
+        all_reduce(4 * 2 * width * gpus, gpus, machines) + all_reduce(4 * 2 * width, gpus, machines)
+        for width in widths(job)
+    )
+    exchanged = sum(all_reduce(size, gpus, machines) for size in sizes)
+    return Step(gpus, gpus * job.batch, compute, passes + exchanged, moments)
+
+
+# The measurement ----------------------------------------------------------------------------------------------------
+
+
+def measure(device: str = "auto", *, quick: bool = False, out: Path | None = None) -> dict[str, Any]:
+    """Starts two processes and measures in them; each side is a median over rounds in which the sides take turns.
+
+    Args:
+        device: "auto", "cpu" or "cuda"; the latter needs two GPUs.
+        quick: tiny networks, to see that it works; the figures mean nothing.
+        out: file for the JSON.
+
+    Returns:
+        The record: `provenance`, `cores`, `load` before, `sides` (name to `threads`, `batch` of all processes,
+        `processes` and `seconds` of a step by round), `volume` (bytes that a process sends in a step).
+
+    Raises:
+        ValueError: there is one core or GPU only, or the processes failed.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        if torch.cuda.device_count() < 2:
+            raise ValueError(f"Two processes need two GPUs, this machine has {torch.cuda.device_count()}.")
+        device = "cuda"
+    elif cores < 2:
+        raise ValueError("Two processes on one core measure nothing but their quarrel: use a machine with more.")
+    else:
+        device = "cpu"
+    load = list(os.getloadavg()) if hasattr(os, "getloadavg") else None
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "record.json"
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
+                   "blurvae.bench_scaling", "--worker", str(file), "--device", device]  # fmt: skip
+        command += ["--quick"] * quick
+        environment = {**os.environ, "OMP_NUM_THREADS": str(cores // 2)}
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONG, check=False)
+        except subprocess.TimeoutExpired:  # without their launcher the processes end by themselves
+            raise ValueError(f"The two processes did not end within {LONG} s.") from None
+        if not file.exists():
+            said = [line for line in done.stderr.splitlines() if line.startswith("blurvae: ")] or ["no reason given"]
+            raise ValueError(f"The two processes ended without a result: {said[0].removeprefix('blurvae: ')}")
+        record: dict[str, Any] = json.loads(file.read_text()) | {"cores": cores, "load": load}
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, lambda path: path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n"))
+    return record
+
+
+def work(team: Team, quick: bool) -> dict[str, Any]:
+    """What each of the two processes does; the record of `measure` without what only the parent knows."""
+    where = torch.device(team.device)
+    precision = choose_precision("auto", where)
+    job = Job(where.type, precision)
+    if quick:
+        job = Job(where.type, precision, 4, 16, (4, 8), 8, 16, 3)
+    half = replace(job, batch=job.batch // 2)
+    all_threads = torch.get_num_threads() * team.size
+    # name: (threads of a process, who takes part, seconds of a step)
+    sides: dict[str, tuple[int, Team, Job, Callable[[Team, Job, int], float]]] = {
+        "one process": (all_threads, SOLO, job, _training),
+        HALF: (all_threads // team.size, SOLO, half, _training),
+        "two processes": (all_threads // team.size, team, job, _training),
+        "gradients": (all_threads // team.size, team, job, _gradients),
+        "moments": (all_threads // team.size, team, job, _moments),
+    }
+    found: dict[str, list[float]] = {name: [] for name in sides}
+    for _ in range(2 if quick else 6):
+        for name, (threads, who, given, side) in sides.items():
+            team.barrier()
+            torch.set_num_threads(threads)
+            if who is team or team.is_first:
+                found[name].append(side(who, given, 3 if quick else 5))
+    return {
+        "format": FORMAT,
+        "provenance": provenance(where) | {"precision": precision},
+        "quick": quick,
+        "job": asdict(job),
+        "sides": {
+            name: {"threads": threads, "processes": who.size, "batch": given.batch, "seconds": found[name][1:]}
+            for name, (threads, who, given, _) in sides.items()
+        },
+        "volume": volume(job),
+    }
+
+
+def _training(team: Team, job: Job, steps: int) -> float:
+    """Median seconds of a step of `fit`, the first left out."""
+    moments: list[float] = []
+
+    def look(_: State) -> None:
+        if job.device == "cuda":
+            torch.cuda.synchronize()
+        moments.append(time.perf_counter())
+
+    data = replace(job, images=(steps + 1) * job.batch).data()
+    settings = Settings(epochs=1, warm_up=0, batch_size=job.batch, precision=job.precision)
+    term = losses.get("wiener", kernel_size=job.kernel)
+    device = team.device if team.size > 1 else job.device
+    fit(job.players(), term, data, settings, device=device, callback=look, team=team)
+    return median(b - a for a, b in pairwise(moments))
+
+
+def _timed(do: Callable[[], None], device: str, steps: int) -> float:
+    """Median seconds of so many times, the first left out."""
+    seconds = []
+    for _ in range(steps + 1):
+        started = time.perf_counter()
+        do()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
+    return median(seconds[1:])
+
+
+def _gradients(team: Team, job: Job, steps: int) -> float:
+    """Median seconds in which the gradients of both players are averaged."""
+    players = [net.to(team.device) for net in job.players() if net is not None]
+    for net in players:
+        for parameter in net.parameters():
+            parameter.grad = torch.ones_like(parameter)
+
+    def exchange() -> None:
+        for net in players:
+            team.average_gradients(net.parameters())
+
+    return _timed(exchange, job.device, steps)
+
+
+def _moments(team: Team, job: Job, steps: int) -> float:
+    """Median seconds of the exchanges of all batch norms, forwards and backwards."""
+    tables = [torch.zeros(rows, 2, width, device=team.device) for width in widths(job) for rows in (team.size, 1)]
+
+    def exchange() -> None:
+        for table in tables:
+            team.mean(table)
+
+    return _timed(exchange, job.device, 4 * steps)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Reads the command line, measures, prints."""
+    parser = argparse.ArgumentParser(prog="python -m blurvae.bench_scaling", description=__doc__)
+    parser.add_argument("--out", type=Path, default=None, help="file for the JSON")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (two GPUs)")
+    parser.add_argument("--quick", action="store_true", help="tiny networks, to see that it works")
+    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    try:
+        if given.worker is None:
+            print(json.dumps(measure(given.device, quick=given.quick, out=given.out), indent=1, ensure_ascii=False))
+            return
+        with Team.from_environment(given.device) as team:
+            record = work(team, given.quick)
+            if team.is_first:
+                given.worker.write_text(json.dumps(record))
+    except (OSError, ValueError) as error:
+        sys.exit(f"blurvae: {error}")
+
+
+if __name__ == "__main__":
+    main()

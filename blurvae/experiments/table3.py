@@ -1,0 +1,46 @@
+"""Table 3 and Fig. 4 and 9 of the main paper: slices of brain MRI, 64×64 px, one channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from blurvae.experiments import Method, make, table2, tuned
+from blurvae.run import Run
+
+TITLE = "Brain MRI, 64×64 px patches (Table 3; Fig. 4, 9)"
+PAPER_DATA = "hcp"
+PAPER_TABLE = "table3"
+NOTES = ("On patches of photographs the rows are Table 2's.",)
+_NAMES = ("l2", "l1", "ssim", "ce", "ffl", "wiener", "wiener-proper")
+METHODS = tuple(m for m in table2.METHODS if m.name in _NAMES)
+VARIANTS: tuple[Method, ...] = ()
+COLUMNS: tuple[str, ...] = ()
+GRID = {
+    "smoke": {"natural": (0,)},
+    "lesson": {"natural": (0, 1, 2), "brain": (0, 1, 2)},
+    "paper": {"brain": (0, 1, 2), "hcp": (0, 1, 2)},
+}
+
+
+def searched(data: str) -> tuple[str, str]:
+    """The (experiment, data set) whose search chose β."""
+    return ("table2" if data == "natural" else "table3"), data
+
+
+def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
+    """The runs of a tier, method by method; on `natural` they are Table 2's.
+
+    Args:
+        tier: "smoke", "lesson" (2,800 images) or "paper" (400 epochs, 20 of them warm-up).
+        data: a data set of 64×64 px.
+        seeds: one run a method and seed.
+    """
+    if data == "natural":
+        return tuple(run for run in table2.runs(tier, data, seeds) if run.method in _NAMES)
+    settings, common = table2.budget(tier)
+    if tier == "paper":
+        settings = replace(settings, epochs=400, warm_up=20)
+    elif tier == "lesson":
+        common["n_train"] = 2800
+    return make("table3", METHODS, tier, data, seeds, settings, tuned(tier, *searched(data)), **common)

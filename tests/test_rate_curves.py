@@ -1,0 +1,116 @@
+"""Areas between rate curves, against numerical integration; and active latent dimensions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.integrate
+import scipy.interpolate
+import torch
+
+from blurvae.metrics.active_units import active_units
+from blurvae.metrics.rate_curves import Curve, mean_difference, spread
+
+A = Curve([12.0, 25.0, 70.0, 110.0, 260.0], [17.1, 18.0, 19.2, 19.7, 20.3])
+B = Curve([18.0, 31.0, 55.0, 140.0], [17.6, 18.4, 19.5, 19.9])
+
+
+@pytest.mark.parametrize("log_rate", [True, False])
+def test_it_is_the_mean_of_the_difference_of_the_interpolants(log_rate: bool) -> None:
+    scale = np.log if log_rate else np.asarray
+    a, b = (scipy.interpolate.PchipInterpolator(scale(c.rate), c.quality) for c in (A, B))
+    low, high = scale(18.0), scale(140.0)
+    area, _ = scipy.integrate.quad(lambda t: b(t) - a(t), low, high, limit=200, points=scale([25.0, 31, 55, 70, 110]))
+    assert mean_difference(A, B, log_rate=log_rate) == pytest.approx(area / (high - low), rel=1e-9)
+
+
+def test_a_constant_offset_and_straight_lines_are_exact() -> None:
+    lifted = Curve(A.rate, np.asarray(A.quality) + 0.7)
+    assert mean_difference(A, lifted) == pytest.approx(0.7)
+    # log lines 2·log r and 3·log r − 1 from 1 to e²: ∫ (t − 1) dt / 2 = 0
+    rates = np.exp([0.0, 0.5, 2.0])
+    line, steeper = Curve(rates, 2 * np.log(rates)), Curve(rates, 3 * np.log(rates) - 1)
+    assert mean_difference(line, steeper) == pytest.approx(0, abs=1e-12)
+    short = Curve(np.exp([1.0, 2.0]), 3 * np.array([1.0, 2.0]) - 1)  # over the common range 1 to 2 it is ½
+    assert mean_difference(line, short) == pytest.approx(0.5)
+
+
+def test_swapping_changes_the_sign_and_the_order_of_points_does_not_matter() -> None:
+    value = mean_difference(A, B)
+    assert mean_difference(B, A) == pytest.approx(-value)
+    turned = Curve(A.rate[::-1], A.quality[::-1])
+    assert mean_difference(turned, B) == value
+    stretched = [Curve(10 * np.asarray(c.rate), c.quality) for c in (A, B)]  # log rate: only ratios count
+    assert mean_difference(*stretched) == pytest.approx(value)
+    assert mean_difference(A, A) == 0
+
+
+def test_the_interpolant_does_not_overshoot() -> None:
+    """A step of height 1 against the constant 1: no point of a monotone interpolant lies above it."""
+    step = Curve([1.0, 2, 3, 4, 5, 6], [0.0, 0, 0, 1, 1, 1])
+    ceiling = Curve([3.9, 6.0], [1.0, 1.0])
+    assert mean_difference(step, ceiling, log_rate=False) >= 0
+    flat_part = Curve([4.0, 6.0], [1.0, 1.0])
+    assert mean_difference(step, flat_part, log_rate=False) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (Curve([1, 2], [0, 0]), Curve([3, 4], [0, 0]), "share no range of rates .1 to 2, 3 to 4."),
+        (Curve([1, 2], [0, 0]), Curve([2, 4], [0, 0]), "share no range of rates"),
+        (Curve([1], [0]), B, "at least two rates"),
+        (Curve([1, 2], [0]), B, "one quality for each"),
+        (Curve([20, 20, 90], [0, 1, 2]), B, "two points at one rate"),
+        (Curve([0, 90], [0, 1]), B, "A rate of 0 has no logarithm"),
+        (Curve([20, 90], [0, math.nan]), B, "not finite"),
+    ],
+)
+def test_bad_curves_are_refused(a: Curve, b: Curve, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mean_difference(a, b)
+    with pytest.raises(ValueError, match=r"range of rates|logarithm|at least two|one quality|one rate|finite"):
+        mean_difference(b, a)
+
+
+def test_a_rate_of_zero_is_allowed_on_a_linear_axis() -> None:
+    a = Curve([0.0, 10.0], [0.0, 1.0])
+    assert mean_difference(a, Curve([0.0, 10.0], [1.0, 2.0]), log_rate=False) == pytest.approx(1)
+
+
+def test_spread_over_seeds() -> None:
+    lifted = [Curve(B.rate, np.asarray(B.quality) + offset) for offset in (0.0, 0.3, -0.6)]
+    entry = spread([A, A, A], lifted)
+    base = mean_difference(A, B)
+    assert entry["n"] == 3
+    assert entry["mean"] == pytest.approx(base - 0.1)
+    assert entry["sd"] == pytest.approx(np.std([0.0, 0.3, -0.6], ddof=1))
+    one = spread([A], [B])
+    assert one == {"mean": base, "n": 1}
+    with pytest.raises(ValueError, match=r"seed by seed.*not 1, 2"):
+        spread([A], [B, B])
+    with pytest.raises(ValueError, match=r"seed by seed.*not 0, 0"):
+        spread([], [])
+
+
+# --- active units ----------------------------------------------------------------------------------------------------
+
+
+def test_active_units_are_those_whose_mean_varies_by_more_than_a_hundredth() -> None:
+    generator = torch.Generator().manual_seed(0)
+    unit = torch.randn(500, 4, generator=generator, dtype=torch.float64)
+    unit = (unit - unit.mean(0)) / unit.std(0)
+    mu = unit * torch.tensor([1.0, 0.101, 0.099, 0.0]) + torch.tensor([0.0, 5.0, -5.0, 3.0])
+    assert active_units(mu) == 2
+    assert active_units(mu.float()) == 2
+    assert active_units(mu, threshold=0.009) == 3
+    assert active_units(torch.ones(5, 3)) == 0
+
+
+def test_active_units_refuse() -> None:
+    with pytest.raises(ValueError, match=r"at least two.*not \(1, 3\)"):
+        active_units(torch.zeros(1, 3))
+    with pytest.raises(ValueError, match="NaN"):
+        active_units(torch.full((3, 3), math.nan))

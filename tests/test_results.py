@@ -1,0 +1,192 @@
+"""Tables of recorded runs: paper beside measured, what is shared, what is missing, where β comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from blurvae import experiments, results, run
+
+RUNS = experiments.get("table5").runs("smoke", "natural", (0, 1))
+WIENER = next(r for r in RUNS if r.method == "wiener")
+METRICS = ("PSNR", "SSIM", "LPIPS-squeeze", "FD-squeeze (recon)", "FD-squeeze (samples)", "KL")
+
+
+def write(out, made, **values):
+    """A record of a run as `execute` writes it, with made-up numbers."""
+    record = {
+        "format": run.FORMAT,
+        "run": json.loads(json.dumps(run.asdict(made))),
+        "data": {"name": made.data, "label": made.data, "n_train": 64, "n_test": 32},
+        "metrics": {name: {"mean": 1.0 + made.settings.seed, "sd": 0.5, "n": 32} for name in METRICS} | values,
+        "history": [],
+        "provenance": {"device": "CPU", "precision": "float32", "commit": "abc"},
+    }
+    made.path(out).parent.mkdir(parents=True, exist_ok=True)
+    made.path(out).write_text(json.dumps(record))
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """Every method of Table 5 at tier smoke, two seeds."""
+    out = tmp_path_factory.mktemp("results")
+    for i, made in enumerate(RUNS):
+        write(out, made, PSNR={"mean": 20.0 + i, "sd": 2.0, "n": 32})
+    return out
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_shows_the_mean_and_the_sd_over_seeds(recorded):
+    table = results.table("table5", "smoke", "natural", recorded)
+    assert list(table.index[:5]) == ["L2", "FFL", "CE", "Wiener", "Wiener-proper"]
+    values = [run.read(r.path(recorded)).record["metrics"]["PSNR"]["mean"] for r in RUNS if r.method == "l2"]
+    assert table.loc["L2", "PSNR"] == f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
+    assert table.loc["L2", "seeds"] == "2"
+    assert not any("paper" in column for column in table), "the paper has no numbers on these patches"
+    images = results.table("table5", "smoke", "natural", recorded, over="images")
+    assert images.loc["L2", "PSNR"] != table.loc["L2", "PSNR"]
+
+
+def test_cells_without_a_run_say_so_and_the_paper_stands_beside_its_own_data(tmp_path):
+    (tmp_path / "table5").mkdir()
+    table = results.table("table5", "paper", "cifar10", tmp_path)
+    assert (table["PSNR"] == "not run").all()
+    assert table.loc["Wiener", "PSNR (paper)"] == "20.7"
+    assert table.loc["Wiener-proper", "PSNR (paper)"] == "–"
+    assert "not run" in results.caption("table5", "paper", "cifar10", tmp_path)
+
+
+def test_absent_weights_are_named_in_the_cell(recorded, tmp_path):
+    record = json.loads(WIENER.path(recorded).read_text())
+    record["metrics"]["LPIPS-squeeze"] = {"state": "needs weights", "what": "squeezenet1_1-b8a52dc0.pth"}
+    WIENER.path(tmp_path).parent.mkdir()
+    WIENER.path(tmp_path).write_text(json.dumps(record))
+    table = results.table("table5", "smoke", "natural", tmp_path)
+    assert table.loc["Wiener", "LPIPS-squeeze"] == "needs weights (squeezenet1_1-b8a52dc0.pth)"
+    assert table.loc["Wiener", "PSNR"] == f"{record['metrics']['PSNR']['mean']:.2f}"
+    assert table.loc["L2", "LPIPS-squeeze"] == "not run"
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "csv", "json"])
+def test_every_format_holds_every_method(recorded, form):
+    text = results.render(results.table("table5", "smoke", "natural", recorded), form)
+    for method in experiments.get("table5").METHODS:
+        assert method.label in text
+    if form == "json":
+        assert json.loads(text)[0]["method"] == "L2"
+
+
+def test_the_published_table_is_the_papers():
+    """Spot values of Table 5, typed here a second time from the paper."""
+    table = results.paper_table("table5").set_index("method")
+    assert table.loc["L2", "PSNR"] == 20.43
+    assert table.loc["Ours", "SSIM"] == 0.6382
+    assert table.loc["CE", "FID samples"] == 0.0618
+
+
+SPOT = [  # one cell a row of the paper, typed here a second time
+    ("table1", "celeba", "K(N(0,2), ε) fixed", "PSNR", 22.37),
+    ("table1", "celeba", "K(N(0,4), ε) fixed", "LPIPS", 0.1097),
+    ("table1", "celeba", "K(G(z), ε small)", "FID samples", 0.214),
+    ("table1", "celeba", "K(G(z), ε large)", "FID recon", 0.0364),
+    ("table1", "celeba", "C = 0.005", "FID recon", 0.0340),
+    ("table1", "celeba", "C = 0.1", "SSIM", 0.7127),
+    ("table2", "celeba", "SSIM", "SSIM", 0.7248),
+    ("table2", "celeba", "VGG", "LPIPS sd", 0.040),
+    ("table2", "celeba", "Watson", "PSNR", 19.22),
+    ("table2", "celeba-hq", "CE", "PSNR", 20.54),
+    ("table2", "celeba-hq", "Ours", "FID samples", 0.0938),
+    ("table2", "celeba-hq", "Watson", "PSNR sd", 4.6),
+    ("table3", "hcp", "SSIM", "SSIM", 0.5922),
+    ("table3", "hcp", "Ours", "PSNR", 19.54),
+    ("table4", "celeba", "FFL", "FID samples", 0.0772),
+    ("table4", "celeba", "VGG", "FID recon", 0.0192),
+    ("table6", "celeba", "Ours", "−log p", -3062),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "method", "column", "value"), SPOT)
+def test_published_cells(name, data, method, column, value):
+    table = results.paper_table(name).set_index(["data", "method"])
+    assert table.loc[(data, method), column] == value
+
+
+def test_other_data_stand_beside_the_paper_under_a_heading_that_names_its_data(tmp_path):
+    (tmp_path / "table2_256").mkdir()
+    table = results.table("table2_256", "smoke", "natural", tmp_path, paper=True)
+    assert table.loc["Wiener", "PSNR (paper, celeba-hq)"] == "20.17", "not the row of CelebA at 64×64 px"
+    assert table.loc["Wiener-proper", "SSIM (paper, celeba-hq)"] == "–"
+    assert not any("paper" in column for column in results.table("table2_256", "smoke", "natural", tmp_path))
+    (tmp_path / "rate").mkdir()
+    assert not any("paper" in column for column in results.table("rate", "smoke", "natural", tmp_path, paper=True))
+    table6 = results.table("table6", "smoke", "natural", tmp_path, paper=True)
+    assert table6.loc["L2", "−log p (paper, celeba)"] == "632"
+
+
+def test_a_shared_run_is_read_from_its_own_experiment_and_counted_once(tmp_path):
+    own = experiments.get("table1").runs("smoke", "natural", (0, 1))
+    for made in own:
+        write(tmp_path, made)
+    write(tmp_path, next(r for r in experiments.get("table2").runs("smoke", "natural", (0,)) if r.method == "l2"))
+    found = results.load("table1", "smoke", "natural", tmp_path)
+    assert {(r.run.method, r.run.settings.seed) for r in found} == {(r.method, r.settings.seed) for r in own}
+    assert len(found) == len(own)
+    table = results.table("table1", "smoke", "natural", tmp_path)
+    assert set(table["seeds"]) == {"2"}
+    assert table.loc["ε large, C = 0.025", "PSNR"] == "1.50 ± 0.71"
+    assert [r.run.method for r in results.load("figure2", "smoke", "natural", tmp_path)] == ["wiener", "wiener"]
+    assert {r.run.method for r in results.load("table3", "smoke", "natural", tmp_path)} == {"wiener", "l2"}
+
+
+def test_beta_is_shown_where_a_search_chose_it_and_the_caption_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(experiments.paths, "results", lambda: tmp_path)
+    before = results.table("table2", "lesson", "natural", tmp_path.parent)
+    assert before.loc["L2", "β"] == "1" and before.loc["FFL", "β"] == "0.2"
+    path = experiments.search_path("table2", "natural", "lesson", tmp_path)
+    path.parent.mkdir()
+    path.write_text(json.dumps({"chosen": {"l2": 0.3, "wiener": 3}}))
+    chosen = {r.method: r.settings.beta for r in experiments.get("table2").runs("lesson", "natural", (0,))}
+    assert (chosen["l2"], chosen["wiener"], chosen["ffl"]) == (0.3, 3.0, 0.2)
+    assert {r.settings.beta for r in experiments.get("table1").runs("lesson", "natural", (0,))} == {3.0}
+    assert {r.settings.beta for r in experiments.get("table2").runs("smoke", "natural", (0,))} == {1.0, 0.2}
+    for made in experiments.get("table2").runs("lesson", "natural", (0,)):
+        if made.method in ("l2", "wiener"):
+            write(tmp_path, made)
+    table = results.table("table2", "lesson", "natural", tmp_path)
+    assert (table.loc["L2", "β"], table.loc["Wiener", "β"], table.loc["FFL", "β"]) == ("0.3", "3", "0.2")
+    caption = results.caption("table2", "lesson", "natural", tmp_path)
+    assert "tune/table2-natural-lesson.json" in caption
+    assert "the paper's row VGG" in caption.replace("The", "the")
+    path.write_text("{")
+    with pytest.raises(experiments.CorruptFile, match=r"table2-natural-lesson\.json is not a whole record"):
+        experiments.get("table2").runs("lesson", "natural", (0,))
+
+
+def test_a_method_whose_weights_are_absent_says_so_in_every_cell(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "needs", lambda made: "vgg16.pth" if made.method == "lpips-vgg" else "")
+    table = results.table("table4", "smoke", "natural", tmp_path)
+    assert table.loc["LPIPS-VGG", "PSNR"] == "needs weights (vgg16.pth)"
+    assert table.loc["L2", "PSNR"] == "not run"
+
+
+def test_a_metric_that_older_records_lack_is_a_dash(tmp_path):
+    for i, made in enumerate(experiments.get("table4").runs("smoke", "natural", (0,))[:2]):
+        write(tmp_path, made, **({"active units": {"value": 7}} if i else {}))
+    table = results.table("table4", "smoke", "natural", tmp_path)
+    assert table["active units"].tolist()[:3] == ["–", "7", "not run"]
+
+
+def test_labels_of_runs_with_another_beta():
+    assert results.label("rate", "l2,beta=0.05") == "L2, β = 0.05"
+    assert results.label("table5", "l2,beta=0.4") == "L2, beta=0.4"
+
+
+def test_the_bounds_need_one_run_with_images(tmp_path):
+    write(tmp_path, replace(WIENER, tier="smoke"))
+    with pytest.raises(ValueError, match=r"recorded with its pictures: make it with `blurvae run table5 .*--out"):
+        results.bounds("table5", "smoke", "natural", tmp_path)

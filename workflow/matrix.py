@@ -1,0 +1,257 @@
+"""What the workflow makes, and what each run depends on.
+
+All of it is asked of the package: a new experiment, data set or chapter needs no edit here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import digest
+
+import blurvae
+from blurvae import datasets, experiments, losses, notebook, paths
+from blurvae.datasets import registry
+from blurvae.errors import MissingData
+from blurvae.run import Run, needs, read
+
+KEYS = ("device", "out", "results", "tier")
+PACKAGE = Path(blurvae.__file__).parent
+# Reached by name only, or of no weight for the numbers: a run's own term and data set are named as roots instead.
+CUT = {"blurvae.losses", "blurvae.datasets.registry", "blurvae.paths", "blurvae.provenance"}
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Refuses settings of the workflow that cannot be meant.
+
+    Raises:
+        ValueError: an unknown key, a value that is no text, or an unknown tier.
+    """
+    if unknown := sorted(set(config) - set(KEYS)):
+        raise ValueError(f"The workflow has no setting {unknown[0]!r}: choose of {', '.join(KEYS)}.")
+    for key in KEYS:
+        if not isinstance(config.get(key), str) or not config[key]:
+            raise ValueError(f"The workflow's setting {key!r} takes a text, not {config.get(key)!r}.")
+    experiments.check_tier(config["tier"])
+
+
+def asked(tier: str) -> dict[tuple[str, str], tuple[Run, ...]]:
+    """The runs behind each table, by experiment and data set; two tables can ask for one run."""
+    return {
+        (name, data): tuple(experiments.get(name).runs(tier, data, seeds))
+        for name in experiments.EXPERIMENTS
+        for data, seeds in experiments.get(name).GRID[experiments.check_tier(tier)].items()
+    }
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The runs of a tier, sorted by what can be done about them on this machine.
+
+    Attributes:
+        runs: what the workflow makes, by experiment and name.
+        tables: the records that each table is made of, by experiment and data set: of these runs, and of those that are
+            recorded and could not be made again here.
+        left_out: how many runs are neither, by what is absent.
+    """
+
+    runs: dict[tuple[str, str], Run]
+    tables: dict[tuple[str, str], tuple[Run, ...]]
+    left_out: dict[str, int]
+
+
+def matrix(tier: str, results: Path, *, look: bool = True) -> Matrix:
+    """What there is to make of a tier.
+
+    Args:
+        tier: "smoke", "lesson" or "paper".
+        results: folder of results.
+        look: see what is absent; without it every run counts as one that can be made, which is how a job on a node
+            comes to its run without asking after all others.
+
+    Raises:
+        ValueError: an unknown tier, or nothing that could be made or shown here.
+        CorruptFile: a record that cannot be read.
+    """
+    found = Matrix({}, {}, {})
+    usable: dict[Run, bool] = {}
+    for table, wanted in asked(tier).items():
+        for run in wanted:
+            if run in usable:
+                continue
+            if not (what := look and absent(run)):
+                found.runs[run.experiment, run.name] = run
+            usable[run] = not what or is_recorded(run, results)
+            if not usable[run]:
+                found.left_out[what] = found.left_out.get(what, 0) + 1
+        if shown := tuple(run for run in wanted if usable[run]):
+            found.tables[table] = shown
+    if not found.tables:
+        raise ValueError(
+            f"No run of tier {tier!r} can be made here, for want of {', '.join(found.left_out)}: `blurvae data list` "
+            "says how to get data, and BLURVAE_DATA names the folder that has them."
+        )
+    return found
+
+
+def absent(run: Run) -> str:
+    """What a run cannot be made here without, its data set or its term's weights; empty where nothing is absent."""
+    try:
+        pixels(run)
+    except MissingData:
+        return f"the data set {run.data}"
+    return needs(run)
+
+
+def is_recorded(run: Run, results: Path) -> bool:
+    """Whether the folder has a record of these very settings."""
+    path = run.path(results)
+    return path.exists() and read(path).run == run
+
+
+def stem(data: str) -> str:
+    """A data set's name in names of files, as `Run.name` spells it."""
+    return data.replace(":", "_").replace("/", "_")
+
+
+def rule(run: Run) -> str:
+    """The name of the run's rule, which names its jobs too."""
+    return re.sub(r"\W", "_", f"run_{run.experiment}_{run.name}")
+
+
+# What a run depends on ----------------------------------------------------------------------------------------------
+
+
+def settings(run: Run) -> dict[str, Any]:
+    """The run's full configuration but for what is off (None, False or empty): a new option alters only who uses it."""
+
+    def used(record: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in record.items() if value not in (None, "", ()) and value is not False}
+
+    plain = asdict(run)
+    return used(plain) | {"settings": used(plain["settings"])}
+
+
+def pixels(run: Run) -> str:
+    """The checksum of the data set that the run's record states.
+
+    Raises:
+        MissingData: it is not on this machine.
+    """
+    return _checksum(run.data, run.size)
+
+
+@cache
+def _checksum(data: str, size: int) -> str:
+    return datasets.load(data, "train", size=size).checksum
+
+
+@cache
+def code(term: str, data: str) -> str:
+    """The sha256 of the definitions that a run of a term on a data set executes."""
+    found = sorted(places(term, data).items())
+    return _sha256([found, _loader(data)[1]])
+
+
+def places(term: str, data: str) -> dict[digest.Place, str]:
+    """Those definitions: see `digest`.
+
+    The record classes are left out, since their values are in `settings`. Of a data set that is a pack, whose checksum
+    is that of the stored images, the code that cuts them to size belongs to it; others are known by their pixels.
+    """
+    cut = CUT | {("blurvae.run", "Run"), ("blurvae.training", "Settings")}
+    loss = losses.TERMS[term]
+    return digest.places(
+        PACKAGE, [("blurvae.run", "execute"), (loss.__module__, loss.__qualname__), *_loader(data)[0]], cut
+    )
+
+
+def _loader(data: str) -> tuple[list[digest.Place], dict[str, Any]]:
+    """The function that reads a pack, with what is set for this data set; nothing for others."""
+    dataset, _ = registry.find(data)
+    if not dataset.is_pack:
+        return [], {}
+    load = dataset.load
+    how = load.keywords if isinstance(load, partial) else {}
+    function = load.func if isinstance(load, partial) else load
+    return [(function.__module__, function.__qualname__)], how
+
+
+def stamp(run: Run) -> str:
+    """One checksum for settings, pixels and code; a checkpoint of another one is not resumed."""
+    return _sha256([settings(run), pixels(run), code(run.term, run.data)])
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def presentation() -> str:
+    """The sha256 of what tables and chapters are made with beside records: the whole package and the paper's tables."""
+    files = [*sorted(PACKAGE.rglob("*.py")), *sorted(paths.paper().glob("*.csv"))]
+    return _sha256([(file.name, file.read_text(encoding="utf-8")) for file in files])
+
+
+def demand(tier: str, records: list[Path]) -> None:
+    """Refuses records that no run of the tier would write: in a folder that Snakemake did not fill, it sees no change.
+
+    Raises:
+        ValueError: a record of other settings.
+        CorruptFile: one that cannot be read.
+    """
+    wanted = {(run.experiment, run.name): run for runs in asked(tier).values() for run in runs}
+    for path in records:
+        if read(path).run != wanted[path.parent.name, path.stem]:
+            raise ValueError(
+                f"{path} was made with other settings than {path.parent.name} has now: remove it, or give the workflow "
+                "another folder with --config results=FOLDER."
+            )
+
+
+# Chapters -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter on a data set.
+
+    Attributes:
+        slug: of the chapter.
+        data: name of the data set.
+        seed: of the runs that it shows as pictures.
+        tables: what it rests on, as keys of `Matrix.tables`.
+    """
+
+    slug: str
+    data: str
+    seed: int
+    tables: tuple[tuple[str, str], ...]
+
+
+def chapters(tables: Mapping[tuple[str, str], tuple[Run, ...]]) -> list[Chapter]:
+    """The chapters that show tables, once for each data set: those with the parameters of an experiment."""
+    found = []
+    for slug in notebook.slugs():
+        source = (paths.notebooks() / f"{slug}.md").read_text(encoding="utf-8")
+        if {"tier", "data", "seed", "results"} <= set(notebook.parameters(slug)):
+            shown = [key for key in tables if f'"{key[0]}"' in source]
+            for data in dict.fromkeys(data for _, data in shown):
+                keys = tuple(key for key in shown if key[1] == data)
+                found.append(Chapter(slug, data, tables[keys[0]][0].settings.seed, keys))
+    return found
+
+
+if __name__ == "__main__":
+    try:
+        demand(sys.argv[1], [Path(argument) for argument in sys.argv[2:]])
+    except (OSError, ValueError) as error:
+        sys.exit(f"blurvae: {error}")
