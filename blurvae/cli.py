@@ -110,44 +110,66 @@ def run(
     keep_model: Annotated[
         bool, typer.Option("--keep-model", help="Also write each trained model (safetensors).")
     ] = False,
+    compile: Annotated[
+        bool, typer.Option("--compile", help="Let torch.compile fuse the step: minutes at the start, for a GPU.")
+    ] = False,
+    deterministic: Annotated[
+        bool, typer.Option("--deterministic", help="The same bits each time on a GPU too; a CPU gives them anyway.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train and evaluate the methods of an experiment."""
+    """Train and evaluate the methods of an experiment; processes that torchrun or srun started do so together."""
+    _without_traces()
     from blurvae import experiments
+    from blurvae.parallel import Team
     from blurvae.run import execute, needs
 
-    module = experiments.get(experiment)
-    known = [m.name for m in (*module.METHODS, *module.VARIANTS)]
-    for name in only:
-        if name not in known:
-            raise ValueError(f"{experiment} has no method {name!r}: choose one of {', '.join(known)}.")
-    chosen = only or [m.name for m in module.METHODS]
-    changes = dict(_pair(text) for text in change)
-    runs = [r.with_changes(changes) for r in module.runs(tier, data, seed) if r.method in chosen]
-    if not runs:
-        raise ValueError(f"{experiment} has no run of {', '.join(only)} at tier {tier!r}: choose another tier.")
-    if not only:  # one that is asked for by its name ends the command instead
-        for r in [r for r in runs if (what := needs(r))]:
-            typer.echo(f"{r.name}: passed over, needs weights ({what})", err=True)
-            runs.remove(r)
-    done = []
-    for i, r in enumerate(runs, 1):
-        if not as_json:
-            typer.echo(f"[{i}/{len(runs)}] {r.name} …", err=True)
-        result = execute(
-            r,
-            out=out,
-            resume=resume,
-            device=device,
-            keep_model=keep_model,
-            progress=sys.stderr.isatty() and not as_json,
-        )
-        spent, psnr = result.record["provenance"]["seconds"], result.record["metrics"]["PSNR"]["mean"]
-        if not as_json:
-            typer.echo(f"[{i}/{len(runs)}] {r.name}: PSNR {psnr:.2f} dB, {spent:.0f} s → {r.path(out)}", err=True)
-        done.append({"run": r.name, "path": str(r.path(out)), "metrics": result.record["metrics"], "seconds": spent})
-    if as_json:
-        typer.echo(json.dumps(done, indent=1))
+    with Team.from_environment(device) as team:
+        speaks = team.is_first and not as_json
+        module = experiments.get(experiment)
+        known = [m.name for m in (*module.METHODS, *module.VARIANTS)]
+        for name in only:
+            if name not in known:
+                raise ValueError(f"{experiment} has no method {name!r}: choose one of {', '.join(known)}.")
+        chosen = only or [m.name for m in module.METHODS]
+        changes = dict(_pair(text) for text in change)
+        runs = [r.with_changes(changes) for r in module.runs(tier, data, seed) if r.method in chosen]
+        if not runs:
+            raise ValueError(f"{experiment} has no run of {', '.join(only)} at tier {tier!r}: choose another tier.")
+        if not only:  # one that is asked for by its name ends the command instead
+            for r in [r for r in runs if (what := needs(r))]:
+                if team.is_first:
+                    typer.echo(f"{r.name}: passed over, needs weights ({what})", err=True)
+                runs.remove(r)
+        done = []
+        for i, r in enumerate(runs, 1):
+            if speaks:
+                typer.echo(f"[{i}/{len(runs)}] {r.name} …", err=True)
+            result = execute(
+                r,
+                out=out,
+                resume=resume,
+                device=device,
+                keep_model=keep_model,
+                progress=sys.stderr.isatty() and speaks,
+                compile=compile,
+                deterministic=deterministic,
+                team=team,
+            )
+            spent, psnr = result.record["provenance"]["seconds"], result.record["metrics"]["PSNR"]["mean"]
+            if speaks:
+                typer.echo(f"[{i}/{len(runs)}] {r.name}: PSNR {psnr:.2f} dB, {spent:.0f} s → {r.path(out)}", err=True)
+            done.append(
+                {"run": r.name, "path": str(r.path(out)), "metrics": result.record["metrics"], "seconds": spent}
+            )
+        if as_json and team.is_first:
+            typer.echo(json.dumps(done, indent=1))
+
+
+def _without_traces() -> None:
+    """Keeps torch from tracing a lost connection, of which Team makes a sentence: it asks when it is imported."""
+    if "SLURM_STEP_ID" in os.environ:  # torchrun's connection outlives its processes
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -190,11 +212,17 @@ def queue(
     only: Annotated[list[str], typer.Option(help="An experiment, data set or method; repeatable.")] = [],  # noqa: B006
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Work through every run of a tier that has no recorded result, cheapest first."""
+    """Work through every run of a tier that has no recorded result, cheapest first; with all processes of a job."""
+    _without_traces()
     from blurvae import paths
     from blurvae import queue as runs
+    from blurvae.parallel import Team
 
-    typer.echo(runs.finish(tier, out or paths.results(), only, budget, device=device, progress=sys.stderr.isatty()))
+    with Team.from_environment(device) as team:
+        show = sys.stderr.isatty() and team.is_first
+        said = runs.finish(tier, out or paths.results(), only, budget, device=device, progress=show, team=team)
+        if team.is_first:
+            typer.echo(said)
 
 
 @app.command()

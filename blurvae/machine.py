@@ -53,7 +53,7 @@ def memory_kept(device: torch.device) -> Iterator[None]:
     """Keeps freed memory for the next step, on Linux with glibc; elsewhere, and on a GPU, nothing changes.
 
     A step frees tensors of many MB and allocates the same again. By default glibc gives each back to the system, which
-    then hands out fresh pages, zeroed one by one on first touch. Afterwards the settings are glibc's own again and what is free goes back to the system.
+    then hands out fresh pages, zeroed one by one on first touch. Afterwards the settings are glibc's own again.
     """
     libc = _glibc() if device.type == "cpu" else None
     if libc is None:

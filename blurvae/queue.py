@@ -6,6 +6,7 @@ It needs nothing beyond torch, numpy, safetensors and tqdm: `python -m blurvae.q
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import math
 import re
@@ -13,10 +14,12 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from blurvae import experiments, paths
 from blurvae.errors import Diverged, MissingData, MissingWeights
+from blurvae.parallel import SOLO, Team
 from blurvae.run import Run, execute, needs, read
 
 IMAGES_OF_SEED = 0  # the seed whose images are recorded; the others keep spectra and kernels, a tenth of the size
@@ -87,7 +90,15 @@ def cost(run: Run) -> float:
     return float(images * run.size**2 * run.widths[0] ** 2)
 
 
-def work(runs: Sequence[Run], out: Path, budget: float, *, device: str = "auto", progress: bool = False) -> list[str]:
+def work(
+    runs: Sequence[Run],
+    out: Path,
+    budget: float,
+    *,
+    device: str = "auto",
+    progress: bool = False,
+    team: Team = SOLO,
+) -> list[str]:
     """Executes runs, cheapest first, and starts none that would end after the budget, judged by those before it.
 
     Args:
@@ -96,31 +107,30 @@ def work(runs: Sequence[Run], out: Path, budget: float, *, device: str = "auto",
         budget: seconds; infinite for all.
         device: "auto", "cpu" or "cuda".
         progress: a progress bar on a terminal.
+        team: the processes that train together, this one alone where left out.
 
     Returns:
         The names of the finished runs. A run that diverged, whose data or weights are absent or that another process
         works at is named on stderr and passed over.
     """
+    say = partial(print, file=sys.stderr if team.is_first else io.StringIO(), flush=True)
     started, spent, done_cost = time.monotonic(), 0.0, 0.0
     done: list[str] = []
     for run in sorted(runs, key=cost):
         left = budget - (time.monotonic() - started)
         expected = cost(run) * spent / done_cost if done_cost else 0.0
-        if left <= 0 or expected > left:
-            print(
-                f"{run.experiment}/{run.name}: not started, about {expected:.0f} s of {max(left, 0):.0f} s left",
-                file=sys.stderr,
-            )
+        if team.broadcast_object(left <= 0 or expected > left):  # their clocks differ
+            say(f"{run.experiment}/{run.name}: not started, about {expected:.0f} s of {max(left, 0):.0f} s left")
             continue
         begun = time.monotonic()
         try:
             images = run.settings.seed == IMAGES_OF_SEED
-            execute(run, out=out, resume=True, device=device, images=images, progress=progress)
+            execute(run, out=out, resume=True, device=device, images=images, progress=progress, team=team)
         except (MissingData, MissingWeights, Diverged, BlockingIOError) as error:
-            print(f"{run.experiment}/{run.name}: passed over. {error}", file=sys.stderr)
+            say(f"{run.experiment}/{run.name}: passed over. {error}")
             continue
         spent, done_cost = spent + time.monotonic() - begun, done_cost + cost(run)
-        print(f"{run.experiment}/{run.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        say(f"{run.experiment}/{run.name}: {time.monotonic() - begun:.0f} s")
         done.append(run.name)
     return done
 
@@ -159,7 +169,14 @@ def render(entries: Sequence[Entry], as_json: bool = False) -> str:
 
 
 def finish(
-    tier: str, out: Path, only: Iterable[str] = (), budget: str = "", *, device: str = "auto", progress: bool = False
+    tier: str,
+    out: Path,
+    only: Iterable[str] = (),
+    budget: str = "",
+    *,
+    device: str = "auto",
+    progress: bool = False,
+    team: Team = SOLO,
 ) -> str:
     """Works through what a tier lacks; both commands are this.
 
@@ -170,13 +187,16 @@ def finish(
         budget: as `seconds` reads it; no limit where empty.
         device: "auto", "cpu" or "cuda".
         progress: a progress bar on a terminal.
+        team: the processes that train together, this one alone where left out.
 
     Returns:
         The matrix afterwards, as text.
     """
     limit = seconds(budget) if budget else math.inf
-    waiting = [entry.run for entry in matrix(tier, out, only) if entry.state in (NOT_RUN, RUNNING)]
-    work(waiting, out, limit, device=device, progress=progress)
+    entries = team.together(partial(matrix, tier, out, only))
+    states = team.broadcast_object([entry.state for entry in entries])  # the folder as the first rank sees it
+    waiting = [entry.run for entry, state in zip(entries, states) if state in (NOT_RUN, RUNNING)]
+    work(waiting, out, limit, device=device, progress=progress, team=team)
     return render(matrix(tier, out, only))
 
 
@@ -194,8 +214,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if given.status:
             print(render(matrix(given.tier, out, given.only)))
-        else:
-            print(finish(given.tier, out, given.only, given.budget, device=given.device))
+            return
+        with Team.from_environment(given.device) as team:
+            said = finish(given.tier, out, given.only, given.budget, device=given.device, team=team)
+            if team.is_first:
+                print(said)
     except (OSError, ValueError) as error:
         sys.exit(f"blurvae: {error}")
 

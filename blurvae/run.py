@@ -9,9 +9,9 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -29,6 +29,7 @@ from blurvae.metrics.importance import bits_per_dimension, dequantise, importanc
 from blurvae.metrics.lpips import network as lpips_network
 from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_model
 from blurvae.models.samplers import fit_gaussian_mixture, interpolate
+from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
 from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
 
@@ -248,6 +249,9 @@ def execute(
     images: bool = True,
     callback: Callable[[State], None] | None = None,
     progress: bool = False,
+    compile: bool = False,
+    deterministic: bool = False,
+    team: Team = SOLO,
 ) -> Result:
     """Trains and evaluates; with a folder, writes <experiment>/<name>.json and .npz there.
 
@@ -260,6 +264,10 @@ def execute(
         images: keep a few test images, reconstructions and samples beside the spectra and the kernels.
         callback: called after each training step.
         progress: a progress bar on a terminal.
+        compile: as `fit` takes it.
+        deterministic: as `fit` takes it.
+        team: the processes that train together, this one alone where left out. The first evaluates and writes; the
+            others return its record without pictures.
 
     Raises:
         MissingData: the data set is not on this machine.
@@ -270,30 +278,43 @@ def execute(
         BlockingIOError: another process is at this run in this folder.
         Diverged: the training did.
     """
-    if out and resume and run.path(out).exists():
-        result = read(run.path(out))
-        if result.run == run:
-            _ = result.pictures  # damaged ones are named here, not in some chapter
-            return result
-    where = choose_device(device)
-    if where.type not in ("cpu", "cuda"):  # the others lack float64 or the generators that training needs
-        raise ValueError(f"Runs compute on 'cpu' or 'cuda', not on {device!r}: choose one, or 'auto'.")
+    if out and resume and (record := team.first(partial(_recorded, run, out))):
+        return Result(run, record, run.path(out).with_suffix(".npz"))
+    where = choose_device(device if team.size == 1 else team.device)
+    train, test = team.together(partial(_ingredients, run))
+    players, config = networks(run, train.channels)
+    with ExitStack() as stack:
+        work = run.unfinished(out) if out else None
+        if work:  # a folder that cannot be written shows now, not after the training
+            team.first(partial(stack.enter_context, locked(work)))
+        how = {"resume": resume, "progress": progress, "compile": compile, "deterministic": deterministic}
+        result = _measure(run, train, test, players, where, work, callback, team, how)
+        if not images:
+            result = replace(result, source={k: v for k, v in result.pictures.items() if v.dtype != np.uint8})
+        if out:
+            team.first(partial(_write, result, out, players if keep_model else None, config))
+    return result
+
+
+def _recorded(run: Run, out: Path) -> dict[str, Any] | None:
+    """The record of a finished run of this configuration, if there is one."""
+    if not run.path(out).exists():
+        return None
+    result = read(run.path(out))
+    if result.run != run:
+        return None
+    _ = result.pictures  # damaged ones are named here, not in some chapter
+    return result.record
+
+
+def _ingredients(run: Run) -> tuple[datasets.ImageSet, datasets.ImageSet]:
+    """The image sets of a run; raises MissingWeights where its term's network is absent, else as `image_sets`."""
     if what := needs(run):
         raise MissingWeights(
             f"{run.name} cannot be trained without {what}, which is not on this machine: put it where "
             "`python -m blurvae.queue --help` says, or leave this method out with --only."
         )
-    train, test = image_sets(run)
-    players, config = networks(run, train.channels)
-    # A folder that cannot be written shows now, not after the training.
-    with locked(run.unfinished(out)) if out else nullcontext():
-        work = run.unfinished(out) if out else None
-        result = _measure(run, train, test, players, where, work, resume, callback, progress)
-        if not images:
-            result = replace(result, source={k: v for k, v in result.pictures.items() if v.dtype != np.uint8})
-        if out:
-            _write(result, out, players if keep_model else None, config)
-    return result
+    return image_sets(run)
 
 
 def image_sets(run: Run) -> tuple[datasets.ImageSet, datasets.ImageSet]:
@@ -329,20 +350,21 @@ def _measure(
     players: Players,
     where: torch.device,
     work: Path | None,
-    resume: bool,
     callback: Callable[[State], None] | None,
-    progress: bool,
+    team: Team,
+    how: dict[str, bool],
 ) -> Result:
-    """Trains and evaluates; nothing but checkpoints is written."""
+    """Trains as `fit` does with the options in `how`, and evaluates on the first rank; writes checkpoints alone."""
     started = time.monotonic()
     some = _centre(_real(test.head(min(len(test), 64))), run)
-    metrics.evaluate(some, some, some)  # images that the metrics refuse are refused before the training
+    team.first(partial(metrics.evaluate, some, some, some))  # images that it refuses are refused before the training
     training = time.monotonic()
     batch_size = min(run.settings.batch_size, len(train))
     follow = Follow(run, players, test, len(train) // batch_size, where, work)
 
     def after_step(state: State) -> None:
-        follow(state)
+        if team.is_first:
+            follow(state)
         if callback is not None:
             callback(state)
 
@@ -353,36 +375,46 @@ def _measure(
         run.settings,
         device=str(where),
         checkpoint=work,
-        resume=resume,
         callback=after_step,
-        progress=progress,
+        team=team,
+        **how,
     )
     trained = time.monotonic() - training
-    measured, pictures = evaluate(players, test, run, train)
-    steps = run.settings.epochs * (len(train) // batch_size)
-    record = {
-        "format": FORMAT,
-        "run": asdict(run),
-        "data": {
-            "name": train.name,
-            "label": train.label,
-            "stands_in_for": train.stands_in_for,
-            "checksum": train.checksum,
-            "n_train": len(train),
-            "n_test": len(test),
-        },
-        "parameters": {name: parameter_count(net) for name, net in zip(Players._fields, players) if net is not None},
-        "metrics": measured,
-        "history": [epoch | seen for epoch, seen in zip(history, follow.history(), strict=True)],
-        "provenance": {
-            **provenance(where),
-            "precision": choose_precision(run.settings.precision, where),
-            "seconds": round(time.monotonic() - started, 1),
-            "training_seconds": round(trained, 1),
-            "images_per_second": round(steps * batch_size / trained, 1),
-        },
-    }
-    return Result(run, record, pictures | follow.pictures())
+    pictures: dict[str, np.ndarray] = {}
+
+    def finish() -> dict[str, Any]:
+        measured, seen = evaluate(players, test, run, train)
+        pictures.update(seen | follow.pictures())
+        steps = run.settings.epochs * (len(train) // batch_size)
+        return {
+            "format": FORMAT,
+            "run": asdict(run),
+            "data": {
+                "name": train.name,
+                "label": train.label,
+                "stands_in_for": train.stands_in_for,
+                "checksum": train.checksum,
+                "n_train": len(train),
+                "n_test": len(test),
+            },
+            "parameters": {
+                name: parameter_count(net) for name, net in zip(Players._fields, players) if net is not None
+            },
+            "metrics": measured,
+            "history": [epoch | seen for epoch, seen in zip(history, follow.history(), strict=True)],
+            "provenance": {
+                **provenance(where),
+                "processes": team.size,
+                "compiled": how["compile"],
+                "deterministic": how["deterministic"] or where.type == "cpu",
+                "precision": choose_precision(run.settings.precision, where),
+                "seconds": round(time.monotonic() - started, 1),
+                "training_seconds": round(trained, 1),
+                "images_per_second": round(steps * batch_size / trained, 1),
+            },
+        }
+
+    return Result(run, team.first(finish), pictures)
 
 
 def _write(result: Result, out: Path, players: Players | None, config: dict[str, Any]) -> None:

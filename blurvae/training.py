@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -295,6 +296,8 @@ def fit(
         )
     batch_size = min(settings.batch_size, len(data))
     team.check(batch_size)
+    if compile and team.size > 1:
+        raise ValueError("compile fuses the step of one process: leave it out, or train with one process.")
     for player in filter(None, players):
         player.to(where).to(memory_format=torch.channels_last).train()
         team.prepare(player)
@@ -319,10 +322,9 @@ def fit(
         }
         store = _Store(checkpoint, identity, players, optimisers, noise)
         if resume:
-            now = store.load() or now
-        elif team.is_first:
-            store.clear()
-        team.barrier()
+            now = team.together(store.load) or now
+        else:
+            team.first(store.clear)
 
     started, saved = time.monotonic() - now.seconds, time.monotonic()
     autocast = torch.autocast(where.type, torch.bfloat16) if precision == "bf16" else nullcontext()
@@ -359,17 +361,17 @@ def fit(
                 if len(window) == 50 or now.batch == batches:
                     now.sums = _add_finite(now.sums, team.mean(torch.stack(window)), now, checkpoint)
                     window.clear()
-                    if store is not None and team.is_first and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    # Rank 0's clock decides, and what it cannot write is everybody's failure.
+                    if store is not None and team.broadcast_object(time.monotonic() - saved > CHECKPOINT_SECONDS):
                         now.seconds = time.monotonic() - started
-                        store.save(now)
+                        team.first(partial(store.save, now))
                         saved = time.monotonic()
             means = {name: value / batches for name, value in zip(PARTS, now.sums)}
             now.history.append({"epoch": now.epoch + 1, "weighted": weighted and term.kernel_path is not None, **means})
             now.epoch, now.batch, now.sums = now.epoch + 1, 0, []
-    if store is not None and team.is_first:
+    if store is not None:
         now.seconds = time.monotonic() - started
-        store.save(now)
-    team.barrier()
+        team.first(partial(store.save, now))
     for player in filter(None, players):
         player.eval()
     return now.history

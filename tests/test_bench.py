@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -36,7 +37,23 @@ def one_core():
 
 
 @pytest.fixture(scope="module")
-def record(tmp_path_factory):
+def launched(one_core):
+    """Calls a function in one process, from which sides can be forked."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MALLOC_ARENA_MAX", "1")
+        patch.setenv("OMP_NUM_THREADS", "7")
+        with Launcher() as call:
+            yield call
+
+
+@pytest.fixture
+def at_once(monkeypatch, launched):
+    """Lets the benchmark use that process instead of one of its own."""
+    monkeypatch.setattr(bench, "Launcher", lambda: nullcontext(launched))
+
+
+@pytest.fixture(scope="module")
+def record(one_core, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     found = bench.run("cpu", quick=True, out=folder)
     assert json.loads((folder / "cpu.json").read_text()) == json.loads(json.dumps(found))
@@ -88,7 +105,7 @@ def test_the_text_names_every_part_and_target(record):
         assert row["name"] in text
 
 
-def test_the_command_prints_one_part_as_json():
+def test_the_command_prints_one_part_as_json(at_once):
     result = CliRunner().invoke(app, ["bench", "--quick", "--device", "cpu", "--only", "ffl", "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
@@ -257,7 +274,7 @@ def dies(clock):
     os._exit(3)
 
 
-def test_a_slower_side_is_measured_as_slower_and_a_broken_one_stops_no_other():
+def test_a_slower_side_is_measured_as_slower_and_a_broken_one_stops_no_other(launched):
     sides = {
         "fast": (sleeps, (0.005,)),
         "slow": (sleeps, (0.015,)),
@@ -265,8 +282,7 @@ def test_a_slower_side_is_measured_as_slower_and_a_broken_one_stops_no_other():
         "late": (breaks, (3,)),
         "dead": (dies, ()),
     }
-    with Launcher() as call:
-        found = call(processes.interleave, sides, Timing(2, 3, 0.03, 2), "cpu")
+    found = launched(processes.interleave, sides, Timing(2, 3, 0.03, 2), "cpu")
     assert 1.8 < processes.ratio(found["slow"], found["fast"])["median"] < 3.5
     assert len(found["fast"].seconds) == 3 and found["fast"].steps >= 2
     assert str(found["early"]) == str(found["late"]) == "RuntimeError: broken on purpose"
@@ -278,21 +294,22 @@ def variables():
     return {name: value for name, value in os.environ.items() if name.startswith(("OMP_", "MALLOC_"))}
 
 
-def test_what_tunes_threads_and_memory_reaches_no_side(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
-    with Launcher() as call:
-        assert call(processes.alone, variables) == {}
-        assert call(processes.alone, torch.get_num_threads) == processes.cores()
-        with pytest.raises(NotRun, match="ValueError: A growth exponent needs"):
-            call(counts.growth_exponent, [], [])
-        with pytest.raises(NotRun, match="its process ended with code 3"):
-            call(dies, None)
-    assert os.environ["OMP_NUM_THREADS"] == "1"
+def test_what_tunes_threads_and_memory_reaches_no_side(launched):
+    assert os.environ["MALLOC_ARENA_MAX"] == "1"
+    assert launched(processes.alone, variables) == {}
+    assert launched(processes.alone, torch.get_num_threads) == processes.cores()
+
+
+def test_what_goes_wrong_in_a_process_is_said(launched):
+    with pytest.raises(NotRun, match="ValueError: A growth exponent needs"):
+        launched(processes.alone, counts.growth_exponent, [], [])
+    with pytest.raises(NotRun, match="its process ended with code 3"):
+        launched(processes.alone, dies, None)
 
 
 def test_absent_packages_are_named(monkeypatch):
     monkeypatch.setattr(parts, "installed", lambda module: False)
+    monkeypatch.setattr(parts, "prepare", lambda: None)
     monkeypatch.setattr(parts, "interleave", lambda sides, *_: {name: NotRun("left out") for name in sides})
     work = parts.plan("cpu", "float32", quick=True, compile=False)
     (sides,) = parts.step(work)["batches"].values()
@@ -309,7 +326,7 @@ def succeeds(work):
     return {"images": 1}
 
 
-def test_a_part_that_fails_keeps_the_others(monkeypatch, tmp_path):
+def test_a_part_that_fails_keeps_the_others(at_once, monkeypatch, tmp_path):
     monkeypatch.setitem(bench.PARTS, "ffl", fails)
     monkeypatch.setitem(bench.PARTS, "epoch", succeeds)
     monkeypatch.setattr(bench, "ceilings", fails)

@@ -476,15 +476,19 @@ def test_the_curve_is_that_of_one_process(job: Callable[..., Ended]) -> None:
                 torch.testing.assert_close(zero[name][1][key], value, rtol=1e-3, atol=1e-4, msg=f"{name}: {key}")
 
 
-def refused(team: Team) -> str:
-    with pytest.raises(ValueError) as caught:
-        fit(players(), TERMS["l2"], image_set(), Settings(batch_size=9), device="cpu", team=team)
-    return str(caught.value)
+def refused(team: Team) -> list[str]:
+    said = []
+    for given in ({"settings": Settings(batch_size=9)}, {"settings": Settings(batch_size=8), "compile": True}):
+        with pytest.raises(ValueError) as caught:
+            fit(players(), TERMS["l2"], image_set(), device="cpu", team=team, **given)
+        said.append(str(caught.value))
+    return said
 
 
-def test_a_batch_that_does_not_divide_is_refused_before_any_work(job: Callable[..., Ended]) -> None:
-    for said in done(job(refused)):
-        assert said.startswith("batch_size 9 does not divide by the 2 processes of this job: choose a multiple of 2")
+def test_what_several_processes_cannot_do_is_refused_before_any_work(job: Callable[..., Ended]) -> None:
+    for batch, fused in done(job(refused)):
+        assert batch.startswith("batch_size 9 does not divide by the 2 processes of this job: choose a multiple of 2")
+        assert fused.startswith("compile fuses the step of one process")
 
 
 # Losing a process ---------------------------------------------------------------------------------------------------

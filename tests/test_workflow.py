@@ -6,7 +6,7 @@ import importlib.util
 import json
 import re
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import CodeType
 
@@ -181,14 +181,18 @@ def test_every_data_set_and_term_has_a_digest():
 
 def test_an_option_that_is_off_is_no_setting_and_every_other_value_is():
     (run,) = smoke("l2")
+    off = {f.name for f in fields(run) if not getattr(run, f.name)}
+    assert "constants" in off  # none are set
+    assert set(matrix.settings(run)) == {f.name for f in fields(run)} - off
     assert matrix.settings(run)["settings"]["beta"] == run.settings.beta
-    assert "n_train" not in matrix.settings(replace(run, n_train=None))
     changed = [
-        replace(run, n_train=63),
+        replace(run, n_train=None),
         replace(run, latent=17),
+        replace(run, constants=(("C", 0.1),)),
         replace(run, settings=replace(run.settings, warm_up=0)),
+        replace(run, settings=replace(run.settings, beta=0.0)),
     ]
-    assert len({json.dumps(matrix.settings(r)) for r in [run, *changed]}) == 4
+    assert len({json.dumps(matrix.settings(r)) for r in [run, *changed]}) == 6
 
 
 def test_the_matrix_is_that_of_the_queue():

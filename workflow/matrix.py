@@ -10,7 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from blurvae import datasets, experiments, losses, notebook, paths
 from blurvae.datasets import registry
 from blurvae.errors import MissingData
 from blurvae.run import Run, needs, read
+from blurvae.training import Settings
 
 KEYS = ("device", "out", "results", "tier")
 PACKAGE = Path(blurvae.__file__).parent
@@ -131,13 +132,16 @@ def rule(run: Run) -> str:
 
 
 def settings(run: Run) -> dict[str, Any]:
-    """The run's full configuration but for what is off (None, False or empty): a new option alters only who uses it."""
+    """The run's full configuration, but for options that are off by default and stay so (None, 0, False or empty).
 
-    def used(record: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in record.items() if value not in (None, "", ()) and value is not False}
+    So an option that joins the package later changes nothing for the runs that do not use it.
+    """
 
-    plain = asdict(run)
-    return used(plain) | {"settings": used(plain["settings"])}
+    def used(record: Run | Settings) -> dict[str, Any]:
+        plain = asdict(record)
+        return {f.name: plain[f.name] for f in fields(record) if plain[f.name] or plain[f.name] != f.default}
+
+    return used(run) | {"settings": used(run.settings)}
 
 
 def pixels(run: Run) -> str:

@@ -30,6 +30,7 @@ from blurvae.bench.processes import (
     cores,
     interleave,
     plain,
+    prepare,
     ratio,
     speed,
     synchronise,
@@ -140,6 +141,7 @@ def _rates(work: Callable[[], object], amount: float, repetitions: int, device: 
 
 def step(plan: Plan) -> dict[str, Any]:
     """The training step at several batch sizes: ours, the plain loop, pythae."""
+    prepare()
     opponents = {"eager": loops.eager} | ({"pythae": loops.pythae} if installed("pythae") else {})
     workers = {name: _loader_workers(plan, side) for name, side in opponents.items()}
     found: dict[str, Any] = {"batches": {}, "loader_workers": workers}
@@ -201,6 +203,7 @@ def _shares(plan: Plan, job: Job, name: str, series: Series) -> dict[str, Any]:
 
 def wiener(plan: Plan) -> dict[str, Any]:
     """A Wiener step against an L2 step, at two image and two kernel sizes."""
+    prepare()
     found: dict[str, Any] = {}
     for size, widths, batch in plan.sizes:
         images = min(plan.job.images, max(4 * batch, 8192)) if size > 64 else plan.job.images
@@ -223,6 +226,7 @@ def wiener(plan: Plan) -> dict[str, Any]:
 
 def epoch(plan: Plan) -> dict[str, Any]:
     """A whole epoch at CelebA's size, and what 100 epochs take; on a CPU extrapolated from 2,000 images."""
+    prepare()
     images = 64 if plan.quick else CELEBA if plan.on_gpu else 2000
     epochs = 3 if plan.on_gpu else 1
     found: dict[str, Any] = {"images": images, "celeba": CELEBA, "extrapolated": images < CELEBA, "batches": {}}
@@ -258,6 +262,7 @@ def modes(plan: Plan) -> dict[str, Any]:
     """What the deterministic mode costs and `torch.compile` gains; both change something on a GPU only."""
     if not plan.on_gpu:
         raise NotRun("there is no GPU here; on a CPU the same seed gives the same bits in any mode")
+    prepare()
     found: dict[str, Any] = {}
     for batch in (plan.batches[0], plan.batches[len(plan.batches) // 2]):
         job = replace(plan.job, batch=batch, compile=False)
@@ -423,6 +428,7 @@ GROUPS = (
 
 def profile(plan: Plan) -> dict[str, Any]:
     """Where the time of a step goes, ours and the plain loop's, by torch's profiler (which slows a step itself)."""
+    prepare()
     job = replace(plan.job, batch=plan.batches[0])
     found: dict[str, Any] = {"batch": job.batch}
     steps = 20 if plan.on_gpu and not plan.quick else 2

@@ -10,6 +10,7 @@ at once, without threads, allocator settings or a GPU's context from elsewhere.
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import multiprocessing
 import os
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
@@ -174,13 +176,17 @@ class Launcher:
 
 
 def _launcher(connection: Connection) -> None:
-
-    import blurvae.bench.parts  # noqa: F401 (what the sides need, the first optimiser's own imports among it)
-
+    import_module("blurvae.bench.parts")
     _end_with_parent()
     while True:
         function, arguments = connection.recv()
         connection.send(_outcome(function, arguments))
+
+
+def prepare() -> None:
+    """Before sides that train: imports once, in the launcher, what each side's first optimiser would import."""
+    import_module("torch._dynamo")
+    gc.freeze()  # else the first collection of each side copies every page that the imports filled
 
 
 def _outcome(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, Any]:

@@ -24,6 +24,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from blurvae import paths, queue
 from blurvae.run import Run, execute, needs, read
@@ -46,13 +47,14 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, so that everything is taken down
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    os.environ["OMP_NUM_THREADS"] = "1"  # as the workflow gives a smoke run: the order of sums depends on it
+    torch.set_num_threads(1)  # as the workflow gives a smoke run: the order of sums depends on it
+    wanted = [entry.run for entry in queue.matrix("smoke", out) if not needs(entry.run)]  # the workflow's choice
     started = time.monotonic()
     with cluster():
         version = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=True).stdout.strip()
-        killed = submit(out)
+        killed = submit(out, wanted)
     spent = time.monotonic() - started
-    for run in (wanted := makeable(out / "results")):
+    for run in wanted:
         execute(run, out=out / "local", resume=True, device="cpu")
     equal = [run for run in wanted if same(run, out / "results", out / "local")]
     left = subprocess.run(snakemake(out, "-n"), capture_output=True, text=True, check=False)
@@ -215,7 +217,7 @@ def snakemake(out: Path, *options: str) -> list[str]:
     return [*map(str, command), *options, "--config", *config, "--", "tables"]
 
 
-def submit(out: Path) -> str:
+def submit(out: Path, wanted: list[Run]) -> str:
     """Lets Snakemake submit the runs and kills the first job that trains; returns its number and its run.
 
     Ends the test where the workflow failed, or no job could be killed.
@@ -227,7 +229,7 @@ def submit(out: Path) -> str:
     process = subprocess.Popen(snakemake(out, *options))
     try:
         while process.poll() is None:
-            killed = killed or kill_one(out / "results")
+            killed = killed or kill_one(out / "results", wanted)
             time.sleep(0.5)
     finally:
         end(process)
@@ -236,24 +238,19 @@ def submit(out: Path) -> str:
     return killed
 
 
-def kill_one(results: Path) -> str:
+def kill_one(results: Path, wanted: list[Run]) -> str:
     """Kills a job (kill -9 of all its processes) whose run is at work; an empty text where there is none yet."""
     listed = subprocess.run(
         ["squeue", "--noheader", "--states=running", "--format=%i %k"], capture_output=True, text=True, check=False
     )
     for line in listed.stdout.splitlines():
         job, _, comment = line.partition(" ")
-        for run in makeable(results):
+        for run in wanted:
             begun = run.unfinished(results).exists() and not run.path(results).exists()
             if begun and comment == f"rule_{matrix.rule(run)}":
                 subprocess.run(["scancel", "--signal=KILL", "--full", job], check=True)
                 return f"job {job} ({run.experiment}/{run.name})"
     return ""
-
-
-def makeable(results: Path) -> list[Run]:
-    """The runs of tier smoke but for those whose term needs weights that are not here: the workflow leaves them out."""
-    return [entry.run for entry in queue.matrix("smoke", results) if not needs(entry.run)]
 
 
 def same(run: Run, *folders: Path) -> bool:

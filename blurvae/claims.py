@@ -1,0 +1,519 @@
+"""The paper's claims and what the recorded runs say of each: a verdict is computed from its numbers, never typed.
+
+`data/claims.toml` says what is claimed, where, and which comparisons test it; the rules that read them are here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from blurvae import blur, datasets, experiments, paths, results
+from blurvae.experiments import rate
+from blurvae.metrics.rate_curves import Curve, mean_difference
+from blurvae.run import Result
+
+HOLDS, IN_PART, FAILS, NOT_TESTED = "holds", "holds in part", "does not hold", "not tested"
+SEEDS = 2  # fewer say nothing about the spread between trainings
+LOW = 0.1  # cycles/px, below which chapter 2 calls a frequency low
+HALF = 50.0  # %, from where on something dominates
+DIFFERENT = 5.0  # %, of its mass in which one image's kernel differs from another's
+RISE = 5.0  # %, of the objective from one epoch to the next
+CHEAP = 10.0  # %, of a training step
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One test of a claim.
+
+    Attributes:
+        rule: a name in `RULES`.
+        chapter: number of the chapter that shows it, such as "09".
+        experiment: whose runs are read; empty where a rule needs none.
+        tier: of the runs.
+        data: of the runs.
+        method: what the claim is about.
+        rivals: what it is compared with.
+        metrics: measured columns on which the method is claimed to be better.
+        worse: those on which it is claimed to be worse.
+    """
+
+    rule: str
+    chapter: str
+    experiment: str = ""
+    tier: str = ""
+    data: str = ""
+    method: str = ""
+    rivals: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The data set, what it stands in for, and the tier."""
+        if not self.experiment:
+            return self.data or "benchmark"
+        card, own = datasets.describe(self.data), experiments.get(self.experiment).PAPER_DATA
+        remark = f" (stands in for {card['stands_in_for']})" if card["stands_in_for"] else ""
+        if own and self.data != own and not remark:
+            remark = " (not the paper's data)"
+        return f"{self.experiment}, {self.data}{remark}, tier {self.tier}"
+
+    @property
+    def command(self) -> str:
+        """What records the runs."""
+        if not self.experiment:
+            return "blurvae bench"
+        planned = experiments.get(self.experiment).GRID[self.tier][self.data]
+        seeds = planned if len(planned) >= SEEDS else range(SEEDS)
+        given = " ".join(f"--seed {seed}" for seed in seeds)
+        return f"blurvae run {self.experiment} --tier {self.tier} --data {self.data} {given} --out data/results"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed, by whom it is printed where, and what tests it.
+
+    Attributes:
+        name: "B1a" to "B13".
+        says: the claim in one sentence, in the book's words.
+        where: the place in the paper.
+        printed: the paper's number.
+        evidence: its tests.
+    """
+
+    name: str
+    says: str
+    where: str
+    printed: str
+    evidence: tuple[Evidence, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One number, seed by seed, and the side of a limit on which the claim wants it.
+
+    Attributes:
+        what: is measured.
+        against: a rival, or what the limit says.
+        values: one a seed or round; one in all where nothing is random. Empty where nothing is recorded.
+        sign: 1 where the claim wants values above the limit, −1 where below.
+        limit: 0 for differences.
+        digits: after the decimal point.
+        exact: nothing random is in it, so one value is enough.
+    """
+
+    what: str
+    against: str
+    values: tuple[float, ...] = ()
+    sign: int = 1
+    limit: float = 0.0
+    digits: int = 1
+    exact: bool = False
+
+    @property
+    def tested(self) -> bool:
+        """Whether there are enough values to call it."""
+        return len(self.values) >= (1 if self.exact else SEEDS)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the values, 0 for a single one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+
+    @property
+    def call(self) -> str:
+        """How it speaks to the claim.
+
+        "for": every value lies on the claim's side, and their mean by more than their standard deviation. "against":
+        the same on the other side. "open": neither. "not tested": too few values.
+        """
+        if not self.tested:
+            return NOT_TESTED
+        margins = [self.sign * (value - self.limit) for value in self.values]
+        for side, name in ((1, "for"), (-1, "against")):
+            if all(side * m > 0 for m in margins) and side * statistics.fmean(margins) > self.spread:
+                return name
+        return "open"
+
+    def __str__(self) -> str:
+        if not self.values:
+            return results.NOT_RUN
+        signed = "+" if not self.limit and not self.exact else ""
+        text = f"{statistics.fmean(self.values):{signed}.{self.digits}f}"
+        if len(self.values) > 1:
+            wins = sum(self.sign * (value - self.limit) > 0 for value in self.values)
+            text += f" ± {self.spread:.{self.digits}f} ({wins}/{len(self.values)})"
+        return f"{text} {self.call}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one piece of evidence says."""
+
+    evidence: Evidence
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def calls(self) -> Counter[str]:
+        """How many comparisons are for, against, open, not tested."""
+        return Counter(c.call for c in self.comparisons)
+
+    @property
+    def verdict(self) -> str:
+        """The claim holds where every comparison is for it, in part where more are for than against."""
+        if not self.comparisons or self.calls[NOT_TESTED]:
+            return NOT_TESTED
+        if self.calls["for"] == len(self.comparisons):
+            return HOLDS
+        return IN_PART if self.calls["for"] > self.calls["against"] else FAILS
+
+
+def verdict(findings: Iterable[Finding]) -> str:
+    """The verdict on a claim: that of its tested evidence where it agrees, else "holds in part"."""
+    found = {f.verdict for f in findings} - {NOT_TESTED}
+    return (found.pop() if len(found) == 1 else IN_PART) if found else NOT_TESTED
+
+
+# Reading claims -------------------------------------------------------------------------------------------------------
+
+
+def load(file: Path | None = None) -> tuple[Claim, ...]:
+    """The claims of a file, data/claims.toml of the checkout where None.
+
+    Raises:
+        ValueError: a key, rule, experiment, method, metric, tier or data set that does not exist.
+    """
+    file = paths.root() / "data" / "claims.toml" if file is None else Path(file)
+    try:
+        return tuple(_claim(entry) for entry in tomllib.loads(file.read_text(encoding="utf-8"))["claim"])
+    except KeyError as error:
+        raise ValueError(f"{file} has a claim without {error}: add it.") from None
+    except ValueError as error:
+        raise ValueError(f"{file} cannot be read: {error}") from None
+
+
+def _claim(entry: dict[str, Any]) -> Claim:
+    known = {"name", "says", "where", "printed", "evidence"}
+    if extra := set(entry) - known:
+        raise ValueError(f"claim {entry['name']} has {', '.join(sorted(extra))}; it takes {', '.join(sorted(known))}.")
+    evidence = tuple(one for group in entry["evidence"] for one in _evidence(entry["name"], dict(group)))
+    return Claim(entry["name"], entry["says"], entry["where"], _printed(entry["printed"]), evidence)
+
+
+def _evidence(claim: str, group: dict[str, Any]) -> list[Evidence]:
+    """One for each "tier data" in the group's list `on`."""
+    places = [place.split(" ") for place in group.pop("on", [])]
+    group = {key: tuple(value) if isinstance(value, list) else value for key, value in group.items()}
+    if extra := set(group) - {f.name for f in fields(Evidence)}:
+        raise ValueError(f"evidence of claim {claim} has no {', '.join(sorted(extra))}.")
+    if group["rule"] not in RULES:
+        raise ValueError(f"there is no rule {group['rule']!r} for claim {claim}: choose one of {', '.join(RULES)}.")
+    if not group.get("experiment"):
+        return [Evidence(**group)]
+    module = experiments.get(group["experiment"])
+    methods = {m.name for m in (*module.METHODS, *module.VARIANTS)}
+    if group["experiment"] == "rate":
+        methods = {m.name for m in (*rate.TERMS, *rate.OTHER_TERMS)}
+    sides = results.HIGHER_IS_BETTER
+    for what, names, allowed in (
+        ("method", (group["method"], *group.get("rivals", ())), methods),
+        ("metric with a better side", (*group.get("metrics", ()), *group.get("worse", ())), set(sides)),
+    ):
+        if unknown := [name for name in names if name not in allowed]:
+            raise ValueError(f"claim {claim} names {unknown[0]!r}, which is no {what} of {group['experiment']}.")
+    for place in places:
+        if len(place) != 2 or place[1] not in module.GRID.get(place[0], {}):
+            raise ValueError(f"claim {claim} wants {' '.join(place)!r}, which {group['experiment']} does not record.")
+    if not places:
+        raise ValueError(f"evidence of claim {claim} needs `on`, a list such as ['lesson natural'].")
+    return [Evidence(**group, tier=tier, data=data) for tier, data in places]
+
+
+def _printed(text: str) -> str:
+    """Fills {table|data|method|column} with the number that the paper prints there."""
+
+    def cell(match: re.Match[str]) -> str:
+        table, data, method, column = match.groups()
+        rows = results.paper_table(table)
+        found = rows[(rows.data == data) & (rows.method == method)]
+        if found.empty or column not in found:
+            raise ValueError(f"{table} of the paper has no {column} of {method} on {data}.")
+        return f"{found[column].iloc[0]:g}"
+
+    return re.sub(r"\{([^|{}]+)\|([^|{}]+)\|([^|{}]+)\|([^|{}]+)\}", cell, text)
+
+
+# Rules ----------------------------------------------------------------------------------------------------------------
+
+
+def _values(evidence: Evidence, folder: Path | None) -> dict[str, dict[str, dict[int, float]]]:
+    """{metric: {method: {seed: value}}}."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    runs = results.frame(evidence.experiment, evidence.tier, evidence.data, folder).dropna(subset="value")
+    for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
+        found.setdefault(metric, {}).setdefault(method, {})[seed] = value
+    return found
+
+
+def _runs(evidence: Evidence, folder: Path | None) -> list[Result]:
+    found = results.load(evidence.experiment, evidence.tier, evidence.data, folder)
+    return [result for result in found if result.run.method == evidence.method]
+
+
+def _better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """The method minus each rival on each metric, seed by seed."""
+    values, made = _values(evidence, folder), []
+    for metric in dict.fromkeys((*evidence.metrics, *evidence.worse)):
+        side = 1 if results.HIGHER_IS_BETTER[metric] else -1
+        sign = side if metric in evidence.metrics else -side
+        for rival in evidence.rivals:
+            own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
+            gaps = tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
+            label = results.label(evidence.experiment, rival)
+            made.append(Comparison(metric, label, gaps, sign, digits=results.DIGITS[metric]))
+    return made
+
+
+def _smaller_change(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the step to the second rival changes a metric by more than the step to the first."""
+    values, made = _values(evidence, folder), []
+    names = (evidence.method, *evidence.rivals)
+    near, far = (results.label(evidence.experiment, rival) for rival in evidence.rivals)
+    for metric in evidence.metrics:
+        own, one, two = (values.get(metric, {}).get(name, {}) for name in names)
+        seeds = sorted(own.keys() & one.keys() & two.keys())
+        gaps = tuple(abs(own[s] - two[s]) - abs(own[s] - one[s]) for s in seeds)
+        against = f"change to {far} minus change to {near}"
+        made.append(Comparison(metric, against, gaps, digits=results.DIGITS[metric]))
+    return made
+
+
+def _kernel_falls(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the mean kernel width falls most when the weighting sets in, the warm-up before its last epoch aside."""
+    gaps = []
+    for result in _runs(evidence, folder):
+        width = [epoch["kernel_width"] for epoch in result.record["history"]]
+        falls = [100 * (1 - after / before) for before, after in pairwise(width)]
+        switch = result.run.settings.warm_up - 1  # from the last epoch of the warm-up to the first weighted one
+        gaps.append(falls[switch] - max(falls[max(switch - 1, 0) : switch] + falls[switch + 1 :]))
+    return [
+        Comparison("fall of the kernel width in the first weighted epoch, %", "the largest other fall", tuple(gaps))
+    ]
+
+
+def _kernel_differs(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether images have kernels of their own: the total variation between two of them, mean over pairs."""
+    differences = []
+    for result in _runs(evidence, folder):
+        if "kernel" in result.pictures:
+            kernel = result.pictures["kernel"].astype(np.float64)  # (images, K, K)
+            pairs = [np.abs(a - b).sum() / 2 for a, b in combinations(kernel, 2)]
+            differences.append(100 * float(np.mean(pairs)))
+    what = "part of its mass in which an image's kernel differs from another's, %"
+    return [Comparison(what, f"over {DIFFERENT:g}", tuple(differences), limit=DIFFERENT)]
+
+
+def _share(power: torch.Tensor, shape: tuple[int, int]) -> float:
+    """Per cent of a half spectrum's power below `LOW`, frequency zero left out as in chapter 2."""
+    frequency = blur.radial_frequency(shape)
+    weighted = power.double() * blur.hermitian_weights(shape) * (frequency > 0)
+    return 100 * (weighted[frequency < LOW].sum() / weighted.sum()).item()
+
+
+def _error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether low frequencies hold most of a trained model's squared error."""
+    powers = [r.pictures["error_power"] for r in _runs(evidence, folder) if "error_power" in r.pictures]
+    shares = tuple(_share(torch.from_numpy(p), (p.shape[0], 2 * (p.shape[1] - 1))) for p in powers)
+    what = f"squared error of {results.label(evidence.experiment, evidence.method)} below {LOW} cycles/px, %"
+    return [Comparison(what, f"over {HALF:g}", shares, limit=HALF)]
+
+
+def _blur_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether low frequencies hold most of the error of Gaussian blurs of patches of 64×64 px."""
+    x = torch.from_numpy(np.array(datasets.load(evidence.data, "test", size=64).images) / 255)
+    made = []
+    for variance in (2.0, 4.0):
+        error = blur.blur_error_spectrum(x, blur.gaussian_kernel(11, variance, dtype=x.dtype)).mean((0, 1))
+        what = f"blur error below {LOW} cycles/px, variance {variance:g}, {len(x)} patches, %"
+        made.append(Comparison(what, f"over {HALF:g}", (_share(error, (64, 64)),), limit=HALF, digits=0, exact=True))
+    return made
+
+
+def _determinant(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the determinant's time grows no faster than the pixels, and is a small part of a step at 64×64 px."""
+    file = (paths.results() if folder is None else folder) / "bench" / "cpu.json"
+    exponents, shares, machine = [], [], "not run"
+    if file.exists() and not (record := json.loads(file.read_text(encoding="utf-8")))["quick"]:
+        machine, determinant = record["machine"]["name"], record["parts"]["log-determinant"]
+        exponents.append(float(determinant["fft"]["exponent"]))
+        seconds = determinant["fft with gradient"]["seconds"]["64"]["max"]
+        rounds = record["parts"]["step"]["batches"]["64"]["ours"]["images_per_second"]["rounds"]
+        shares = [100 * seconds * speed for speed in rounds]
+    part = f"log-determinant with its gradient, % of a step's time at 64×64 px, {machine}"
+    return [
+        Comparison(part, f"under {CHEAP:g}", tuple(shares), sign=-1, limit=CHEAP),
+        Comparison("exponent of its time in the number of pixels", "under 1.1", tuple(exponents), -1, 1.1, 2, True),
+    ]
+
+
+def _converges(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether both players' losses fall while the weighting is on, without a jump."""
+    names = (
+        ("objective, last weighted epoch against first, %", "below 0"),
+        ("kernel loss, last weighted epoch against first, %", "below 0"),
+        ("largest rise of the objective between epochs, %", f"under {RISE:g}"),
+    )
+    values: list[list[float]] = [[], [], []]
+    for result in _runs(evidence, folder):
+        epochs = [epoch for epoch in result.record["history"] if epoch["weighted"]]
+        objective = [epoch["reconstruction"] + result.run.settings.beta * epoch["kl"] for epoch in epochs]
+        kernel = [epoch["kernel_loss"] for epoch in epochs]
+        values[0].append(100 * (objective[-1] / objective[0] - 1))
+        values[1].append(100 * (kernel[-1] / kernel[0] - 1))
+        values[2].append(100 * max(after / before - 1 for before, after in pairwise(objective)))
+    limits = (0.0, 0.0, RISE)
+    return [Comparison(*name, tuple(v), sign=-1, limit=limit) for name, v, limit in zip(names, values, limits)]
+
+
+def _scalar_variance(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """The method's bound on −log p minus L2's with Σ = σ²I, σ² fitted: D/2·(log 2πσ² + 1) + KL, seed by seed."""
+    values = _values(evidence, folder)
+    own = values.get("−ELBO", {}).get(evidence.method, {})
+    printed, kl = (values.get(metric, {}).get("l2", {}) for metric in ("−log p as printed", "KL"))
+    runs = results.load(evidence.experiment, evidence.tier, evidence.data, folder)
+    channels = datasets.describe(evidence.data)["shape"][0]
+    gaps = []
+    for seed in sorted(own.keys() & printed.keys() & kl.keys()):
+        size = channels * next(r.run.size for r in runs) ** 2
+        variance = 2 * (printed[seed] - kl[seed]) / size  # −log p as printed is ½·SSE + KL
+        gaps.append(own[seed] - (size / 2 * (np.log(2 * np.pi * variance) + 1) + kl[seed]))
+    return [Comparison("−ELBO", "L2, σ² fitted", tuple(map(float, gaps)), sign=-1, digits=0)]
+
+
+def _equal_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """The mean height of the method's curve over KL above a rival's, seed by seed, all β recorded."""
+    values, made = _values(evidence, folder), []
+    for metric in evidence.metrics:
+        for rival in evidence.rivals:
+            names = [[f"{m},beta={beta:g}" for beta in rate.BETAS] for m in (rival, evidence.method)]
+            cells = [[values.get(k, {}).get(n, {}) for n in names[0] + names[1]] for k in ("KL", metric)]
+            seeds = sorted(set.intersection(*(set(cell) for row in cells for cell in row)))
+            gaps, half = [], len(rate.BETAS)
+            for seed in seeds:
+                kl, quality = ([cell[seed] for cell in row] for row in cells)
+                gaps.append(mean_difference(Curve(kl[:half], quality[:half]), Curve(kl[half:], quality[half:])))
+            sign = 1 if results.HIGHER_IS_BETTER[metric] else -1
+            label = {m.name: m.label for m in rate.TERMS}.get(rival, rival)
+            digits = results.DIGITS[metric]
+            made.append(Comparison(metric, f"{label} at equal KL", tuple(gaps), sign, digits=digits))
+    return made
+
+
+RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
+    "better": _better,
+    "smaller change": _smaller_change,
+    "kernel falls": _kernel_falls,
+    "kernel differs": _kernel_differs,
+    "error share": _error_share,
+    "blur share": _blur_share,
+    "determinant": _determinant,
+    "converges": _converges,
+    "scalar variance": _scalar_variance,
+    "equal rate": _equal_rate,
+}
+
+
+def findings(claim: Claim, folder: Path | None = None) -> tuple[Finding, ...]:
+    """What each piece of a claim's evidence says.
+
+    Args:
+        claim: one of `load`.
+        folder: of results; the checkout's data/results where None.
+    """
+    return tuple(Finding(e, tuple(RULES[e.rule](e, folder))) for e in claim.evidence)
+
+
+# Pages ----------------------------------------------------------------------------------------------------------------
+
+COLUMNS = ("claim", "the paper", "ours", "verdict", "evidence")
+Found = dict[Claim, tuple[Finding, ...]]
+
+
+def find_all(folder: Path | None = None) -> Found:
+    """Every claim with its findings."""
+    return {claim: findings(claim, folder) for claim in load()}
+
+
+def table(found: Found, link: Callable[[str], str] = str) -> list[str]:
+    """The verdicts as lines of a Markdown table, one row a claim.
+
+    Args:
+        found: of `find_all`.
+        link: from a chapter's number to what the page shows for it.
+    """
+    rows = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    for claim, made in found.items():
+        chapters = ", ".join(link(number) for number in dict.fromkeys(f.evidence.chapter for f in made))
+        tested = [f for f in made if f.verdict != NOT_TESTED]
+        ours = "<br>".join(map(_headline, tested)) or "–"
+        rows.append(
+            f"| [{claim.name}](#{_anchor(claim)}) {claim.says} | {claim.where}: {claim.printed} | {ours} "
+            f"| **{verdict(made)}** ({len(tested)} of {len(made)} tested) | {chapters} |"
+        )
+    return rows
+
+
+def _anchor(claim: Claim) -> str:
+    return f"claim-{claim.name.lower()}"
+
+
+def _headline(finding: Finding) -> str:
+    """The first comparison, with where and how often, and how many speak for the claim and against it."""
+    first = finding.comparisons[0]
+    repeats = [len(c.values) for c in finding.comparisons if not c.exact]
+    seeds = f", {min(repeats)} {'seeds' if finding.evidence.experiment else 'rounds'}" if repeats else ""
+    calls = finding.calls
+    count = ", ".join(f"{calls[call]} {call}" for call in ("for", "open", "against") if calls[call])
+    more = f"; in all {count}" if len(finding.comparisons) > 1 else ""
+    return f"{finding.evidence.where}{seeds}: {first.what} ({first.against}) {first}{more}."
+
+
+def details(found: Found, link: Callable[[str], str] = str) -> list[str]:
+    """Every comparison as Markdown: for each claim and piece of evidence a table, or the command that records it."""
+    lines: list[str] = []
+    for claim, made in found.items():
+        lines += [f"{{#{_anchor(claim)}}}", f"**{claim.name}, {verdict(made)}.** {claim.says}", ""]
+        for finding in made:
+            if finding.verdict == NOT_TESTED:
+                continue
+            rule = finding.evidence.rule
+            lines += [
+                f"- {finding.evidence.where} ({link(finding.evidence.chapter)}; {rule}): **{finding.verdict}**",
+                "",
+            ]
+            against = list(dict.fromkeys(c.against for c in finding.comparisons))
+            cells = {(c.what, c.against): str(c) for c in finding.comparisons}
+            lines += [f"  |  | {' | '.join(against)} |", f"  |---|{'---:|' * len(against)}"]
+            for what in dict.fromkeys(c.what for c in finding.comparisons):
+                lines.append(f"  | {what} | {' | '.join(cells.get((what, rival), '–') for rival in against)} |")
+            lines.append("")
+        waiting: dict[str, int] = {}
+        for finding in (f for f in made if f.verdict == NOT_TESTED):
+            seeds = min(len(c.values) for c in finding.comparisons if not c.tested)
+            line = f"- {finding.evidence.where}: **{NOT_TESTED}**, `{finding.evidence.command}`"
+            waiting[line] = min(seeds, waiting.get(line, seeds))
+        lines += [f"{line} ({seeds} of at least {SEEDS} seeds recorded)" for line, seeds in waiting.items()]
+        lines.append("")
+    return lines

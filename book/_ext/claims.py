@@ -1,0 +1,44 @@
+"""Sphinx extension: the tables of the claims page, computed from the recorded runs when the pages are built."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+from blurvae import claims
+
+_found = cache(claims.find_all)  # both tables of a build show the same
+
+
+class Claims(SphinxDirective):
+    """`{claims} verdicts` or `{claims} evidence`: one part of the claims page."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Render the part as if it stood in the page."""
+        topic = self.arguments[0]
+        if topic not in ("verdicts", "evidence"):
+            raise self.error(f"claims knows verdicts and evidence, not {topic!r}")
+        lines = (claims.table if topic == "verdicts" else claims.details)(_found(), self._link)
+        container = nodes.container()
+        self.state.nested_parse(StringList(lines, source="claims"), self.content_offset, container)
+        return container.children
+
+    def _link(self, number: str) -> str:
+        """A link to the chapter, its bare name where the book does not have it yet."""
+        name = f"chapter {int(number)}"
+        file = next((Path(self.env.srcdir) / "notebooks").glob(f"{number}-*.ipynb"), None)
+        return f"[{name}](../notebooks/{file.name})" if file else name
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register the directive; the claims page is read anew in every build."""
+    app.add_directive("claims", Claims)
+    app.connect("env-get-outdated", lambda *_: ["book/claims"])
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
