@@ -360,6 +360,11 @@ def test_a_deterministic_training_is_the_same_on_a_cpu() -> None:
     assert_same(weights(plain), weights(strict))
 
 
+def test_a_kernel_network_of_another_size_than_the_term_is_refused() -> None:
+    with pytest.raises(ValueError, match="size 3.*size 5: give both the same"):
+        train(WIENER, settings(), who=Players(players().vae, KernelNet(4, 5, 16)))
+
+
 def test_in_warm_up_the_vae_learns_from_l2_and_the_kernel_network_from_eq_12() -> None:
     before = weights(players())
     history, warm = train(WIENER, settings(warm_up=2))
@@ -521,7 +526,7 @@ def test_resuming_is_exact_for_wider_networks_and_every_precision(tmp_path: Path
     def wide() -> Players:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return Players(VAE("A", size=16, widths=(16, 32), latent=8, hidden=16), KernelNet(8, 5, 32))
+            return Players(VAE("A", size=16, widths=(16, 32), latent=8, hidden=16), KernelNet(8, 3, 32))
 
     chosen, data = settings(epochs=4, warm_up=1, precision=precision), image_set(images=pixels(24, 16))
     history, who = train(WIENER, chosen, data=data, who=wide())
@@ -591,7 +596,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "data": {"data": image_set(checksum="4567")},
     "part of the data": {"data": image_set(24).head(16)},
     "networks": {"who": Players(VAE("A", size=8, widths=(6, 12), latent=4, hidden=12), KernelNet(4, 3, 16))},
-    "kernel network": {"who": Players(players().vae, KernelNet(4, 5, 16))},
+    "kernel network": {"who": Players(players().vae, KernelNet(4, 3, 24))},
 }
 
 
