@@ -361,7 +361,7 @@ def test_a_deterministic_training_is_the_same_on_a_cpu() -> None:
 
 
 def test_a_kernel_network_of_another_size_than_the_term_is_refused() -> None:
-    with pytest.raises(ValueError, match="size 3.*size 5: give both the same"):
+    with pytest.raises(ValueError, match=r"size 3.*size 5: give both the same"):
         train(WIENER, settings(), who=Players(players().vae, KernelNet(4, 5, 16)))
 
 
