@@ -86,7 +86,10 @@ def test_sides_are_measured_round_by_round(record):
 
 
 def test_the_two_log_determinants_agree(record):
-    assert record["parts"]["log-determinant"]["difference"] < 1e-5
+    part = record["parts"]["log-determinant"]
+    assert part["difference"] < 1e-5
+    for name in ("fft", "fft with gradient", "fft, 64 kernels", "fft with gradient, 64 kernels", "dense"):
+        assert all(0 < row["min"] <= row["median"] <= row["max"] for row in part[name]["seconds"].values())
 
 
 def test_a_profile_accounts_for_the_whole_step(record):

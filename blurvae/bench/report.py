@@ -127,7 +127,8 @@ def render(record: Record) -> str:
         if isinstance(row, dict):
             product, copy = row["matrix_product"], row["memory_copy"]
             lines.append(
-                f"  {name:<8} matrix product {_si(product['best'])}FLOP/s ({_si(product['median'])}), "
+                f"  {name:<8} matrix product {_si(product['best'])}FLOP/s ({_si(product['median'])}) "
+                f"by {product.get('by', 'product')}, "
                 f"memory copy {_si(copy['best'])}B/s ({_si(copy['median'])})"
             )
     for name, part in parts.items():
@@ -145,7 +146,7 @@ def render(record: Record) -> str:
 TITLES = {
     "step": "1. Training step, architecture A, Wiener: images/s, median (least to most)",
     "wiener": "2. Wiener step against L2 step: images/s, median (least to most)",
-    "log-determinant": "3. Log-determinant of one kernel: seconds by side of the image",
+    "log-determinant": "3. Log-determinant: seconds by side of the image, of one kernel where no number is given",
     "ffl": "3. Focal frequency loss with its gradient",
     "epoch": "4. An epoch at CelebA's size, data path included",
     "modes": "Modes on a GPU: images/s, median (least to most)",
@@ -218,8 +219,9 @@ def _wiener(part: Record) -> Iterator[str]:
 
 
 def _log_determinant(part: Record) -> Iterator[str]:
-    for name in ("fft", "fft with gradient", "dense"):
-        row = part[name]
+    for name, row in part.items():
+        if not isinstance(row, dict):
+            continue
         times = ", ".join(f"{size}² {_seconds(s['median'])}" for size, s in row["seconds"].items())
         yield f"{name}: {times}; exponent {row['exponent']:.2f} from {row['fitted_from']}² up"
     yield f"relative difference of the two: {part['difference']:.1e}"
