@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from blurvae import losses, training
+from blurvae import losses, machine, training
 from blurvae.blur import circular_convolve, kernel_width
 from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import CorruptFile, Diverged
@@ -805,11 +805,24 @@ def test_settings_accept_their_bounds_and_default_to_the_paper() -> None:
     assert replace(Settings(), beta=2).beta == 2
 
 
-@pytest.mark.parametrize("native", [True, False])
-def test_precision_on_a_cpu_is_bf16_only_where_it_is_native(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: native)
+@pytest.mark.parametrize(
+    ("amx", "avx512", "intel", "expected"),
+    [
+        (True, True, True, "bf16"),
+        (False, True, True, "float32"),  # it computes in bf16, at half the rate of float32
+        (False, True, False, "bf16"),
+        (False, False, True, "float32"),
+        (False, False, False, "float32"),
+    ],
+)
+def test_precision_on_a_cpu_is_bf16_only_where_it_is_faster(
+    amx: bool, avx512: bool, intel: bool, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(machine, "_is_intel", lambda: intel)
     cpu = torch.device("cpu")
-    assert training.choose_precision("auto", cpu) == ("bf16" if native else "float32")
+    assert training.choose_precision("auto", cpu) == expected
     assert training.choose_precision("float32", cpu) == "float32"
     assert training.choose_precision("bf16", cpu) == "bf16"
 

@@ -21,7 +21,7 @@ _KERNEL = (("kernel_size", 41),)
 METHODS = tuple(
     replace(m, constants=_KERNEL) if m.term.startswith("wiener") else m
     for m in table2.METHODS
-    if m.name != "lpips-squeeze"
+    if m.name not in ("watson-2", "lpips-squeeze")
 )
 VARIANTS: tuple[Method, ...] = ()
 
