@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--tier", default="paper", choices=experiments.TIERS)
     parser.add_argument("--budget", default="", help="e.g. 9m; no limit where left out")
     parser.add_argument("--out", type=Path, default=None, help="folder of results; the recorded ones where left out")
-    parser.add_argument("--only", nargs="*", default=[], help="experiments, data sets or methods")
+    parser.add_argument("--only", nargs="*", action="extend", default=[], help="experiments, data sets or methods")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--status", action="store_true", help="only say where each run stands")
     given = parser.parse_args(arguments)

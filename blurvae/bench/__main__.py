@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=None, help="file for the JSON, or a folder for <device>.json")
     parser.add_argument("--quick", action="store_true", help="tiny networks, to see that it works")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
-    parser.add_argument("--only", nargs="*", default=[], metavar="PART", help=", ".join(bench.PARTS))
+    parser.add_argument("--only", nargs="*", action="extend", default=[], metavar="PART", help=", ".join(bench.PARTS))
     parser.add_argument("--profile", action="store_true", help="only where the time of a step goes")
     parser.add_argument("--compile", action="store_true", help="let torch.compile fuse our steps in every part")
     given = parser.parse_args(arguments)

@@ -102,7 +102,7 @@ def plan(device: str, precision: str, quick: bool, compile: bool) -> Plan:
 def ceilings(plan: Plan) -> dict[str, Any]:
     """What the machine can do: matrix products and copies, in float32 and in the precision of the training.
 
-    A product is also tried as a 1×1 convolution, since torch computes convolutions by another library, on some
+    On a CPU that knows bf16 its speed is measured even where training takes float32. A product is also tried as a 1×1 convolution, since torch computes convolutions by another library, on some
     processors a faster one; the faster counts.
     """
     return dict(alone(_ceilings, plan.job.device, plan.job.precision, plan.quick))
@@ -114,7 +114,7 @@ def _ceilings(device: str, precision: str, quick: bool) -> dict[str, Any]:
     length = 1 << (20 if quick else 30 if where.type == "cuda" else 26)
     repetitions = 3 if quick else 10
     found: dict[str, Any] = {}
-    for name in dict.fromkeys(("float32", *(["tf32"] if where.type == "cuda" else []), precision)):
+    for name in dict.fromkeys(("float32", *(["tf32"] if where.type == "cuda" else []), *_known(where), precision)):
         dtype = DTYPES.get(name, torch.float32)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "tf32"
         a, b = (torch.randn(side, side, device=where).to(dtype) for _ in range(2))
@@ -133,6 +133,11 @@ def _ceilings(device: str, precision: str, quick: bool) -> dict[str, Any]:
             "memory_copy": _rates(lambda x=x, y=y: y.copy_(x), moved, repetitions, where),  # type: ignore[misc]
         }
     return found
+
+
+def _known(where: torch.device) -> list[str]:
+    """bf16 where a CPU has instructions for it, be they the faster ones or not."""
+    return ["bf16"] if where.type == "cpu" and torch.cpu._is_avx512_bf16_supported() else []
 
 
 def _rates(work: Callable[[], object], amount: float, repetitions: int, device: torch.device) -> dict[str, Any]:

@@ -40,7 +40,7 @@ METHODS = _over_beta(TERMS)
 VARIANTS = _over_beta(OTHER_TERMS)
 
 PAPER = Settings(epochs=30, warm_up=5, batch_size=64, lr=1e-4)
-LESSON = Settings(epochs=12, warm_up=3, batch_size=64, lr=1e-3, kernel_lr=1e-3)
+LESSON = Settings(epochs=8, warm_up=2, batch_size=32, lr=1e-3, kernel_lr=1e-3)
 SMOKE = Settings(epochs=2, warm_up=1, batch_size=16, lr=1e-3, kernel_lr=1e-3)
 
 COLUMNS: tuple[str, ...] = ()
@@ -59,7 +59,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """The runs of a tier, term by term and β by β; the other terms at tier "paper" only.
 
     Args:
-        tier: "smoke" (64 images), "lesson" (4,000 images, 12 epochs, widths 16-32-64-128) or "paper" (30 epochs).
+        tier: "smoke" (64 images), "lesson" (3,000 images, 8 epochs, widths 16-32-64-128) or "paper" (30 epochs).
         data: a data set of 32×32 px.
         seeds: one run a method and seed.
     """
@@ -68,7 +68,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         case "paper":
             settings, common = PAPER, {}
         case "lesson":
-            settings, common = LESSON, {"widths": (16, 32, 64, 128), "hidden": 256, "n_train": 4000, "n_test": 1000}
+            settings, common = LESSON, {"widths": (16, 32, 64, 128), "hidden": 256, "n_train": 3000, "n_test": 1000}
         case _:
             settings, common = SMOKE, {"widths": (8, 16), "latent": 16, "hidden": 32, "n_train": 64, "n_test": 32}
     methods = METHODS + VARIANTS if tier == "paper" else METHODS

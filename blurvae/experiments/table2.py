@@ -34,7 +34,7 @@ METHODS = (
 VARIANTS: tuple[Method, ...] = ()
 
 PAPER = Settings(epochs=100, warm_up=10, batch_size=64, lr=1e-4)
-LESSON = Settings(epochs=10, warm_up=3, batch_size=64, lr=1e-3, kernel_lr=1e-3)
+LESSON = Settings(epochs=8, warm_up=2, batch_size=32, lr=1e-3, kernel_lr=1e-3)
 SMOKE = Settings(epochs=2, warm_up=1, batch_size=16, lr=1e-3, kernel_lr=1e-3)
 
 COLUMNS: tuple[str, ...] = ()
@@ -49,14 +49,14 @@ def budget(tier: str) -> tuple[Settings, dict[str, Any]]:
     """What all methods at 64×64 px are given, in this and in other tables.
 
     Returns:
-        (settings, fields of `Run`): at tier "lesson" 3,000 images, 10 epochs, widths 16-32-64-128; at "smoke" 64.
+        (settings, fields of `Run`): at tier "lesson" 2,000 images, 8 epochs, widths 16-32-64-128; at "smoke" 64.
     """
     match check_tier(tier):
         case "paper":
             return PAPER, {"size": 64}
         case "lesson":
             widths = (16, 32, 64, 128)
-            return LESSON, {"size": 64, "widths": widths, "hidden": 256, "n_train": 3000, "n_test": 600}
+            return LESSON, {"size": 64, "widths": widths, "hidden": 256, "n_train": 2000, "n_test": 500}
     return SMOKE, {"size": 64, "widths": (8, 16), "latent": 16, "hidden": 32, "n_train": 64, "n_test": 32}
 
 

@@ -32,7 +32,7 @@ GRID = {
     "lesson": {"natural": (0, 1, 2), "faces64": (0, 1, 2)},
     "paper": {"celeba": (0, 1, 2)},
 }
-IMAGES = {"smoke": 4, "lesson": 50, "paper": 200}
+IMAGES = {"smoke": 4, "lesson": 25, "paper": 200}
 
 
 def searched(data: str) -> None:

@@ -1,0 +1,119 @@
+"""The figures of the experiments: each can be drawn from runs, shows what was recorded, looks the same everywhere."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from blurvae import experiments, figures, results
+from blurvae.plotting import Grid
+from blurvae.run import execute
+
+MADE = {
+    "table5": ("l2", "wiener"),
+    "table2": ("l2", "wiener", "watson"),
+    "table1": ("fixed-2", "eps-0.01"),
+    "table2_256": ("l2",),
+    "table4": ("l2",),
+    "rate": ("l2,beta=0.05", "l2,beta=5", "wiener,beta=0.05", "wiener,beta=5"),
+}
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    with matplotlib.rc_context():
+        yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A few runs of every experiment, at tier smoke; figure2 and table3 show those of table2."""
+    out = tmp_path_factory.mktemp("results")
+    for experiment, methods in MADE.items():
+        for run in experiments.get(experiment).runs("smoke", "natural", (0,)):
+            if run.method in methods:
+                execute(run, out=out, device="cpu")
+    return out
+
+
+@pytest.mark.parametrize(("experiment", "make"), [(e, m) for e, makers in figures.SHOWN.items() for m in makers])
+def test_every_figure_can_be_drawn(folder, experiment, make):
+    made = make(experiment, "smoke", "natural", folder)
+    if isinstance(made, Grid):
+        assert made.labels and made.pixels.any()
+    else:
+        assert isinstance(made, Figure)
+        assert all(ax.lines or ax.images for ax in made.axes)
+
+
+def test_every_recorded_experiment_has_figures_by_name():
+    named = {name.partition("-")[0] for name in figures.FIGURES}
+    assert named == set(figures.SHOWN) == set(experiments.EXPERIMENTS) - {"table6"}, "table 6 is a table of likelihoods"
+    assert all(name == name.lower() and "_radial" not in name for name in figures.FIGURES)
+
+
+@pytest.mark.parametrize("experiment", [e for e in figures.SHOWN if e != "rate"])
+def test_no_two_methods_look_alike_and_one_looks_the_same_everywhere(experiment):
+    known = figures.looks(experiment)
+    assert len({str(look) for look in known.values()}) == len(known)
+    for m in experiments.get(experiment).METHODS:
+        if m.name in figures.LOOKS:
+            assert known[m.label] == figures.LOOKS[m.name]
+
+
+def test_reconstructions_show_the_recorded_pixels_under_the_original(folder):
+    grid = figures.reconstructions("table2", "smoke", "natural", folder, columns=3, zoom=1)
+    assert grid.labels == ("original", "L2", "Wiener", "Watson")
+    runs = figures.by_method("table2", "smoke", "natural", folder)
+    rows = [runs["L2"].pictures["original"], *(run.pictures["reconstruction"] for run in runs.values())]
+    left = grid.pixels.shape[1] - (3 * 64 + 2 * 2)
+    for i, row in enumerate(rows):
+        for j in range(3):
+            crop = grid.pixels[i * 66 : i * 66 + 64, left + j * 66 : left + j * 66 + 64]
+            assert (crop == row[j].transpose(1, 2, 0)).all()
+
+
+def test_only_the_named_methods_are_shown(folder):
+    assert figures.samples("table2", "smoke", "natural", folder, only=("l2", "watson")).labels == ("L2", "Watson")
+
+
+def test_kernels_are_enlarged_by_a_whole_factor_on_one_range(folder):
+    grid = figures.kernel_snapshots("figure2", "smoke", "natural", folder)
+    pictures = figures.by_method("figure2", "smoke", "natural", folder)["Wiener"].pictures
+    epochs = pictures["snapshot_epoch"]
+    assert grid.labels == ("original", *(f"{what}{e}" for e in epochs for what in ("epoch ", "kernel, ")))
+    kernels = np.sqrt(pictures["snapshot_kernel"])
+    n, size = kernels.shape[1], kernels.shape[-1]
+    left = grid.pixels.shape[1] - (n * 64 + (n - 1) * 2)
+    factor, margin = 64 // size, (64 % size) // 2
+    for e in range(len(epochs)):
+        for i in range(n):
+            cell = grid.pixels[(2 + 2 * e) * 66 :, left + i * 66 :][:64, :64, 0]
+            inner = cell[margin : margin + factor * size, margin : margin + factor * size]
+            assert (inner == np.repeat(np.repeat(inner[::factor, ::factor], factor, 0), factor, 1)).all()
+            expected = np.rint(255 * kernels[e, i] / kernels.max())
+            assert np.abs(inner[::factor, ::factor].astype(float) - expected).max() <= 1
+
+
+def test_rate_curves_join_the_means_of_each_term_in_order_of_the_rate(folder):
+    fig = figures.rate_curves("rate", "smoke", "natural", folder, panels=("PSNR", "SSIM"))
+    frame = results.frame("rate", "smoke", "natural", folder)
+    for ax, metric in zip(fig.axes, ("PSNR", "SSIM")):
+        line = next(line for line in ax.lines if line.get_label() == "L2")
+        own = frame[frame.method.str.startswith("l2,")].pivot_table(index="method", columns="metric", values="value")
+        assert np.allclose(line.get_xdata(), np.sort(own["KL"]))
+        assert np.allclose(line.get_ydata(), own.sort_values("KL")[metric])
+        assert ax.get_xscale() == "log"
+
+
+@pytest.mark.parametrize("make", [figures.reconstructions, figures.curves, figures.rate_curves])
+def test_what_is_not_recorded_says_how_to_record_it(tmp_path, make):
+    with pytest.raises(ValueError, match="blurvae run table2 --tier lesson --data faces64"):
+        make("table2", "lesson", "faces64", tmp_path)
