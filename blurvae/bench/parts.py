@@ -102,8 +102,9 @@ def plan(device: str, precision: str, quick: bool, compile: bool) -> Plan:
 def ceilings(plan: Plan) -> dict[str, Any]:
     """What the machine can do: matrix products and copies, in float32 and in the precision of the training.
 
-    On a CPU that knows bf16 its speed is measured even where training takes float32. A product is also tried as a 1×1 convolution, since torch computes convolutions by another library, on some
-    processors a faster one; the faster counts.
+    On a CPU that knows bf16 its speed is measured even where training takes float32. A product is also tried as a 1×1
+    convolution, since torch computes convolutions by another library, on some processors a faster one; the faster
+    counts.
     """
     return dict(alone(_ceilings, plan.job.device, plan.job.precision, plan.quick))
 
