@@ -175,7 +175,10 @@ def _epochs(experiment: str, tier: str, data: str, folder: Path | None) -> pd.Da
 
 def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes, **legend: Any) -> None:
     """Mean and standard deviation over seeds, epoch by epoch, a line for each method that has y."""
-    frame = frame.dropna(subset=[y]) if y in frame else frame.head(0)
+    ax.set(xlabel="epoch")
+    if y not in frame:
+        return
+    frame = frame.dropna(subset=[y])
     present = set(frame.method)
     known = {label: look for label, look in looks(experiment).items() if label in present}
     sns.lineplot(
@@ -192,8 +195,7 @@ def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes, **legend: Any
         legend=bool(legend),
         ax=ax,
     )
-    ax.set(xlabel="epoch")
-    if legend and known:
+    if legend:
         ax.legend(title=None, fontsize=8, **legend)
 
 

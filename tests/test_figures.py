@@ -20,7 +20,7 @@ MADE = {
     "table2": ("l2", "wiener", "watson"),
     "table1": ("fixed-2", "eps-0.01"),
     "table2_256": ("l2",),
-    "table4": ("l2",),
+    "table4": ("l2", "wiener"),
     "rate": ("l2,beta=0.05", "l2,beta=5", "wiener,beta=0.05", "wiener,beta=5"),
 }
 
