@@ -48,8 +48,9 @@ LAYOUT = {32: (7, 2), 64: (4, 2), 256: (2, 1)}
 def looks(experiment: str) -> dict[str, tuple[str, Any]]:
     """Colour and dashes of an experiment's methods, by label in the order of its table."""
     module = experiments.get(experiment)
-    others = cycle(OTHERS)
     methods = {m.label: m.name for m in (*module.METHODS, *module.VARIANTS)}
+    taken = {LOOKS[name] for name in methods.values() if name in LOOKS}
+    others = cycle(look for look in OTHERS if look not in taken)
     return {label: LOOKS.get(name) or next(others) for label, name in methods.items()}
 
 

@@ -352,7 +352,11 @@ def _search_note(experiment: str, tier: str, data: str) -> tuple[str, ...]:
     if searched is None:
         return ()
     if path := experiments.search_record(tier, *searched):
-        return (f"β by a search on held-out training images (tune/{path.name}).",)
+        chosen = experiments.tuned(tier, *searched)
+        open_to_it = {m.name for m in experiments.get(searched[0]).METHODS} - chosen.keys()
+        own = [m.label for m in experiments.get(experiment).METHODS if m.name in open_to_it]
+        but = f", but for {', '.join(own)}: these have their own" if own else ""
+        return (f"β by a search on held-out training images (tune/{path.name}){but}.",)
     return ("β was not searched: it is each method's own.",)
 
 

@@ -26,7 +26,7 @@ WIDTHS = {"paper": PAPER_WIDTHS["B"], "lesson": (8, 16, 32, 64, 128), "smoke": (
 
 def searched(data: str) -> tuple[str, str]:
     """The (experiment, data set) whose search chose β."""
-    return "table2", data
+    return table2.searched(data)
 
 
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
