@@ -139,8 +139,9 @@ def gaussian_distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, cova
 
 def _factor(covariance: Tensor) -> Tensor:  # (d, rank)
     """A with AAᵀ = Σ, without the directions whose variance is rounding."""
-    variance, direction = torch.linalg.eigh(covariance)
-    real = variance > len(variance) * torch.finfo(variance.dtype).eps * variance[-1].clamp(min=0)
+    # For such a matrix the two decompositions are one, and MKL's eigh does not converge on some singular ones.
+    direction, variance, _ = torch.linalg.svd(covariance)
+    real = variance > len(variance) * torch.finfo(variance.dtype).eps * variance[0]
     return direction[:, real] * variance[real].sqrt()
 
 
