@@ -93,11 +93,15 @@ def _to_numpy(images: Any) -> np.ndarray:
     return np.repeat(array, 3, axis=3) if array.shape[3] == 1 else array
 
 
+_SPELT = str.maketrans({"ε": "eps", "β": "beta", "σ": "sigma"})  # Pillow's own font has no Greek
+
+
 def _labels(texts: Sequence[str], height: int) -> list[np.ndarray]:
     """Each text as a picture, all of one width and this height, without grey steps so that it enlarges well."""
     font = ImageFont.load_default(size=10)
     pictures = []
     for text in texts:
+        text = text.translate(_SPELT)
         image = Image.new("RGB", (12 * len(text) + 12, height), "white")
         draw = ImageDraw.Draw(image)
         draw.fontmode = "1"

@@ -10,7 +10,7 @@ from blurvae.run import Run
 TITLE = "The choices behind the Wiener term (Table 1)"
 PAPER_DATA = "celeba"
 PAPER_TABLE = "table1"
-NOTES = ("All rows have the β that the search chose for the Wiener term of Table 2.",)
+NOTES = ("All rows have the β of the Wiener term of Table 2.",)
 METHODS = (
     Method("fixed-2", "Gaussian, variance 2", "wiener-fixed", (("variance", 2.0),), paper="K(N(0,2), ε) fixed"),
     Method("fixed-4", "Gaussian, variance 4", "wiener-fixed", (("variance", 4.0),), paper="K(N(0,4), ε) fixed"),
