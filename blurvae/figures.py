@@ -279,6 +279,8 @@ def rate_curves(
             ax.axhline(1, color="black", linewidth=0.8, linestyle=":")
     for ax in axes[-1]:
         ax.set_xlabel("KL (nats per image)")
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
     axes.flat[0].legend(fontsize=8)
     return fig
 
