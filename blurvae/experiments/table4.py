@@ -11,7 +11,7 @@ from blurvae.run import Run
 TITLE = "A second architecture, 64×64 px (Table 4)"
 PAPER_DATA = "celeba"
 PAPER_TABLE = "table4"
-NOTES = (table2.NOTES[-1], "β is the one that the search chose for architecture A.")
+NOTES = (table2.NOTES[-1], "β is that of architecture A, in Table 2.")
 _NAMES = ("l2", "l1", "ssim", "ffl", "wiener", "lpips-squeeze", "lpips-vgg")
 METHODS = tuple(m for m in table2.METHODS if m.name in _NAMES)
 VARIANTS: tuple[Method, ...] = ()
