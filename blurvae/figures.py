@@ -266,7 +266,8 @@ def rate_curves(
     wide = runs.pivot_table(index=["method", "beta", "seed"], columns="metric", values="value").reset_index()
     wide["term"] = wide.method.str.partition(",")[0]
     panels = tuple(panel for panel in panels if panel in wide)
-    fig, axes = plt.subplots(2, -(-len(panels) // 2), figsize=(8.0, 6.0), sharex=True, squeeze=False)
+    lines = -(-len(panels) // 2)
+    fig, axes = plt.subplots(lines, 2, figsize=(8.0, 3.0 * lines), sharex=True, squeeze=False)
     for ax, panel in zip(axes.flat, panels):
         for term in (m for m in (*rate.TERMS, *rate.OTHER_TERMS) if m.name in set(wide.term)):
             own = wide[wide.term == term.name]
@@ -275,6 +276,7 @@ def rate_curves(
             ax.plot(mean["KL"], mean[panel], color=colour, linestyle=dash, label=term.label)
             ax.plot(own["KL"], own[panel], "o", color=colour, markersize=3, alpha=0.7)
         ax.set(xscale="log", ylabel=panel)
+        ax.xaxis.set_minor_formatter("")  # the decades are enough
         if panel == "high-frequency ratio":
             ax.axhline(1, color="black", linewidth=0.8, linestyle=":")
     for ax in axes[-1]:
