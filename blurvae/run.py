@@ -40,7 +40,7 @@ except ImportError:  # pragma: no cover (not POSIX)
 
 FORMAT = 1
 PICTURES = 8  # originals in a result's .npz; reconstructions and samples as many
-PICTURES_LARGE = 3  # beyond 64×64 px
+PICTURES_LARGE = 2  # beyond 64×64 px, where no interpolation is kept either
 STEPS = 7  # of an interpolation between two test images
 CHANGEABLE = ("architecture", "size", "widths", "latent", "hidden", "n_train", "n_test", "n_valid", "n_bound")
 LARGEST = 1 << 28  # bytes of the arrays of a result's .npz
@@ -619,13 +619,14 @@ def evaluate(
         "original": _bytes(x[:few]),
         "reconstruction": _bytes(x_hat[:few]),
         "sample": _bytes(sampled[:few]),
-        "interpolation": _bytes(_unit(_line(players.vae, test, where))),
         "log_spectrum_data": metrics.mean_log_spectrum(x).numpy().astype(np.float32),
         "log_spectrum_reconstruction": metrics.mean_log_spectrum(x_hat).numpy().astype(np.float32),
         "log_spectrum_sample": metrics.mean_log_spectrum(sampled).numpy().astype(np.float32),
         "error_power": squared_gain(fourier(x - x_hat)).mean((0, 1)).numpy().astype(np.float32),
         "data_power": squared_gain(fourier(x)).mean((0, 1)).numpy().astype(np.float32),
     }
+    if run.size <= 64:
+        pictures["interpolation"] = _bytes(_unit(_line(players.vae, test, where)))
     if kernels:
         kernel = torch.cat(kernels)
         measured["kernel width"] = summary(kernel_width(kernel))

@@ -100,8 +100,12 @@ def again(e, what, against):
         case "scalar variance":
             gaps = []
             for seed, l2 in sorted(raw(e.experiment, e.tier, e.data, "l2").items()):
-                kl, size = measured(l2, "KL"), 3 * l2["run"]["size"] ** 2
-                sse = 2 * (measured(l2, "−log p as printed") - kl)
+                kl, printed = measured(l2, "KL"), measured(l2, "−log p as printed")
+                size = round(
+                    2 * (measured(l2, "−ELBO") - printed) / np.log(2 * np.pi)
+                )  # with Σ = I they differ by this
+                assert size in (l2["run"]["size"] ** 2, 3 * l2["run"]["size"] ** 2)
+                sse = 2 * (printed - kl)
                 best = min(
                     size / 2 * np.log(2 * np.pi * v) + sse / (2 * v) for v in sse / size * np.linspace(0.9, 1.1, 2001)
                 )
@@ -234,7 +238,7 @@ def test_every_number_and_verdict_of_the_page_follows_from_the_records(table, de
 
 TAMPERED = (
     ("table", "**holds in part**", "**holds**"),
-    ("table", "**not tested**", "**does not hold**"),
+    ("table", "**does not hold**", "**holds**"),
     ("table", "+0.19 ± 0.18", "+0.29 ± 0.18"),
     ("details", "B2, holds in part", "B2, holds"),
     ("details", ": **does not hold**", ": **holds**"),
