@@ -11,7 +11,6 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -176,6 +175,8 @@ def _epochs(experiment: str, tier: str, data: str, folder: Path | None) -> pd.Da
 
 def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes, **legend: Any) -> None:
     """Mean and standard deviation over seeds, epoch by epoch, a line for each method that has y."""
+    import seaborn as sns  # here, since it costs each chapter a second or two, and few draw lines with it
+
     ax.set(xlabel="epoch")
     if y not in frame:
         return
