@@ -101,9 +101,8 @@ def again(e, what, against):
             gaps = []
             for seed, l2 in sorted(raw(e.experiment, e.tier, e.data, "l2").items()):
                 kl, printed = measured(l2, "KL"), measured(l2, "−log p as printed")
-                size = round(
-                    2 * (measured(l2, "−ELBO") - printed) / np.log(2 * np.pi)
-                )  # with Σ = I they differ by this
+                # With Σ = I the two values differ by D/2·log 2π.
+                size = round(2 * (measured(l2, "−ELBO") - printed) / np.log(2 * np.pi))
                 assert size in (l2["run"]["size"] ** 2, 3 * l2["run"]["size"] ** 2)
                 sse = 2 * (printed - kl)
                 best = min(
