@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from blurvae.experiments import Method, check_tier, make
+from blurvae.experiments import Method, check_tier, make, table2
 from blurvae.run import Run
 from blurvae.training import Settings
 
-TITLE = "Rate and distortion over β, 32×32 px (claim B13)"
+TITLE = "Rate and distortion over β (claim B13)"
 PAPER_DATA = ""
 PAPER_TABLE = ""
 NOTES: tuple[str, ...] = ()
 BETAS = (0.05, 0.125, 0.32, 0.8, 2.0, 5.0)
+LARGE = ("faces64", "brain")  # of 64×64 px, with the budget of Table 2: L2 and Wiener, from the second β on
 TERMS = (
     Method("l2", "L2", "l2"),
     Method("wiener", "Wiener", "wiener"),
@@ -27,12 +28,17 @@ OTHER_TERMS = (
 )
 
 
-def _over_beta(terms: Sequence[Method]) -> tuple[Method, ...]:
+def betas(data: str) -> tuple[float, ...]:
+    """The values of β that are recorded on a data set."""
+    return BETAS[1:] if data in LARGE else BETAS
+
+
+def _over_beta(terms: Sequence[Method], values: Sequence[float] = BETAS) -> tuple[Method, ...]:
     """Each term at each β, named as a run with a changed β is."""
     return tuple(
         replace(m, name=f"{m.name},beta={beta:g}", label=f"{m.label}, β = {beta:g}", beta=beta)
         for m in terms
-        for beta in BETAS
+        for beta in values
     )
 
 
@@ -46,7 +52,7 @@ SMOKE = Settings(epochs=2, warm_up=1, batch_size=16, lr=1e-3, kernel_lr=1e-3)
 COLUMNS: tuple[str, ...] = ()
 GRID = {
     "smoke": {"natural": (0,)},
-    "lesson": {"natural": (0, 1, 2), "mnist": (0, 1, 2)},
+    "lesson": {"natural": (0, 1, 2), "mnist": (0, 1, 2), "faces64": (0, 1, 2), "brain": (0, 1, 2)},
     "paper": {"cifar10": (0, 1, 2)},
 }
 
@@ -60,10 +66,13 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
 
     Args:
         tier: "smoke" (64 images), "lesson" (3,000 images, 8 epochs, widths 16-32-64-128) or "paper" (30 epochs).
-        data: a data set of 32×32 px.
+        data: a data set of 32×32 px; "faces64" and "brain" at 64×64 px, with the budget of Table 2.
         seeds: one run a method and seed.
     """
     common: dict[str, Any]
+    if data in LARGE:
+        settings, common = table2.budget(check_tier(tier))
+        return make("rate", _over_beta(TERMS[:2], betas(data)), tier, data, seeds, settings, **common)
     match check_tier(tier):
         case "paper":
             settings, common = PAPER, {}
