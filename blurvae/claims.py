@@ -24,9 +24,13 @@ from blurvae.experiments import rate
 from blurvae.metrics.rate_curves import Curve, mean_difference
 from blurvae.run import Result
 
-HOLDS, IN_PART, FAILS, NOT_TESTED = "holds", "holds in part", "does not hold", "not tested"
+HOLDS, IN_PART, FAILS, UNDECIDED, NOT_TESTED = "holds", "holds in part", "does not hold", "undecided", "not tested"
+DEPENDS = "depends on"
+REFUTES = ("converges",)  # rules that a training hardly fails: they can speak against a claim, not for it
 SEEDS = 2  # fewer say nothing about the spread between trainings
+COLLAPSED = 5.0  # nats per image, below which a code tells nothing and a comparison with its model decides nothing
 LOW = 0.1  # cycles/px, below which chapter 2 calls a frequency low
+HIGH = 0.25  # cycles/px, above which the book calls one high (metrics.high_frequency)
 HALF = 50.0  # %, from where on something dominates
 DIFFERENT = 5.0  # %, of its mass in which one image's kernel differs from another's
 RISE = 5.0  # %, of the objective from one epoch to the next
@@ -47,6 +51,7 @@ class Evidence:
         rivals: what it is compared with.
         metrics: measured columns on which the method is claimed to be better.
         worse: those on which it is claimed to be worse.
+        depends: on what the answer depends where comparisons disagree, if there is a word for it.
     """
 
     rule: str
@@ -58,17 +63,30 @@ class Evidence:
     rivals: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
+    depends: str = ""
 
     @property
     def where(self) -> str:
-        """The data set, what it stands in for, and the tier."""
+        """The data set, what it stands in for, the tier, and where methods are compared how their β was chosen."""
         if not self.experiment:
             return self.data or "benchmark"
         card, own = datasets.describe(self.data), experiments.get(self.experiment).PAPER_DATA
         remark = f" (stands in for {card['stands_in_for']})" if card["stands_in_for"] else ""
         if own and self.data != own and not remark:
             remark = " (not the paper's data)"
-        return f"{self.experiment}, {self.data}{remark}, tier {self.tier}"
+        return f"{self.experiment}, {self.data}{remark}, tier {self.tier}{self._betas}"
+
+    @property
+    def _betas(self) -> str:
+        """How β was chosen, where methods are compared at one β each: β = 1, searched, not searched."""
+        if not self.rivals or self.rule == "equal rate":
+            return ""
+        module = experiments.get(self.experiment)
+        searched = module.searched(self.data)
+        if searched and experiments.tuned(self.tier, *searched):
+            return ", β searched"
+        runs = (r for r in module.runs(self.tier, self.data, (0,)) if r.method in (self.method, *self.rivals))
+        return ", β = 1" if {run.settings.beta for run in runs} == {1.0} else ", β not searched"
 
     @property
     def command(self) -> str:
@@ -91,6 +109,7 @@ class Claim:
         where: the place in the paper.
         printed: the paper's number.
         evidence: its tests.
+        remark: what a verdict on it must not be read without; empty where nothing.
     """
 
     name: str
@@ -98,6 +117,7 @@ class Claim:
     where: str
     printed: str
     evidence: tuple[Evidence, ...]
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +132,7 @@ class Comparison:
         limit: 0 for differences.
         digits: after the decimal point.
         exact: nothing random is in it, so one value is enough.
+        collapsed: a model's code tells nothing (`COLLAPSED`), so that the comparison decides nothing.
     """
 
     what: str
@@ -121,6 +142,7 @@ class Comparison:
     limit: float = 0.0
     digits: int = 1
     exact: bool = False
+    collapsed: bool = False
 
     @property
     def tested(self) -> bool:
@@ -137,10 +159,12 @@ class Comparison:
         """How it speaks to the claim.
 
         "for": every value lies on the claim's side, and their mean by more than their standard deviation. "against":
-        the same on the other side. "open": neither. "not tested": too few values.
+        the same on the other side. "open": neither. "not tested": too few values. "collapsed": see there.
         """
         if not self.tested:
             return NOT_TESTED
+        if self.collapsed:
+            return "collapsed"
         margins = [self.sign * (value - self.limit) for value in self.values]
         for side, name in ((1, "for"), (-1, "against")):
             if all(side * m > 0 for m in margins) and side * statistics.fmean(margins) > self.spread:
@@ -167,23 +191,38 @@ class Finding:
 
     @property
     def calls(self) -> Counter[str]:
-        """How many comparisons are for, against, open, not tested."""
+        """How many comparisons are for, against, open, collapsed, not tested."""
         return Counter(c.call for c in self.comparisons)
 
     @property
     def verdict(self) -> str:
-        """The claim holds where every comparison is for it, in part where more are for than against."""
-        if not self.comparisons or self.calls[NOT_TESTED]:
+        """What the comparisons that did not collapse say together.
+
+        The claim holds where all are for it and holds in part where more are for it than against it; it does not hold
+        where more are against it, and is undecided where as many are, none on either side included.
+        """
+        calls, evidence = self.calls, self.evidence
+        if not self.comparisons or calls[NOT_TESTED]:
             return NOT_TESTED
-        if self.calls["for"] == len(self.comparisons):
-            return HOLDS
-        return IN_PART if self.calls["for"] > self.calls["against"] else FAILS
+        if calls["for"] and calls["against"] and evidence.depends:
+            return f"{DEPENDS} {evidence.depends}"
+        if calls["for"] == calls["against"] or (calls["for"] > calls["against"] and evidence.rule in REFUTES):
+            return UNDECIDED
+        if calls["for"] < calls["against"]:
+            return FAILS
+        return HOLDS if calls["for"] == len(self.comparisons) - calls["collapsed"] else IN_PART
 
 
 def verdict(findings: Iterable[Finding]) -> str:
-    """The verdict on a claim: that of its tested evidence where it agrees, else "holds in part"."""
+    """The verdict on a claim, which is about all of its tested evidence.
+
+    That of its pieces where they agree; else it holds in part if it does so anywhere, does not hold if it fails
+    anywhere, and is undecided otherwise.
+    """
     found = {f.verdict for f in findings} - {NOT_TESTED}
-    return (found.pop() if len(found) == 1 else IN_PART) if found else NOT_TESTED
+    if len(found) < 2:
+        return found.pop() if found else NOT_TESTED
+    return IN_PART if found - {FAILS, UNDECIDED} else FAILS
 
 
 # Reading claims -------------------------------------------------------------------------------------------------------
@@ -205,11 +244,12 @@ def load(file: Path | None = None) -> tuple[Claim, ...]:
 
 
 def _claim(entry: dict[str, Any]) -> Claim:
-    known = {"name", "says", "where", "printed", "evidence"}
+    known = {"name", "says", "where", "printed", "evidence", "remark"}
     if extra := set(entry) - known:
         raise ValueError(f"claim {entry['name']} has {', '.join(sorted(extra))}; it takes {', '.join(sorted(known))}.")
     evidence = tuple(one for group in entry["evidence"] for one in _evidence(entry["name"], dict(group)))
-    return Claim(entry["name"], entry["says"], entry["where"], _printed(entry["printed"]), evidence)
+    printed = _printed(entry["printed"])
+    return Claim(entry["name"], entry["says"], entry["where"], printed, evidence, entry.get("remark", ""))
 
 
 def _evidence(claim: str, group: dict[str, Any]) -> list[Evidence]:
@@ -281,9 +321,16 @@ def _better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
         for rival in evidence.rivals:
             own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
             gaps = tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
-            label = results.label(evidence.experiment, rival)
-            made.append(Comparison(metric, label, gaps, sign, digits=results.DIGITS[metric]))
+            label, digits = results.label(evidence.experiment, rival), results.DIGITS[metric]
+            silent = any(_collapsed(values, name) for name in (evidence.method, rival))
+            made.append(Comparison(metric, label, gaps, sign, digits=digits, collapsed=silent))
     return made
+
+
+def _collapsed(values: dict[str, dict[str, dict[int, float]]], method: str) -> bool:
+    """Whether the code of a method's models tells nothing, in the mean over its seeds."""
+    kl = values.get("KL", {}).get(method, {})
+    return bool(kl) and statistics.fmean(kl.values()) < COLLAPSED
 
 
 def _smaller_change(evidence: Evidence, folder: Path | None) -> list[Comparison]:
@@ -301,16 +348,21 @@ def _smaller_change(evidence: Evidence, folder: Path | None) -> list[Comparison]
 
 
 def _kernel_falls(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """Whether the mean kernel width falls most when the weighting sets in, the warm-up before its last epoch aside."""
+    """Whether the mean kernel width falls faster over the first two weighted epochs than before and later.
+
+    The width is a mean over an epoch's training batches, so it lags behind the switch: two epochs are needed to see a
+    change. They are compared with up to two epochs before the switch and with the median of those later.
+    """
     gaps = []
     for result in _runs(evidence, folder):
         width = [epoch["kernel_width"] for epoch in result.record["history"]]
         falls = [100 * (1 - after / before) for before, after in pairwise(width)]
         switch = result.run.settings.warm_up - 1  # from the last epoch of the warm-up to the first weighted one
-        gaps.append(falls[switch] - max(falls[max(switch - 1, 0) : switch] + falls[switch + 1 :]))
-    return [
-        Comparison("fall of the kernel width in the first weighted epoch, %", "the largest other fall", tuple(gaps))
-    ]
+        before, after, later = falls[max(switch - 2, 0) : switch], falls[switch : switch + 2], falls[switch + 2 :]
+        others = [statistics.fmean(before)] * bool(before) + [statistics.median(later)] * bool(later)
+        gaps.append(statistics.fmean(after) - max(others))
+    what = "fall of the kernel width an epoch, first two weighted epochs, %"
+    return [Comparison(what, "up to two before, or the median later", tuple(gaps))]
 
 
 def _kernel_differs(evidence: Evidence, folder: Path | None) -> list[Comparison]:
@@ -325,29 +377,51 @@ def _kernel_differs(evidence: Evidence, folder: Path | None) -> list[Comparison]
     return [Comparison(what, f"over {DIFFERENT:g}", tuple(differences), limit=DIFFERENT)]
 
 
-def _share(power: torch.Tensor, shape: tuple[int, int]) -> float:
-    """Per cent of a half spectrum's power below `LOW`, frequency zero left out as in chapter 2."""
+def _share(power: torch.Tensor, shape: tuple[int, int], below: float = LOW) -> float:
+    """Per cent of a half spectrum's power below a frequency, frequency zero left out as in chapter 2."""
     frequency = blur.radial_frequency(shape)
     weighted = power.double() * blur.hermitian_weights(shape) * (frequency > 0)
-    return 100 * (weighted[frequency < LOW].sum() / weighted.sum()).item()
+    return 100 * (weighted[frequency < below].sum() / weighted.sum()).item()
 
 
 def _error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """Whether low frequencies hold most of a trained model's squared error."""
-    powers = [r.pictures["error_power"] for r in _runs(evidence, folder) if "error_power" in r.pictures]
-    shares = tuple(_share(torch.from_numpy(p), (p.shape[0], 2 * (p.shape[1] - 1))) for p in powers)
-    what = f"squared error of {results.label(evidence.experiment, evidence.method)} below {LOW} cycles/px, %"
-    return [Comparison(what, f"over {HALF:g}", shares, limit=HALF)]
+    """Whether low frequencies hold most of a trained model's squared error, at every β that is recorded."""
+    values = _values(evidence, folder)
+    shares: dict[tuple[float, str], list[float]] = {}
+    for result in results.load(evidence.experiment, evidence.tier, evidence.data, folder):
+        if result.run.method.partition(",beta=")[0] == evidence.method and "error_power" in result.pictures:
+            power = torch.from_numpy(result.pictures["error_power"])
+            share = _share(power, (power.shape[0], 2 * (power.shape[1] - 1)))
+            shares.setdefault((result.run.settings.beta, result.run.method), []).append(share)
+    label = results.label(evidence.experiment, evidence.method)
+    made = [
+        Comparison(
+            f"squared error of {label} below {LOW} cycles/px, β = {beta:g}, %",
+            f"over {HALF:g}",
+            tuple(own),
+            limit=HALF,
+            collapsed=_collapsed(values, method),
+        )
+        for (beta, method), own in sorted(shares.items())
+    ]
+    return made or [Comparison(f"squared error of {label} below {LOW} cycles/px, %", f"over {HALF:g}", limit=HALF)]
 
 
 def _blur_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """Whether low frequencies hold most of the error of Gaussian blurs of patches of 64×64 px."""
+    """Whether the error of Gaussian blurs of patches of 64×64 px is one of low frequencies, in three readings.
+
+    As a sum over the frequencies below 0.1 cycles/px, over those below 0.25, and per frequency.
+    """
     x = torch.from_numpy(np.array(datasets.load(evidence.data, "test", size=64).images) / 255)
-    made = []
+    made, few = [], _share(torch.ones(64, 33), (64, 64))  # few: per cent of the frequencies that are low
     for variance in (2.0, 4.0):
         error = blur.blur_error_spectrum(x, blur.gaussian_kernel(11, variance, dtype=x.dtype)).mean((0, 1))
-        what = f"blur error below {LOW} cycles/px, variance {variance:g}, {len(x)} patches, %"
-        made.append(Comparison(what, f"over {HALF:g}", (_share(error, (64, 64)),), limit=HALF, digits=0, exact=True))
+        of = f"variance {variance:g}, {len(x)} patches"
+        for below in (LOW, HIGH):
+            what, share = f"blur error below {below:g} cycles/px, {of}, %", _share(error, (64, 64), below)
+            made.append(Comparison(what, f"over {HALF:g}", (share,), limit=HALF, digits=0, exact=True))
+        what = f"blur error per frequency below {LOW} cycles/px, {of}, in units of its mean"
+        made.append(Comparison(what, "over 1", (_share(error, (64, 64)) / few,), limit=1.0, exact=True))
     return made
 
 
@@ -370,19 +444,22 @@ def _determinant(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 
 def _converges(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Whether both players' losses fall while the weighting is on, without a jump."""
-    names = (
-        ("objective, last weighted epoch against first, %", "below 0"),
-        ("kernel loss, last weighted epoch against first, %", "below 0"),
-        ("largest rise of the objective between epochs, %", f"under {RISE:g}"),
-    )
     values: list[list[float]] = [[], [], []]
+    weighted = 0
     for result in _runs(evidence, folder):
         epochs = [epoch for epoch in result.record["history"] if epoch["weighted"]]
+        weighted = len(epochs)
         objective = [epoch["reconstruction"] + result.run.settings.beta * epoch["kl"] for epoch in epochs]
         kernel = [epoch["kernel_loss"] for epoch in epochs]
         values[0].append(100 * (objective[-1] / objective[0] - 1))
         values[1].append(100 * (kernel[-1] / kernel[0] - 1))
         values[2].append(100 * max(after / before - 1 for before, after in pairwise(objective)))
+    last = f"last of {weighted} weighted epochs against first, %"
+    names = (
+        (f"objective, {last}", "below 0"),
+        (f"kernel loss, {last}", "below 0"),
+        ("largest rise of the objective between epochs, %", f"under {RISE:g}"),
+    )
     limits = (0.0, 0.0, RISE)
     return [Comparison(*name, tuple(v), sign=-1, limit=limit) for name, v, limit in zip(names, values, limits)]
 
@@ -407,10 +484,11 @@ def _equal_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     values, made = _values(evidence, folder), []
     for metric in evidence.metrics:
         for rival in evidence.rivals:
-            names = [[f"{m},beta={beta:g}" for beta in rate.BETAS] for m in (rival, evidence.method)]
+            betas = rate.betas(evidence.data)
+            names = [[f"{m},beta={beta:g}" for beta in betas] for m in (rival, evidence.method)]
             cells = [[values.get(k, {}).get(n, {}) for n in names[0] + names[1]] for k in ("KL", metric)]
             seeds = sorted(set.intersection(*(set(cell) for row in cells for cell in row)))
-            gaps, half = [], len(rate.BETAS)
+            gaps, half = [], len(betas)
             for seed in seeds:
                 kl, quality = ([cell[seed] for cell in row] for row in cells)
                 gaps.append(mean_difference(Curve(kl[:half], quality[:half]), Curve(kl[half:], quality[half:])))
@@ -468,11 +546,23 @@ def table(found: Found, link: Callable[[str], str] = str) -> list[str]:
         chapters = ", ".join(link(number) for number in dict.fromkeys(f.evidence.chapter for f in made))
         tested = [f for f in made if f.verdict != NOT_TESTED]
         ours = "<br>".join(map(_headline, tested)) or "–"
+        tiers = ", ".join(dict.fromkeys(f"tier {f.evidence.tier}" for f in tested if f.evidence.tier))
+        count = f"{len(tested)} of {len(made)} tested"
         rows.append(
             f"| [{claim.name}](#{_anchor(claim)}) {claim.says} | {claim.where}: {claim.printed} | {ours} "
-            f"| **{verdict(made)}** ({len(tested)} of {len(made)} tested) | {chapters} |"
+            f"| **{verdict(made)}** ({f'{tiers}; ' if tiers else ''}{count}) | {chapters} |"
         )
     return rows
+
+
+def _trouble(made: Iterable[Finding]) -> str:
+    """How many runs of how many weighted epochs the rule of convergence has seen, where none speaks against it."""
+    seen = [f for f in made if f.evidence.rule in REFUTES and f.verdict == UNDECIDED]
+    if not seen:
+        return ""
+    epochs = [int(number) for f in seen for number in re.findall(r"last of (\d+) weighted", f.comparisons[0].what)]
+    runs = sum(len(f.comparisons[0].values) for f in seen)
+    return f"No trouble seen in {runs} runs of {min(epochs)} to {max(epochs)} weighted epochs."
 
 
 def _anchor(claim: Claim) -> str:
@@ -485,9 +575,9 @@ def _headline(finding: Finding) -> str:
     repeats = [len(c.values) for c in finding.comparisons if not c.exact]
     seeds = f", {min(repeats)} {'seeds' if finding.evidence.experiment else 'rounds'}" if repeats else ""
     calls = finding.calls
-    count = ", ".join(f"{calls[call]} {call}" for call in ("for", "open", "against") if calls[call])
+    count = ", ".join(f"{calls[call]} {call}" for call in ("for", "open", "against", "collapsed") if calls[call])
     more = f"; in all {count}" if len(finding.comparisons) > 1 else ""
-    return f"{finding.evidence.where}{seeds}: {first.what} ({first.against}) {first}{more}."
+    return f"*{finding.verdict}*: {finding.evidence.where}{seeds}: {first.what} ({first.against}) {first}{more}."
 
 
 def details(found: Found, link: Callable[[str], str] = str) -> list[str]:
@@ -495,6 +585,8 @@ def details(found: Found, link: Callable[[str], str] = str) -> list[str]:
     lines: list[str] = []
     for claim, made in found.items():
         lines += [f"{{#{_anchor(claim)}}}", f"**{claim.name}, {verdict(made)}.** {claim.says}", ""]
+        if remark := " ".join(filter(None, (_trouble(made), claim.remark))):
+            lines += [remark, ""]
         for finding in made:
             if finding.verdict == NOT_TESTED:
                 continue

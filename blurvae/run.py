@@ -22,6 +22,7 @@ from torch import Tensor
 from blurvae import datasets, losses, metrics
 from blurvae.blur import fourier, kernel_width, log_abs_det, squared_gain
 from blurvae.errors import CorruptFile, MissingWeights
+from blurvae.losses import watson_dft
 from blurvae.metrics._weights import MissingNetwork
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.evaluate import summary
@@ -234,6 +235,8 @@ def needs(run: Run) -> str:
     try:
         if isinstance(term, losses.LPIPS):
             lpips_network(term.net, (run.size, run.size), torch.device("cpu"))
+        if isinstance(term, losses.WatsonDFT) and term.path is None:
+            watson_dft.find(None, colour=datasets.describe(run.data)["shape"][0] == 3)
     except MissingNetwork as missing:
         return missing.what
     return ""
@@ -356,7 +359,7 @@ def _measure(
 ) -> Result:
     """Trains as `fit` does with the options in `how`, and evaluates on the first rank; writes checkpoints alone."""
     started = time.monotonic()
-    some = _centre(_real(test.head(min(len(test), 64))), run)
+    some = centre(_real(test.head(min(len(test), 64))), run)
     team.first(partial(metrics.evaluate, some, some, some))  # images that it refuses are refused before the training
     training = time.monotonic()
     batch_size = min(run.settings.batch_size, len(train))
@@ -610,7 +613,7 @@ def evaluate(
         if kernel_net is not None:
             kernels.append(kernel_net(mu).float().cpu())
     x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
-    measured = metrics.evaluate(_centre(x, run), _centre(x_hat, run), _centre(sampled, run))
+    measured = metrics.evaluate(centre(x, run), centre(x_hat, run), centre(sampled, run))
     measured["KL"] = summary(torch.cat(kl))
     measured["active units"] = {"value": active_units(torch.cat(means))}
     measured |= {name: summary(torch.cat(values)) for name, values in bounds.items()}
@@ -641,7 +644,7 @@ def evaluate(
         drawn = torch.cat([_unit(vae.decode(z).x_hat) for z in mixture.sample(len(x), generator).split(256)])
         # What two sets of real images are apart at this sample size: no model can be expected below it.
         real = _real(train.head(min(len(train), len(test))))
-        measured |= _distances(_centre(x, run), {"GMM samples": _centre(drawn, run), "data": _centre(real, run)})
+        measured |= _distances(centre(x, run), {"GMM samples": centre(drawn, run), "data": centre(real, run)})
         pictures["sample_gmm"] = _bytes(drawn[:few])
     return measured, pictures
 
@@ -710,8 +713,8 @@ def _distances(x: Tensor, sets: dict[str, Tensor]) -> dict[str, Any]:
         return {f"FD-squeeze ({name})": entry for name in sets}
 
 
-def _centre(images: Tensor, run: Run) -> Tensor:
-    """What is measured: MNIST is padded to 32×32 px, its own are the central 28×28."""
+def centre(images: Tensor, run: Run) -> Tensor:
+    """What is measured of images (n, c, h, w): MNIST is padded to 32×32 px, its own are the central 28×28."""
     return images[..., 2:30, 2:30] if run.data == "mnist" else images
 
 

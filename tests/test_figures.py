@@ -70,7 +70,7 @@ def test_no_two_methods_look_alike_and_one_looks_the_same_everywhere(experiment)
 
 def test_reconstructions_show_the_recorded_pixels_under_the_original(folder):
     grid = figures.reconstructions("table2", "smoke", "natural", folder, columns=3, zoom=1)
-    assert grid.labels == ("original", "L2", "Wiener", "Watson")
+    assert grid.labels == ("original", "L2", "Wiener", "Watson (1993)")
     runs = figures.by_method("table2", "smoke", "natural", folder)
     rows = [runs["L2"].pictures["original"], *(run.pictures["reconstruction"] for run in runs.values())]
     left = grid.pixels.shape[1] - (3 * 64 + 2 * 2)
@@ -81,7 +81,10 @@ def test_reconstructions_show_the_recorded_pixels_under_the_original(folder):
 
 
 def test_only_the_named_methods_are_shown(folder):
-    assert figures.samples("table2", "smoke", "natural", folder, only=("l2", "watson")).labels == ("L2", "Watson")
+    assert figures.samples("table2", "smoke", "natural", folder, only=("l2", "watson")).labels == (
+        "L2",
+        "Watson (1993)",
+    )
 
 
 def test_kernels_are_enlarged_by_a_whole_factor_on_one_range(folder):

@@ -160,7 +160,7 @@ def test_beta_is_shown_where_a_search_chose_it_and_the_caption_says_so(tmp_path,
     table = results.table("table2", "lesson", "natural", tmp_path)
     assert (table.loc["L2", "β"], table.loc["Wiener", "β"], table.loc["FFL", "β"]) == ("0.3", "3", "0.2")
     caption = results.caption("table2", "lesson", "natural", tmp_path)
-    assert "(tune/table2-natural-lesson.json), but for L1, SSIM, CE, FFL, Wiener-proper, Watson, " in caption
+    assert "(tune/table2-natural-lesson.json), but for L1, SSIM, CE, FFL, Wiener-proper, Watson (1993), " in caption
     assert "the paper's row VGG" in caption.replace("The", "the")
     write(tmp_path, experiments.get("table1").runs("lesson", "natural", (0,))[1])  # all its rows have Wiener's β
     assert "but for" not in results.caption("table1", "lesson", "natural", tmp_path)

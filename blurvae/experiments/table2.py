@@ -13,8 +13,9 @@ TITLE = "Faces and natural patches, 64×64 px (Table 2, upper half; Fig. 8)"
 PAPER_DATA = "celeba"
 PAPER_TABLE = "table2"
 NOTES = (
-    "The paper's row Watson is a larger model of that loss's authors; ours is Watson's term in the same network.",
-    "Watson pools errors with exponent 4, which heeds the worst blocks alone; exponent 2, which heeds all, is ours.",
+    "The paper's row Watson is a loss trained on human judgements, in a larger network; its weights are not here.",
+    "The rows Watson (1993) are the model of vision that this loss started from: they learn nothing.",
+    "Watson (1993) pools errors with exponent 4, which heeds the worst blocks alone; exponent 2 is ours.",
     "The paper's row VGG is LPIPS with VGG-16; LPIPS-squeeze is ours, and is judged by its own metric in LPIPS.",
 )
 # FFL, SSIM, Watson and LPIPS have no scale in nats: β is searched where their KL is that of L2.
@@ -26,8 +27,9 @@ METHODS = (
     Method("ffl", "FFL", "ffl", beta=0.2, paper="FFL", search=(0.02, 0.06, 0.2, 0.6)),
     Method("wiener", "Wiener", "wiener", paper="Ours"),
     Method("wiener-proper", "Wiener-proper", "wiener-proper"),
-    Method("watson", "Watson", "watson", paper="Watson"),
-    Method("watson-2", "Watson, exponent 2", "watson", (("pooling", 2.0),)),
+    Method("watson", "Watson (1993)", "watson"),
+    Method("watson-2", "Watson (1993), exponent 2", "watson", (("pooling", 2.0),)),
+    Method("watson-dft", "Watson, trained", "watson-dft", paper="Watson"),
     Method("lpips-squeeze", "LPIPS-squeeze", "lpips", (("net", "squeeze"),)),
     Method("lpips-vgg", "LPIPS-VGG", "lpips", (("net", "vgg"),), paper="VGG"),
 )

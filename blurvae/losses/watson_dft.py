@@ -65,7 +65,7 @@ class WatsonDFT(Term):
         check_pair(x, x_hat)
         check_blocks(x, self.name)
         colour = x.shape[1] == 3
-        weights = _read(_find(self.path, colour), colour, x.dtype, x.device)
+        weights = _read(find(self.path, colour), colour, x.dtype, x.device)
         spectrum, other = _spectra(x.detach()), _spectra(x_hat)
         distances = [_distance(spectrum[:, i], other[:, i], plane) for i, plane in enumerate(weights.planes)]
         return self.scale * (torch.stack(distances, 1) * weights.mixture).sum(1)
@@ -103,7 +103,12 @@ def _distance(c: Tensor, c_hat: Tensor, p: _Plane) -> Tensor:
     return amplitude + per_image(p.phase * torch.atan2(turn.imag, turn.real).abs())
 
 
-def _find(path: str | None, colour: bool) -> Path:
+def find(path: str | None, colour: bool) -> Path:
+    """The file of weights for RGB or grey images.
+
+    Raises:
+        MissingWeights: it is not there; a `MissingNetwork` where it was looked for in the folder of torch's hub.
+    """
     if path is None:
         return checkpoint(f"{ADDRESS}/{'rgb' if colour else 'gray'}_watson_fft_trial0.pth", "The term 'watson-dft'")
     if not Path(path).is_file():

@@ -10,22 +10,25 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from blurvae import claims
+from blurvae import claims, linear
 
 _found = cache(claims.find_all)  # both tables of a build show the same
 
 
 class Claims(SphinxDirective):
-    """`{claims} verdicts` or `{claims} evidence`: one part of the claims page."""
+    """`{claims} verdicts`, `{claims} evidence` or `{claims} deficit`: one part of the claims page."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Render the part as if it stood in the page."""
         topic = self.arguments[0]
-        if topic not in ("verdicts", "evidence"):
-            raise self.error(f"claims knows verdicts and evidence, not {topic!r}")
-        lines = (claims.table if topic == "verdicts" else claims.details)(_found(), self._link)
+        if topic not in ("verdicts", "evidence", "deficit"):
+            raise self.error(f"claims knows verdicts, evidence and deficit, not {topic!r}")
+        if topic == "deficit":
+            lines = linear.table()
+        else:
+            lines = (claims.table if topic == "verdicts" else claims.details)(_found(), self._link)
         container = nodes.container()
         self.state.nested_parse(StringList(lines, source="claims"), self.content_offset, container)
         return container.children
