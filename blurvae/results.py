@@ -285,7 +285,7 @@ def not_recorded(experiment: str, tier: str, data: str, seed: int | None = None)
     )
 
 
-def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "") -> tuple[str, Path]:
+def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "", methods: str = "") -> tuple[str, Path]:
     """What a chapter shows: the recorded lessons at tier "smoke", the runs of the tier itself at another one.
 
     Args:
@@ -295,14 +295,23 @@ def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "") -
         seed: of the runs that are made here because none is finished.
         folder: the chapter's parameter `results`; where empty, the recorded results, and runs made here go to
             _build/results.
+        methods: the chapter's parameter of that name, where it has one: rows that have to be finished, separated by
+            blanks; all where empty. The other rows read "not run" unless they are recorded, too.
 
     Returns:
         (tier to show, folder of results).
+
+    Raises:
+        ValueError: an unknown tier or method.
     """
     where = Path(folder) if folder else paths.results()
     if experiments.check_tier(tier) == "smoke":
         return "lesson", where
     names = [m.name for m in experiments.get(experiment).METHODS]
+    for name in methods.split():
+        if name not in names:
+            raise ValueError(f"{experiment} has no method {name!r}: choose of {', '.join(names)}.")
+    names = methods.split() or names
     wanted = [r for r in experiments.get(experiment).runs(tier, data, (seed,)) if r.method in names and not needs(r)]
     if any(not r.path(where).exists() for r in wanted):
         where = where if folder else paths.build() / "results"
