@@ -225,6 +225,11 @@ def verdict(findings: Iterable[Finding]) -> str:
     return IN_PART if found - {FAILS, UNDECIDED} else FAILS
 
 
+def predicate(verdict: str) -> str:
+    """A verdict as what a sentence says of a claim: "holds", but "is undecided"."""
+    return f"is {verdict}" if verdict in (UNDECIDED, NOT_TESTED) else verdict
+
+
 # Reading claims -------------------------------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -142,6 +143,7 @@ def run(
                     typer.echo(f"{r.name}: passed over, needs weights ({what})", err=True)
                 runs.remove(r)
         done = []
+        callback = _forecast(runs, out, resume) if speaks else None
         for i, r in enumerate(runs, 1):
             if speaks:
                 typer.echo(f"[{i}/{len(runs)}] {r.name} …", err=True)
@@ -154,6 +156,7 @@ def run(
                 progress=sys.stderr.isatty() and speaks,
                 compile=compile,
                 deterministic=deterministic,
+                callback=callback,
                 team=team,
             )
             spent, psnr = result.record["provenance"]["seconds"], result.record["metrics"]["PSNR"]["mean"]
@@ -164,6 +167,33 @@ def run(
             )
         if as_json and team.is_first:
             typer.echo(json.dumps(done, indent=1))
+
+
+FIRST, LAST = 8, 40  # steps of the first training by which the time of all is judged
+WITH_KERNEL = 1.3  # how much longer a step with a kernel network takes than one without, about
+
+
+def _forecast(runs: list[Any], out: Path, resume: bool) -> Callable[[Any], None]:
+    """A callback that says once, after the first steps, about how long the runs will take on this machine."""
+    from blurvae import losses
+
+    seen: list[float] = []
+
+    def weight(r: Any) -> float:
+        return WITH_KERNEL if losses.get(r.term, **dict(r.constants)).kernel_path else 1.0
+
+    def after_step(_: Any) -> None:
+        if len(seen) <= LAST:
+            seen.append(time.monotonic())
+        if len(seen) == LAST:
+            todo = [r for r in runs if not (resume and r.path(out).exists())]
+            images = sum(r.settings.epochs * (r.n_train or 40_000) / r.settings.batch_size * weight(r) for r in todo)
+            minutes = (seen[-1] - seen[FIRST]) / (LAST - 1 - FIRST) * images / weight(todo[0]) / 60
+            if minutes > 1:
+                many = f"{len(todo)} run{'s' * (len(todo) > 1)}"
+                typer.echo(f"about {minutes:.0f} minutes for {many} on this machine, by its first steps", err=True)
+
+    return after_step
 
 
 def _without_traces() -> None:

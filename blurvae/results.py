@@ -307,12 +307,13 @@ def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "", m
     where = Path(folder) if folder else paths.results()
     if experiments.check_tier(tier) == "smoke":
         return "lesson", where
-    names = [m.name for m in experiments.get(experiment).METHODS]
+    module = experiments.get(experiment)
+    known = [m.name for m in (*module.METHODS, *module.VARIANTS)]
     for name in methods.split():
-        if name not in names:
-            raise ValueError(f"{experiment} has no method {name!r}: choose of {', '.join(names)}.")
-    names = methods.split() or names
-    wanted = [r for r in experiments.get(experiment).runs(tier, data, (seed,)) if r.method in names and not needs(r)]
+        if name not in known:
+            raise ValueError(f"{experiment} has no method {name!r}: choose of {', '.join(known)}.")
+    names = methods.split() or [m.name for m in module.METHODS]
+    wanted = [r for r in module.runs(tier, data, (seed,)) if r.method in names and not needs(r)]
     if any(not r.path(where).exists() for r in wanted):
         where = where if folder else paths.build() / "results"
         for r in wanted:

@@ -520,6 +520,12 @@ def test_verdicts_of_a_claim_agree_or_are_partial():
     assert claims.verdict((none, none)) == claims.verdict(()) == "not tested"
 
 
+def test_verdicts_read_as_a_part_of_a_sentence():
+    assert [claims.predicate(v) for v in ("holds", "does not hold", "undecided", "not tested", "depends on β")] == [
+        "holds", "does not hold", "is undecided", "is not tested", "depends on β",
+    ]  # fmt: skip
+
+
 def test_nothing_is_called_false_where_nothing_speaks_against_it(found):
     for findings in found.values():
         for f in findings:

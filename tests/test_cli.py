@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from blurvae import cli, experiments
 from blurvae import run as running
 from blurvae.cli import app
 from blurvae.datasets import write_pack
@@ -53,6 +54,29 @@ def test_a_changed_run_stands_beside_the_unchanged_one(out):
     call("run", "table5", "--only", "l2", "--set", "beta=0.5", "--out", str(out), "--device", "cpu")
     record = json.loads((out / "table5" / "natural-l2,beta=0.5-smoke-s0.json").read_text())
     assert record["run"]["settings"]["beta"] == 0.5
+
+
+def test_the_first_steps_say_how_long_all_runs_will_take(monkeypatch, tmp_path, capsys):
+    """Two runs of 1,500 steps at 0.1 s a step, a kernel network's 1.3 times that: 5.75 minutes; the finished one aside."""
+    clock = iter(np.arange(1000) * 0.1)
+    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    made = experiments.get("table5").runs("lesson", "natural", (0,))
+    l2, wiener, done = (next(r for r in made if r.method == m) for m in ("l2", "wiener", "ce"))
+    done.path(tmp_path).parent.mkdir()
+    done.path(tmp_path).touch()
+    after_step = cli._forecast([done, l2, wiener], tmp_path, True)
+    for _ in range(200):
+        after_step(None)
+    steps = l2.settings.epochs * l2.n_train / l2.settings.batch_size
+    minutes = round(steps * 0.1 * (1 + cli.WITH_KERNEL) / 60)
+    assert capsys.readouterr().err == f"about {minutes} minutes for 2 runs on this machine, by its first steps\n"
+
+
+def test_seconds_are_not_forecast(monkeypatch, tmp_path, capsys):
+    after_step = cli._forecast(list(experiments.get("table5").runs("smoke", "natural", (0,))), tmp_path, False)
+    for _ in range(200):
+        after_step(None)
+    assert capsys.readouterr().err == ""
 
 
 def test_table_prints_what_ran_and_what_did_not(out):

@@ -185,10 +185,20 @@ def test_a_metric_that_older_records_lack_is_a_dash(tmp_path):
 
 def test_labels_of_runs_with_another_beta():
     assert results.label("rate", "l2,beta=0.05") == "L2, β = 0.05"
-    assert results.label("table5", "l2,beta=0.4") == "L2, beta=0.4"
+    assert results.label("table5", "l2,beta=0.4") == "L2, β = 0.4"
+    assert results.label("table5", "l2,beta=0.7") == "L2, beta=0.7"
 
 
 def test_the_bounds_need_one_run_with_images(tmp_path):
     write(tmp_path, replace(WIENER, tier="smoke"))
     with pytest.raises(ValueError, match=r"recorded with its pictures: make it with `blurvae run table5 .*--out"):
         results.bounds("table5", "smoke", "natural", tmp_path)
+
+
+def test_a_chapter_may_ask_for_some_rows_only(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(results, "execute", lambda run, **_: made.append(run.method))
+    assert results.ensure("table5", "paper", "cifar10", 0, str(tmp_path), "l2 l2,beta=0.4") == ("paper", tmp_path)
+    assert made == ["l2", "l2,beta=0.4"]
+    with pytest.raises(ValueError, match="no method 'l3': choose of l2, ffl"):
+        results.ensure("table5", "paper", "cifar10", 0, str(tmp_path), "l3")
