@@ -71,9 +71,9 @@ def test_every_reference_is_cited():
     assert cited <= set(keys)
 
 
-def test_pages_build_without_a_warning_in_a_minute(site):
-    # The build itself raises on a warning.
-    assert site.seconds < 60
+def test_pages_build_without_a_warning_in_minutes(site):
+    # The build itself raises on a warning. It takes a minute where the processor is fast and idle.
+    assert site.seconds < 180
     for page in PAGES:
         assert (site.folder / re.sub(r"\.ipynb$", "", page)).with_suffix(".html").is_file()
 

@@ -15,7 +15,8 @@ from blurvae import notebook, paths
 ROOT = paths.root()
 SLUGS = notebook.slugs()
 EXPERIMENTS = [slug for slug in SLUGS if notebook.parameters(slug)]
-COMPARE = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests" / "nbval-sanitize.cfg")]
+COMPARE = ["-p", "blurvae.comparison", "--nbval", "--nbval-current-env"]
+COMPARE += ["--nbval-sanitize-with", str(ROOT / "tests" / "nbval-sanitize.cfg")]
 
 each = pytest.mark.parametrize("slug", SLUGS)
 
@@ -195,12 +196,15 @@ def test_update_stores_outputs_that_comparison_accepts_and_a_tampered_output_fai
     assert f"{record['seconds']:.0f} s" in sentence and "has not been recorded" not in sentence
 
     stored.cells[2].metadata["tags"].append("nbval-ignore-output")
+    stored.cells[3].outputs[0]["text"] = "smoke 0 0.2 True\n"  # one unit away
     nbformat.write(stored, file)
     assert _compare(file).returncode == 0
     stored.cells[3].outputs[0]["text"] = "smoke 1 0.1 True\n"
     nbformat.write(stored, file)
     failed = _compare(file)
-    assert failed.returncode == 1 and "smoke 0 0.1 True" in failed.stdout
+    assert failed.returncode == 1
+    for line in ("line 1: 1 → 0 (integers are exact)", "stored  smoke 1 0.1 True", "fresh   smoke 0 0.1 True"):
+        assert line in failed.stdout
 
 
 def _compare(file: Path) -> subprocess.CompletedProcess[str]:
