@@ -53,8 +53,6 @@ def test_outputs_belong_to_the_present_source(slug):
 
 @each
 def test_keeps_the_size_limits(slug):
-    text = (ROOT / "notebooks" / f"{slug}.md").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 400
     cells = _cells(slug)
     assert len(cells) <= 25
     assert max(len(cell.source.splitlines()) for cell in cells) <= 25
