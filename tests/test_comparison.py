@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from functools import cache
@@ -219,8 +220,14 @@ def test_how_to_read_quotes_the_recorded_run_and_its_spread():
     text = (paths.root() / "book" / "how-to-read.md").read_text(encoding="utf-8")
     frame = results.frame("rate", "lesson", "natural").query("method == 'l2,beta=0.8'")
     values = frame.pivot_table(index="seed", columns="metric", values="value")
+    folder = paths.results()
+    again = json.loads((folder / "repeated" / "rate-natural-l2,beta=0.8.json").read_text(encoding="utf-8"))
+    first = json.loads((folder / "rate" / "natural-l2,beta=0.8-lesson-s0.json").read_text(encoding="utf-8"))
+    assert again["run"] == first["run"] and again["data"] == first["data"]
+    assert again["provenance"]["device"] != first["provenance"]["device"]
     for metric in ("PSNR", "KL", "FD-squeeze (recon)"):
         (row,) = re.findall(rf"^\| {re.escape(metric)}.*\|$", text, re.MULTILINE)
-        recorded, spread = row.split(" | ")[1], row.strip(" |").split(" | ")[3]
-        digits = len(recorded.partition(".")[2])
+        _, recorded, repeated, spread = row.strip(" |").split(" | ")
+        digits, entry = len(recorded.partition(".")[2]), again["metrics"][metric]
+        assert repeated == f"{entry.get('mean', entry.get('value')):,.{digits}f}"
         assert recorded == f"{values[metric][0]:,.{digits}f}" and spread == f"{values[metric].std():,.{digits}f}"
