@@ -206,6 +206,17 @@ def test_labels_of_runs_with_another_beta():
     assert results.label("table5", "l2,beta=0.7") == "L2, beta=0.7"
 
 
+def test_the_bounds_show_every_weighted_arm_and_the_fitted_covariances_of_l2_alone():
+    shown = results.bounds("table5", "lesson", "natural")
+    proper = ["Wiener-proper", "Wiener-proper (a)", "Wiener-proper (c)"]
+    assert list(shown.index) == ["L2", "Wiener", *proper]
+    squared = [r for r in results.load("table5", "lesson", "natural") if r.run.method == "l2"]
+    for name in results.FITTED:
+        values = [results.fitted_bounds(r)[name] for r in squared]
+        assert len(values) == 3 and shown.loc["L2", f"−ELBO, {name}"] == f"{np.mean(values):.0f}"
+        assert set(shown[f"−ELBO, {name}"][1:]) == {"–"}
+
+
 def test_the_bounds_need_one_run_with_images(tmp_path):
     write(tmp_path, replace(WIENER, tier="smoke"))
     with pytest.raises(ValueError, match=r"recorded with its pictures: make it with `blurvae run table5 .*--out"):
