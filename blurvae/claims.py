@@ -11,7 +11,7 @@ import statistics
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -469,19 +469,17 @@ def _converges(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     return [Comparison(*name, tuple(v), sign=-1, limit=limit) for name, v, limit in zip(names, values, limits)]
 
 
-def _scalar_variance(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """The method's bound on −log p minus L2's with Σ = σ²I, σ² fitted: D/2·(log 2πσ² + 1) + KL, seed by seed."""
-    values = _values(evidence, folder)
-    own = values.get("−ELBO", {}).get(evidence.method, {})
-    printed, kl = (values.get(metric, {}).get("l2", {}) for metric in ("−log p as printed", "KL"))
-    runs = results.load(evidence.experiment, evidence.tier, evidence.data, folder)
-    channels = datasets.describe(evidence.data)["shape"][0]
-    gaps = []
-    for seed in sorted(own.keys() & printed.keys() & kl.keys()):
-        size = channels * next(r.run.size for r in runs) ** 2
-        variance = 2 * (printed[seed] - kl[seed]) / size  # −log p as printed is ½·SSE + KL
-        gaps.append(own[seed] - (size / 2 * (np.log(2 * np.pi * variance) + 1) + kl[seed]))
-    return [Comparison("−ELBO", "L2, σ² fitted", tuple(map(float, gaps)), sign=-1, digits=0)]
+def _fitted_covariance(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """The method's −ELBO minus that of L2 with one variance, and with one spectrum, fitted to its errors."""
+    own = _values(evidence, folder).get("−ELBO", {}).get(evidence.method, {})
+    squared = _runs(replace(evidence, method="l2"), folder)
+    rivals = {r.run.settings.seed: results.fitted_bounds(r) for r in squared}
+    made = []
+    for name in results.FITTED:
+        seeds = sorted(seed for seed in own if name in rivals.get(seed, {}))
+        gaps = tuple(own[seed] - rivals[seed][name] for seed in seeds)
+        made.append(Comparison("−ELBO", f"L2, {name}", gaps, sign=-1, digits=0))
+    return made
 
 
 def _equal_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
@@ -513,7 +511,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "blur share": _blur_share,
     "determinant": _determinant,
     "converges": _converges,
-    "scalar variance": _scalar_variance,
+    "fitted covariance": _fitted_covariance,
     "equal rate": _equal_rate,
 }
 

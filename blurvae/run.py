@@ -667,9 +667,9 @@ PRINTED_EPSILON = 0.5  # of the paper's Table 6
 def _bounds(
     players: Players, term: losses.Term, x: Tensor, mu: Tensor, log_var: Tensor, generator: torch.Generator
 ) -> dict[str, Tensor]:
-    """Upper bounds on −log p(x) in nats per image, (n,) each, from one sample z ~ q(z|x), at β = 1.
+    """An upper bound on −log p(x) and what is printed for one, in nats per image, (n,) each, z ~ q(z|x), at β = 1.
 
-    "−ELBO" is one of a normalised density over [−1, 1]^D; "−log p as printed" is what Table 6 of the main paper prints:
+    "−ELBO" is that of a normalised density over [−1, 1]^D; "−log p as printed" is what the paper's Table 6 prints:
     without D/2·log 2π, and for the paper's term with log|K + εI|, ε = 0.5, in the place of its own determinant.
     """
     shape = (x.shape[1], x.shape[2], x.shape[3])

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.distributions import ContinuousBernoulli, Laplace, MultivariateNormal, Normal
 
 from blurvae import blur, losses
+from blurvae.models import kl_divergence
 
 SHAPE = (2, 5, 6)  # (c, h, w): odd and even sides
 N = 3
@@ -325,6 +326,31 @@ def test_erratum_e5_the_printed_sum_is_no_density() -> None:
     x = torch.linspace(-15, 15, 40_001, dtype=torch.float64).view(-1, 1, 1, 1)
     nats = losses.get("wiener", C=0.4, epsilon=0.5)(x, torch.zeros_like(x), kernel=pixel) + 0.5 * math.log(2 * math.pi)
     assert float(torch.trapezoid(torch.exp(-nats), x.flatten())) == pytest.approx(1.4 / 1.5, abs=1e-6)
+
+
+@pytest.mark.parametrize(("side", "taps"), [(1, 1), (4, 3)])
+def test_erratum_e5_the_encoder_decides_whether_the_printed_value_bounds_a_density(side: int, taps: int) -> None:
+    """Decoder and kernel ignore z and q(z|x) = N(μ₀, I): the value is L + KL, with the mass Z·exp(−|μ₀|²/2)."""
+    kernel, D = blur.gaussian_kernel(taps, 0.3, dtype=torch.float64), side**2
+    W = dense(kernel, 0.025, (side, side))[1]
+    normal = MultivariateNormal(torch.zeros(D, dtype=torch.float64), precision_matrix=W.T @ W)
+    x = 3 * batch(200, 1, side, side)
+    L = losses.get("wiener", epsilon=0.5, kernel_size=taps)(x, torch.zeros_like(x), kernel=kernel)
+    density = -normal.log_prob(x.flatten(1))  # of e^(−L)/Z
+    log_z = (density - L).mean().item()
+    torch.testing.assert_close(density, L + log_z)
+    assert log_z > D * 0.1496, "the floor for every network"
+    for distance, is_bound in ((0.0, False), (math.sqrt(2 * log_z) + 0.1, True)):
+        mu = torch.zeros(1, 2, dtype=torch.float64)
+        mu[0, 0] = distance
+        printed = L + kl_divergence(mu, torch.zeros_like(mu))
+        assert ((printed >= density) == is_bound).all()
+        if D == 1:  # the mass, by quadrature: above 1, no density lies above e^(−printed) everywhere
+            grid = torch.linspace(-15, 15, 40_001, dtype=torch.float64).view(-1, 1, 1, 1)
+            wide = losses.get("wiener", epsilon=0.5, kernel_size=1)(grid, torch.zeros_like(grid), kernel=kernel)
+            mass = torch.trapezoid(torch.exp(-wide - (printed - L)[0]), grid.flatten()).item()
+            assert mass == pytest.approx(math.exp(log_z - distance**2 / 2), rel=1e-6)
+            assert (mass <= 1) == is_bound
 
 
 # --- other packages --------------------------------------------------------------------------------------------------

@@ -106,6 +106,8 @@ SPOT = [  # one cell a row of the paper, typed here a second time
     ("table3", "hcp", "Ours", "PSNR", 19.54),
     ("table4", "celeba", "FFL", "FID samples", 0.0772),
     ("table4", "celeba", "VGG", "FID recon", 0.0192),
+    ("table6", "celeba", "L2", "FID samples", 0.066),
+    ("table6", "celeba", "Ours", "SSIM", 0.730),
     ("table6", "celeba", "Ours", "−log p", -3062),
 ]
 
@@ -114,6 +116,18 @@ SPOT = [  # one cell a row of the paper, typed here a second time
 def test_published_cells(name, data, method, column, value):
     table = results.paper_table(name).set_index(["data", "method"])
     assert table.loc[(data, method), column] == value
+
+
+def test_table_6_prints_metrics_of_table_2_and_its_rows_are_the_same_methods():
+    """So its ε = 0.5 is that of the printed −log p alone, not that of a training."""
+    printed = (results.paper_table(name).query("data == 'celeba'") for name in ("table2", "table6"))
+    two, six = (table.set_index("method") for table in printed)
+    shared = [column for column in six if column in two and column != "data"]
+    assert shared == ["SSIM", "SSIM sd", "FID recon", "FID samples"]
+    for row in six.index:
+        assert [round(two.loc[row, column], 3) for column in shared] == list(six.loc[row, shared])
+        trained = [m for name in ("table2", "table6") for m in experiments.get(name).METHODS if m.paper == row]
+        assert len(trained) == 2 and trained[0].term == trained[1].term and trained[0].constants == trained[1].constants
 
 
 def test_other_data_stand_beside_the_paper_under_a_heading_that_names_its_data(tmp_path):
@@ -126,6 +140,9 @@ def test_other_data_stand_beside_the_paper_under_a_heading_that_names_its_data(t
     assert not any("paper" in column for column in results.table("rate", "smoke", "natural", tmp_path, paper=True))
     table6 = results.table("table6", "smoke", "natural", tmp_path, paper=True)
     assert table6.loc["L2", "−log p (paper, celeba)"] == "632"
+    assert table6.loc["Wiener, ε large", "−log p (paper, celeba)"] == "-3062"
+    assert table6.loc["Wiener, ε large", "SSIM (paper, celeba)"] == "0.73"
+    assert table6.loc["Wiener, ε = 0.5", "SSIM (paper, celeba)"] == "–", "ours"
 
 
 def test_a_shared_run_is_read_from_its_own_experiment_and_counted_once(tmp_path):
@@ -187,6 +204,17 @@ def test_labels_of_runs_with_another_beta():
     assert results.label("rate", "l2,beta=0.05") == "L2, β = 0.05"
     assert results.label("table5", "l2,beta=0.4") == "L2, β = 0.4"
     assert results.label("table5", "l2,beta=0.7") == "L2, beta=0.7"
+
+
+def test_the_bounds_show_every_weighted_arm_and_the_fitted_covariances_of_l2_alone():
+    shown = results.bounds("table5", "lesson", "natural")
+    proper = ["Wiener-proper", "Wiener-proper (a)", "Wiener-proper (c)"]
+    assert list(shown.index) == ["L2", "Wiener", *proper]
+    squared = [r for r in results.load("table5", "lesson", "natural") if r.run.method == "l2"]
+    for name in results.FITTED:
+        values = [results.fitted_bounds(r)[name] for r in squared]
+        assert len(values) == 3 and shown.loc["L2", f"−ELBO, {name}"] == f"{np.mean(values):.0f}"
+        assert set(shown[f"−ELBO, {name}"][1:]) == {"–"}
 
 
 def test_the_bounds_need_one_run_with_images(tmp_path):
