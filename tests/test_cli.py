@@ -57,7 +57,7 @@ def test_a_changed_run_stands_beside_the_unchanged_one(out):
 
 
 def test_the_first_steps_say_how_long_all_runs_will_take(monkeypatch, tmp_path, capsys):
-    """Two runs of 1,500 steps at 0.1 s a step, a kernel network's 1.3 times that: 5.75 minutes; the finished one aside."""
+    """Two runs of 1,500 steps at 0.1 s a step, 1.3 times that with a kernel network; the finished one aside."""
     clock = iter(np.arange(1000) * 0.1)
     monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
     made = experiments.get("table5").runs("lesson", "natural", (0,))
