@@ -74,7 +74,7 @@ class VAE(nn.Module):
             raise ValueError(f"Images of {h}×{w} px do not divide by the stride {stride} of {len(widths)} blocks.")
         self.latent = latent
         self.image_shape = (channels, h, w)
-        h, w = h // stride, w // stride
+        h, w = self.features = (h // stride, w // stride)
         flat = widths[-1] * h * w
 
         encoder: list[nn.Module] = []
