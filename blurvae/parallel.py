@@ -215,11 +215,21 @@ def _launcher() -> str | None:
 
 
 NEEDED = {
-    "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"),
+    "torchrun": ("RANK", "WORLD_SIZE", "LOCAL_RANK"),
     "slurm": ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NODEID"),
 }
 STARTERS = {"torchrun": "torchrun", "slurm": "srun"}
 ALONE = {"torchrun": "env -u RANK -u WORLD_SIZE", "slurm": "env -u SLURM_STEP_ID"}  # for one process after all
+
+
+def _demand(launcher: str, names: Iterable[str]) -> None:
+    """Raises ValueError where one of the launcher's variables is absent or empty."""
+    if missing := [name for name in names if not os.environ.get(name)]:
+        raise ValueError(
+            f"The environment says that {launcher} started this process as one of several, but lacks "
+            f"{', '.join(missing)}: start it with {STARTERS[launcher]}, or as one process "
+            f"with `{ALONE[launcher]} blurvae …`."
+        )
 
 
 def _count(name: str, otherwise: int) -> int:
@@ -259,12 +269,7 @@ def _join(launcher: str, device: str) -> Any:
     Raises:
         ValueError: as `Team.from_environment`.
     """
-    if missing := [name for name in NEEDED[launcher] if not os.environ.get(name)]:
-        raise ValueError(
-            f"The environment says that {launcher} started this process as one of several, but lacks "
-            f"{', '.join(missing)}: start it with {STARTERS[launcher]}, or as one process "
-            f"with `{ALONE[launcher]} blurvae …`."
-        )
+    _demand(launcher, NEEDED[launcher])
     if launcher == "torchrun":
         size = _count("WORLD_SIZE", 1)
         here = _count("LOCAL_WORLD_SIZE", size)
@@ -305,6 +310,8 @@ def _join(launcher: str, device: str) -> Any:
         strategy=DDPStrategy(process_group_backend="nccl" if where.type == "cuda" else "gloo", timeout=TIMEOUT),
         plugins=TorchElasticEnvironment() if launcher == "torchrun" else SLURMEnvironment(auto_requeue=False),
     )
+    if launcher == "torchrun":  # Lightning finds SLURM's own
+        _demand(launcher, ("MASTER_ADDR", "MASTER_PORT"))
     with _patience(launcher, size):
         fabric.launch()
     return fabric
