@@ -542,6 +542,126 @@ def test_mnist_files_that_do_not_fit_each_other(tmp_path: Path) -> None:
             mnist.read_official(tmp_path, names)
 
 
+@pytest.mark.parametrize("style", ["train-images-idx3-ubyte", "emnist-letters-train-images-idx3-ubyte.gz", "kaggle"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_set_of_mnists_form_is_padded_and_measured_on_its_own_pixels(
+    style: str, labels: bool, tmp_path: Path
+) -> None:
+    images = pixels(8, 1, 28, 28)
+    parts = {"train": images[:6], "t10k": images[6:]}
+    for part, own in parts.items():
+        for what, array in (("images", own[:, 0]), ("labels", np.arange(len(own), dtype=np.uint8) + 20)):
+            name = f"{part}-{what}-idx{array.ndim}-ubyte"
+            if style.startswith("emnist"):
+                name = f"emnist-letters-{name.replace('t10k', 'test')}.gz"
+            elif style == "kaggle":
+                name = name.replace("-idx", ".idx")
+            data = idx(np.ascontiguousarray(array))
+            if what == "images" or labels:
+                (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    train, test = (datasets.load(f"idx:{tmp_path}", split) for split in ("train", "test"))
+    assert train.images.shape == (6, 1, 32, 32) and test.images.shape == (2, 1, 32, 32)
+    assert (train.images[:, :, 2:30, 2:30] == images[:6]).all() and not train.images[:, :, :2].any()
+    assert train.inner == (28, 28) and "black around their 28×28 px" in train.source
+    assert (test.labels is not None and test.labels.tolist() == [20, 21]) if labels else test.labels is None
+    own = datasets.load(f"idx:{tmp_path}", "test", size=28)
+    assert (own.images == images[6:]).all() and own.inner is None
+    assert datasets.check(f"idx:{tmp_path}").ok
+
+
+def test_idx_folders_that_are_no_set_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match="not a folder"):
+        datasets.load(f"idx:{tmp_path / 'absent'}", "train")
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(pixels(3, 1, 5, 4)[:, 0]))
+    with pytest.raises(MissingData, match="no file t10k or test-images-idx3-ubyte"):
+        datasets.load(f"idx:{tmp_path}", "train")
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(pixels(3, 1, 5, 5)[:, 0]))
+    with pytest.raises(CorruptFile, match=r"\(5, 4\) and \(5, 5\)"):
+        datasets.load(f"idx:{tmp_path}", "train")
+    (tmp_path / "emnist-train-images-idx3-ubyte").write_bytes(b"")
+    with pytest.raises(ValueError, match="2 sets, , emnist-: give each a folder"):
+        datasets.load(f"idx:{tmp_path}", "train")
+
+
+def test_a_pack_is_padded_as_its_card_says(tmp_path: Path) -> None:
+    facts: dict[str, Any] = {"source": "s", "licence": "l", "split": {"train": (0, 7), "test": (7, 10)}}
+    images = pixels(10, 1, 28, 28)
+    datasets.write_pack(tmp_path / "grey", images, name="grey", pad=128, **facts)
+    datasets.write_pack(tmp_path / "none", images, name="none", **facts)
+    found = datasets.load(f"pack:{tmp_path / 'grey'}", "train", size=33)
+    assert (found.images[:, :, 2:30, 2:30] == images[:7]).all() and found.inner == (28, 28)
+    border = np.ones((33, 33), bool)
+    border[2:30, 2:30] = False
+    assert (found.images[..., border] == 128).all()
+    assert datasets.load(f"pack:{tmp_path / 'grey'}", "train", size=20).inner is None
+    with pytest.raises(ValueError, match='"pad", the grey level to pad with, such as 0'):
+        datasets.load(f"pack:{tmp_path / 'none'}", "train", size=32)
+    for level in (-1, 256, 1.0, True, "black"):
+        with pytest.raises(ValueError, match="pad is a grey level"):
+            datasets.write_pack(tmp_path / "x", images, name="x", pad=level, **facts)
+
+
+@pytest.mark.parametrize("field", ["name", "shape", "sha256", "source", "licence", "split"])
+def test_a_card_that_lacks_a_field_names_it_and_what_it_holds(field: str, tmp_path: Path) -> None:
+    folder = make_pack(tmp_path)
+    card = json.loads((folder / "card.json").read_text())
+    value = card.pop(field)
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(CorruptFile, match=rf'does not state {field}: give it the fields "{field}" \('):
+        packs.read(folder)
+    (folder / "card.json").write_text("\ufeff" + json.dumps(card | {field: value}), encoding="utf-8")  # as Notepad does
+    assert len(packs.read(folder).images) == 10
+
+
+@pytest.mark.parametrize("place", ["link", "broken link", "disk", "lost+found"])
+def test_a_pack_is_written_to_a_link_and_to_a_disk_of_its_own(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "root" / "faces64"
+    target.parent.mkdir()
+    (tmp_path / "big").mkdir()
+    if "link" in place:
+        target.symlink_to(tmp_path / "big" / ("new" if place == "broken link" else ""))
+    else:
+        target.mkdir()
+    if place == "lost+found":
+        (target / "lost+found").mkdir()
+    replace_ = os.replace
+
+    def refuse(source: Any, destination: Any) -> None:  # as the system does where a disk is mounted
+        if Path(destination) == target:
+            raise OSError(16, "Device or resource busy")
+        replace_(source, destination)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    made = make_pack(tmp_path / "root")
+    assert {file.name for file in made.iterdir()} - {"lost+found"} == {"card.json", "images.npy", "labels.npy"}
+    assert target.is_symlink() == ("link" in place)
+    assert packs.copy(made, tmp_path / "copy", "faces64") == tmp_path / "copy"
+    with pytest.raises(ValueError, match="in the way"):
+        make_pack(tmp_path / "root")
+
+
+def test_a_pack_that_fails_in_a_folder_that_is_there_leaves_it_empty(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with (
+        pytest.raises(ValueError, match="split"),
+        packs.streamed(tmp_path / "x", (1, 4, 4), name="x", source="s", licence="l"),
+    ):
+        pass
+    assert list((tmp_path / "x").iterdir()) == []
+
+
+def test_a_disk_without_permissions_and_a_name_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "chmod", lambda *_: (_ for _ in ()).throw(PermissionError(1, "Operation not permitted")))
+    images = pixels()
+    folder = datasets.write_pack(
+        tmp_path / "x", images, name="x", source="the folder caf\udce9 of β", licence="l",
+        split={"train": (0, 7), "test": (7, 10)},
+    )  # fmt: skip
+    assert packs.read(folder).card["source"] == "the folder caf\udce9 of β"
+
+
 # --- folders of pictures
 
 
