@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -33,10 +33,7 @@ class _HalfSpectrum(torch.autograd.Function):
     """`torch.fft.rfft2` with its adjoint as one transform from half spectrum to image.
 
     torch's own backward pads the gradient to a full spectrum and transforms that as complex numbers: twice the work.
-    `torch.func.vmap` and forward-mode derivatives pass through it as well.
     """
-
-    generate_vmap_rule = True
 
     @staticmethod
     def forward(image: Tensor, norm: str) -> Tensor:
@@ -48,14 +45,25 @@ class _HalfSpectrum(torch.autograd.Function):
         ctx.shape = image.shape[-2:]
 
     @staticmethod
-    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
-        return torch.fft.rfft2(tangent, norm=ctx.norm)  # the transform is linear
-
-    @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         # x̄ = Re Σ over the half spectrum; irfft2 counts the mirrored bins twice, so they enter by one half.
         counted = gradient / hermitian_weights(ctx.shape, dtype=gradient.real.dtype, device=gradient.device)
         return torch.fft.irfft2(counted, s=ctx.shape, norm={"ortho": "ortho", "backward": "forward"}[ctx.norm]), None
+
+
+class _AnyHalfSpectrum(_HalfSpectrum):
+    """The same for `torch.func.vmap` and forward-mode derivatives too, with which `torch.compile` takes no function."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        return torch.fft.rfft2(tangent, norm=ctx.norm)  # the transform is linear
+
+
+def _half_spectrum(image: Tensor, norm: str) -> Tensor:
+    transform = _HalfSpectrum if torch.compiler.is_compiling() else _AnyHalfSpectrum
+    return cast(Tensor, transform.apply(image, norm))
 
 
 def fourier(image: Tensor) -> Tensor:
@@ -67,7 +75,7 @@ def fourier(image: Tensor) -> Tensor:
     Returns:
         (…, h, w//2+1), complex.
     """
-    return _HalfSpectrum.apply(_real(image, "An image"), "ortho")
+    return _half_spectrum(_real(image, "An image"), "ortho")
 
 
 def inverse_fourier(spectrum: Tensor, shape: Shape) -> Tensor:
@@ -136,7 +144,7 @@ def otf(kernel: Tensor, shape: Shape) -> Tensor:
     (h, w), size = shape, kernel.shape[-1]
     padded = F.pad(_real(kernel, "A kernel"), (0, w - size, 0, h - size))
     centred = torch.roll(padded, (-(size // 2), -(size // 2)), (-2, -1))
-    return _HalfSpectrum.apply(centred, "backward")
+    return _half_spectrum(centred, "backward")
 
 
 def channels(spectrum: Tensor) -> Tensor:
