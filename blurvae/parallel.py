@@ -32,7 +32,7 @@ from blurvae.machine import choose_device
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=10)  # of an exchange of tensors between processes that are all alive
-WAITING = 10.0  # seconds after which a process says that it waits for the others
+WAITING = 5.0  # seconds after which a process says that it waits for the others
 PULSE = 0.5  # seconds between a process's signs of life
 SOON = 6  # pulses without one after which a process counts as gone, once anything has failed
 PATIENCE = 40  # the same as long as nothing has: 20 s, less than torchrun grants the others before it kills them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
@@ -116,8 +117,8 @@ def _opened(file: Path) -> Iterator[Image]:
         with Image.open(file, formats=FORMATS) as image:
             yield image
     except Exception as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
+        if isinstance(error, OSError) and (error.filename or error.errno in (errno.EIO, errno.ESTALE)):
+            raise  # a file that may not be opened, a disk that fails; a place beyond the file's end has a number too
         way = files.way_out(file, "repair or remove it")
         raise CorruptFile(f"{file} cannot be read as a picture ({error or type(error).__name__}): {way}.") from None
 
