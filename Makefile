@@ -24,9 +24,9 @@ setup: .venv/.stamp  ## make .venv with the locked versions (once)
 BOOK := l2 wiener l2,beta=0.4
 
 book: setup  ## train three models on the embedded data (minutes), show them in chapter 09, build the pages
-	$(BIN)/blurvae run table5 --tier lesson --data natural --seed 0 $(BOOK:%=--only %) --resume --out $(RESULTS)
-	$(BIN)/python -m blurvae.notebook html --execute 09 -p tier lesson -p results $(RESULTS) -p methods "$(BOOK)"
-	$(BIN)/blurvae table table5 --tier lesson --data natural --results $(RESULTS)
+	$(BIN)/blurvae run table5 --tier lesson --data natural --seed 0 $(BOOK:%=--only %) --resume --out "$(RESULTS)"
+	$(BIN)/python -m blurvae.notebook html --execute 09 -p tier lesson -p results "$(RESULTS)" -p methods "$(BOOK)"
+	$(BIN)/blurvae table table5 --tier lesson --data natural --results "$(RESULTS)"
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
 html: setup  ## build the pages from the checkout as it is; executes nothing

@@ -31,6 +31,7 @@ from blurvae.bench.loops import Job
 from blurvae.models import parameter_count
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
+from blurvae.text import speak_any_encoding, to_json
 from blurvae.training import Settings, State, choose_precision, fit, write_atomically
 
 FORMAT = 1
@@ -218,7 +219,7 @@ def measure(device: str = "auto", *, quick: bool = False, out: Path | None = Non
         record: dict[str, Any] = json.loads(file.read_text()) | {"cores": cores, "load": load}
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, lambda path: path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n"))
+        write_atomically(out, lambda path: path.write_text(to_json(record) + "\n"))
     return record
 
 
@@ -315,6 +316,7 @@ def _moments(team: Team, job: Job, steps: int) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, measures, prints."""
+    speak_any_encoding()
     parser = argparse.ArgumentParser(prog="python -m blurvae.bench_scaling", description=__doc__)
     parser.add_argument("--out", type=Path, default=None, help="file for the JSON")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (two GPUs)")
@@ -323,7 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         if given.worker is None:
-            print(json.dumps(measure(given.device, quick=given.quick, out=given.out), indent=1, ensure_ascii=False))
+            print(to_json(measure(given.device, quick=given.quick, out=given.out)))
             return
         with Team.from_environment(given.device) as team:
             record = work(team, given.quick)

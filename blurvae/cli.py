@@ -6,8 +6,10 @@ whole; 5 a training that diverged; 6 the disk or its permissions; 130 interrupte
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
+import math
 import os
 import sys
 import time
@@ -18,6 +20,7 @@ from typing import Annotated, Any
 import typer
 
 from blurvae.errors import CorruptFile, Diverged, MissingData, MissingWeights
+from blurvae.text import speak_any_encoding, to_json
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="The data sets: what there is, what is here, how to get the rest.")
@@ -51,6 +54,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             typer.echo(f"blurvae: interrupted{again}.", err=True)
             raise typer.Exit(130) from None
         except (ValueError, OSError, Diverged) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+                raise _full(error) from None
             typer.echo(f"blurvae: {_sentence(error)}", err=True)
             raise typer.Exit(next(code for kind, code in codes if isinstance(error, kind))) from None
         except ImportError as error:
@@ -58,12 +63,22 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             typer.echo(f"blurvae: the package {error.name} is not here: {way}.", err=True)
             raise typer.Exit(2) from None
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and "memory" not in str(error):
-                raise
-            typer.echo("blurvae: the memory does not suffice: lower batch_size, widths, hidden or n_train.", err=True)
-            raise typer.Exit(2) from None
+            if not (isinstance(error, MemoryError) or any(sign in str(error) for sign in FULL)):
+                raise  # a fault of the program or of the machine, which its own words and trace tell best
+            raise _full(error) from None
 
     return run
+
+
+# torch's words where memory is full: its own allocators', CUDA's and those of CUDA's libraries.
+FULL = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+
+
+def _full(error: Exception) -> typer.Exit:
+    """Says that memory is full, with the first of the error's own words."""
+    said = f" ({str(error).splitlines()[0].rstrip('.')})" if str(error) else ""
+    typer.echo(f"blurvae: the memory does not suffice{said}: lower batch_size, widths, hidden or n_train.", err=True)
+    return typer.Exit(2)
 
 
 def _sentence(error: Exception) -> str:
@@ -86,7 +101,7 @@ def list_experiments(as_json: Json = False) -> None:
             name: {"title": e.TITLE, "methods": [m.name for m in e.METHODS], "variants": [m.name for m in e.VARIANTS]}
             for name, e in found.items()
         }
-        typer.echo(json.dumps(rows, indent=1))
+        typer.echo(to_json(rows))
         return
     for name, e in found.items():
         typer.echo(f"{name}: {e.TITLE}\n  methods:  {', '.join(m.name for m in e.METHODS)}")
@@ -160,13 +175,14 @@ def run(
                 team=team,
             )
             spent, psnr = result.record["provenance"]["seconds"], result.record["metrics"]["PSNR"]["mean"]
+            psnr = math.nan if psnr is None else psnr
             if speaks:
                 typer.echo(f"[{i}/{len(runs)}] {r.name}: PSNR {psnr:.2f} dB, {spent:.0f} s → {r.path(out)}", err=True)
             done.append(
                 {"run": r.name, "path": str(r.path(out)), "metrics": result.record["metrics"], "seconds": spent}
             )
         if as_json and team.is_first:
-            typer.echo(json.dumps(done, indent=1))
+            typer.echo(to_json(done))
 
 
 FIRST, LAST = 8, 40  # steps of the first training by which the time of all is judged
@@ -286,7 +302,8 @@ def tune(
     found = search.tune(experiment, data, tier=tier, only=only, out=out, device=device, progress=sys.stderr.isatty())
     for trial in found.trials:
         mark = "  chosen" if found.chosen[trial["method"]] == trial["beta"] else ""
-        value = trial["metrics"][search.CRITERION]["value"] if trial["metrics"] else float("nan")
+        value = trial["metrics"][search.CRITERION]["value"] if trial["metrics"] else None
+        value = math.nan if value is None else value
         typer.echo(f"{trial['method']:<16} β {trial['beta']:<6g} {search.CRITERION} {value:.0f}{mark}")
     typer.echo(found.path)
 
@@ -307,7 +324,7 @@ def bench(
 
     parts = ["profile"] if profile else only
     record = benchmark.run(device, parts, quick=quick, compile=compiled, out=out, progress=not as_json)
-    typer.echo(json.dumps(record, indent=1, ensure_ascii=False) if as_json else benchmark.render(record))
+    typer.echo(to_json(record) if as_json else benchmark.render(record))
 
 
 @app.command()
@@ -367,7 +384,7 @@ def data_check(name: DataName, root: Root = None, as_json: Json = False) -> None
 
     report = datasets.check(name, root)
     if as_json:
-        typer.echo(json.dumps(asdict(report), indent=1))
+        typer.echo(to_json(asdict(report)))
     if not report.ok:
         raise (CorruptFile if report.present else MissingData)(report.problem)
     if not as_json:
@@ -404,7 +421,10 @@ def notebook(
 
     -p NAME VALUE sets a parameter of the chapter and can be repeated; names and types are checked first.
     """
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError
+    from papermill.exceptions import PapermillException
 
     from blurvae import notebook as chapters
 
@@ -420,8 +440,22 @@ def notebook(
         kinds = {kind.__name__: kind for kind in (MissingData, MissingWeights, CorruptFile, Diverged)}
         said = f"{name} stopped at cell {error.cell_index}: {error.evalue} ({target} holds it up to there)"
         raise kinds.get(error.ename, ValueError)(said) from None
+    except (PapermillException, NoSuchKernel, DeadKernelError, RuntimeError) as error:
+        if type(error) is RuntimeError and "Kernel" not in str(error):
+            raise
+        raise ValueError(
+            f"{name} could not be executed ({str(error) or type(error).__name__}): a kernel named python3 of this "
+            "Python has to start; `python -m ipykernel install --sys-prefix` makes one, and `jupyter kernelspec list` "
+            "says which one is taken."
+        ) from None
     typer.echo(target)
 
 
-if __name__ == "__main__":  # pragma: no cover
+def main() -> None:
+    """The command, on a terminal or in a pipe of any encoding."""
+    speak_any_encoding()
     app()
+
+
+if __name__ == "__main__":
+    main()

@@ -22,6 +22,7 @@ from blurvae.errors import CorruptFile, MissingData
 from blurvae.models.linear import fit_linear_vae, linear_vae
 from blurvae.provenance import provenance
 from blurvae.run import Run, centre, image_sets
+from blurvae.text import stem, to_json
 from blurvae.training import write_atomically
 
 BETAS = tuple(float(f"{beta:.4g}") for beta in np.geomspace(0.01, 100, 25))
@@ -62,7 +63,7 @@ class Deficit:
 def path(run: Run, folder: Path | None = None) -> Path:
     """The curve on the images that a run sees, below a folder of results (the checkout's data/results where None)."""
     sizes = f"{run.size}px-{run.n_train or 'all'}-{run.n_test or 'all'}"
-    return (folder or paths.results()) / "linear" / f"{run.data.replace(':', '_').replace('/', '_')}-{sizes}.json"
+    return (folder or paths.results()) / "linear" / f"{stem(run.data, 40)}-{sizes}.json"
 
 
 def curve(run: Run, betas: Sequence[float] = BETAS) -> dict[str, Any]:
@@ -82,11 +83,11 @@ def curve(run: Run, betas: Sequence[float] = BETAS) -> dict[str, Any]:
     train, test = image_sets(run)
     model = fit_linear_vae(datasets.to_float(train.tensor()), run.latent)
     x = datasets.to_float(test.tensor())
-    unit = centre((x + 1) / 2, run)
+    unit = centre((x + 1) / 2, test)
     measured: dict[str, list[float]] = {"KL": [], "PSNR": []}
     for beta in betas:
         x_hat, kl = linear_vae(model, x, beta)
-        shown = centre(((x_hat + 1) / 2).clamp(0, 1), run)
+        shown = centre(((x_hat + 1) / 2).clamp(0, 1), test)
         for name, values in (("KL", kl), ("PSNR", metrics.psnr(unit, shown))):
             measured[name].append(float(f"{values.mean().item():.6g}"))
     seen = {"name": train.name, "checksum": train.checksum, "n_train": len(train), "n_test": len(test)}
@@ -177,7 +178,7 @@ def main() -> None:
             print(f"{run.data}: {error}", file=sys.stderr)
             continue
         path(run).parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(record, indent=1) + "\n"
+        text = to_json(record) + "\n"
         write_atomically(path(run), lambda file: file.write_text(text, encoding="utf-8"))  # noqa: B023
         print(path(run), flush=True)
 

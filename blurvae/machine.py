@@ -6,11 +6,19 @@ import ctypes
 import os
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
+
+try:
+    import resource
+except ImportError:  # pragma: no cover (not POSIX)
+    resource = None  # type: ignore[assignment]
+
+T = TypeVar("T")
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -53,6 +61,103 @@ def choose_precision(precision: str, device: torch.device) -> str:
 def _is_intel() -> bool:
     info = Path("/proc/cpuinfo")
     return "GenuineIntel" in (info.read_text() if info.exists() else platform.processor())
+
+
+def processors() -> int:
+    """How many processors this process may use, which can be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory(system: Path = Path("/")) -> int:
+    """Bytes that this process can still take: the least that the machine, its container or job, and its shell allow.
+
+    Memory that only keeps files at hand counts as free, since the system gives it back.
+
+    Args:
+        system: where the files lie that Linux describes itself in.
+    """
+    rooms = [_machine_free(system), *_group_free(system)]
+    if resource is not None:
+        used = _numbers(system / "proc/self/statm")[:1] or [0]
+        for limit in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+            if (soft := resource.getrlimit(limit)[0]) != resource.RLIM_INFINITY:
+                rooms.append(soft - used[0] * resource.getpagesize())
+    return max(0, min(rooms))
+
+
+def _machine_free(system: Path) -> int:
+    if available := _field(system / "proc/meminfo", "MemAvailable:"):
+        return available * 1024
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # neither Linux nor another that counts so
+        return 1 << 32
+
+
+def _group_free(system: Path) -> Iterator[int]:
+    """What each group of processes that this one belongs to may still take, by either version of Linux's cgroups."""
+    try:
+        groups = (system / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in groups:
+        _, kinds, path = line.split(":", 2)
+        if kinds and "memory" not in kinds.split(","):
+            continue
+        root = system / "sys/fs/cgroup" / ("memory" if kinds else "")
+        limit, usage, cache = (
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            if kinds
+            else ("memory.max", "memory.current", "inactive_file")
+        )
+        # In a container its own group is at the root, whatever path the machine outside knows it by.
+        place = root / path.lstrip("/")
+        for group in (place, *place.parents):
+            if most := _numbers(group / limit):
+                used = (_numbers(group / usage) or [0])[0] - _field(group / "memory.stat", cache)
+                yield most[0] - used
+            if group == root:
+                break
+
+
+def _numbers(file: Path) -> list[int]:
+    """The whole numbers in a file; none where it is absent, or says "max"."""
+    try:
+        return [int(word) for word in file.read_text().split() if word.isdigit()]
+    except OSError:
+        return []
+
+
+def _field(file: Path, name: str) -> int:
+    """The number behind a name at the head of a line, 0 where there is none."""
+    try:
+        lines = [line.split() for line in file.read_text().splitlines()]
+    except OSError:
+        return 0
+    return next((int(line[1]) for line in lines if line[:1] == [name]), 0)
+
+
+def compiled(function: Callable[..., T], device: torch.device) -> Callable[..., T]:
+    """The function, fused by `torch.compile` when it is first called.
+
+    Raises:
+        ValueError: when called where there is no compiler that works.
+    """
+    from torch._dynamo.exc import TorchDynamoException
+
+    fused = torch.compile(function, mode="reduce-overhead" if device.type == "cuda" else None)
+
+    def call(*arguments: Any, **options: Any) -> T:
+        try:
+            return cast(T, fused(*arguments, **options))
+        except TorchDynamoException as error:
+            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+            raise ValueError(
+                f"torch.compile cannot build the step here ({reason.strip()}): install a C++ compiler such as g++ (on "
+                "a GPU the package triton too), name it in the variable CXX, or leave compile out."
+            ) from error
+
+    return call
 
 
 # mallopt's parameters and the values that glibc starts with (malloc.h; mallopt(3)).

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from blurvae import paths
+from blurvae.text import speak_any_encoding
 
 _TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 _VOLATILE = ("execution", "papermill")
@@ -118,6 +119,8 @@ def check_parameters(slug: str, given: Mapping[str, Any]) -> dict[str, Any]:
 def parse_parameters(slug: str, pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Parameters from the text of a command line, converted to the declared types and checked.
 
+    Paths become absolute, since a chapter runs in another folder than the one that they are seen from here.
+
     Raises:
         ValueError: an unknown name, or text that does not read as the declared type.
     """
@@ -129,6 +132,10 @@ def parse_parameters(slug: str, pairs: Iterable[tuple[str, str]]) -> dict[str, A
             values[name] = {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
         except (ValueError, KeyError):
             values[name] = text  # refused below, with the list of what is allowed
+        if name == "results" and text:
+            values[name] = str(Path(text).expanduser().absolute())
+        elif name == "data" and (by_path := re.match("(folder|idx|pack):(.+)", text)):
+            values[name] = f"{by_path[1]}:{Path(by_path[2]).expanduser().absolute()}"
     return check_parameters(slug, values)
 
 
@@ -172,7 +179,9 @@ def execute(slug: str, given: Mapping[str, Any], out: Path, *, cwd: Path | None 
         jupytext.write(_read(slug), source)
         start = time.perf_counter()
         papermill.execute_notebook(
-            source, out, dict(given), cwd=str(cwd or paths.notebooks()), kernel_name="python3",
+            # papermill takes paths for templates
+            *(str(path).replace("{", "{{").replace("}", "}}") for path in (source, out)), dict(given),
+            cwd=str(cwd or paths.notebooks()).replace("{", "{{").replace("}", "}}"), kernel_name="python3",
             progress_bar=False, log_output=False, execution_timeout=None if given else _SECONDS,
         )  # fmt: skip
         seconds = time.perf_counter() - start
@@ -403,6 +412,9 @@ def build_html(source: Path, out: Path, *, strict: bool = True) -> Path:
     """
     _require_version_1()
     source, out = Path(source), Path(out)
+    if re.search(r"[\[\]*?]", str(source.resolve())):  # Sphinx takes the path for a pattern
+        with tempfile.TemporaryDirectory() as plain:
+            return build_html(Path(shutil.copytree(source, Path(plain) / "src")), out, strict=strict)
     program = "from jupyter_book.cli.main import main; main()"  # the package has no __main__
     command = [
         sys.executable,
@@ -431,6 +443,7 @@ def _require_version_1() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the book's keepers."""
+    speak_any_encoding()
     parser = argparse.ArgumentParser(
         prog="python -m blurvae.notebook", description="Keep the chapters and their pages."
     )

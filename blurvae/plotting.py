@@ -79,12 +79,24 @@ class Grid:
         return "Grid of images" + (f", rows: {', '.join(self.labels)}" if self.labels else "")
 
 
+def _values(tensor: Any) -> np.ndarray:
+    """A tensor or array as NumPy has it, which knows no bfloat16: floating-point tensors become float32."""
+    if not hasattr(tensor, "detach"):
+        return np.asarray(tensor)
+    tensor = tensor.detach().cpu()
+    return np.asarray((tensor.float() if tensor.is_floating_point() else tensor).numpy())
+
+
 def _to_numpy(images: Any) -> np.ndarray:
     """Images as uint8 (n, h, w, 3): uint8 as they are, floats from [−1, 1]; (n, c, h, w) with c of 1 or 3."""
-    array = images.detach().float().cpu().numpy() if hasattr(images, "detach") else np.asarray(images)
+    array = _values(images)
     if array.ndim != 4 or array.shape[1] not in (1, 3):
         raise ValueError(f"images must have shape (n, c, h, w) with 1 or 3 channels, not {tuple(array.shape)}")
     if array.dtype != np.uint8:
+        if array.dtype.kind != "f":
+            raise ValueError(
+                f"images are uint8, or floats in [−1, 1], not {array.dtype}: convert them to one of these."
+            )
         if np.isnan(array).any():
             raise ValueError("images hold NaN, which is no grey level: look for a diverged model.")
         # The same fixed range for every image: stretching each one to its own range would hide differences.
@@ -165,12 +177,15 @@ def show_kernels(kernels: Any, labels: Sequence[str] | None = None, *, zoom: int
         zoom: screen pixels per tap.
 
     Raises:
-        ValueError: kernels of another shape, or with negative weights, which a range from 0 would hide.
+        ValueError: kernels of another shape, with weights that are not finite, or negative, which a range from 0 would
+            hide.
     """
-    array = kernels.detach().cpu().numpy() if hasattr(kernels, "detach") else np.asarray(kernels)
-    if array.ndim != 3 or array.min() < 0:
+    array = _values(kernels)
+    if array.ndim != 3 or array.size == 0 or array.min() < 0:
         raise ValueError(f"kernels must be non-negative and of shape (n, K, K), not {tuple(array.shape)}")
-    grey = np.rint(255 * array / array.max()).astype(np.uint8)
+    if not np.isfinite(array).all():
+        raise ValueError("kernels hold NaN or infinity, which are no weights: look for a diverged model.")
+    grey = np.rint(255 * (array / (array.max() or 1))).astype(np.uint8)  # kernels of 0 are black
     return image_grid([grey[:, None]], labels, zoom=zoom)
 
 
@@ -210,7 +225,7 @@ def spectrum_image(values: Any, ax: Axes, shape: tuple[int, int], **options: Any
     Raises:
         ValueError: values that are not the half spectrum of such an image.
     """
-    half = values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+    half = _values(values)
     h, w = shape
     full = full_spectrum(half, shape)
     f_y, f_x = (np.fft.fftshift(np.fft.fftfreq(n)) for n in shape)

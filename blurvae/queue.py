@@ -21,6 +21,7 @@ from blurvae import experiments, paths
 from blurvae.errors import Diverged, MissingData, MissingWeights
 from blurvae.parallel import SOLO, Team
 from blurvae.run import Run, execute, needs, read
+from blurvae.text import speak_any_encoding
 
 IMAGES_OF_SEED = 0  # the seed whose images are recorded; the others keep spectra and kernels, a tenth of the size
 RECORDED, RUNNING, NOT_RUN, NEEDS_WEIGHTS = "recorded", "running", "not run", "needs weights"
@@ -202,6 +203,7 @@ def finish(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """`python -m blurvae.queue`: the same as `blurvae queue`, without its dependencies."""
+    speak_any_encoding()
     parser = argparse.ArgumentParser(prog="python -m blurvae.queue", description=__doc__)
     parser.add_argument("--tier", default="paper", choices=experiments.TIERS)
     parser.add_argument("--budget", default="", help="e.g. 9m; no limit where left out")

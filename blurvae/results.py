@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import re
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from blurvae import datasets, experiments, metrics, paths
 from blurvae.blur import hermitian_weights
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.run import KS, Result, execute, needs, read
+from blurvae.text import to_json
 
 DIGITS = {
     "PSNR": 2,
@@ -87,7 +90,7 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
     found = [
         result
         for source in dict.fromkeys([experiment, *(owner for owner, _ in shared)])
-        for result in map(read, (folder / source).glob(f"*-{tier}-s*.json"))
+        for result in _records(folder / source, tier)
         if (result.run.data, result.run.tier) == (data, tier)
         and (source == experiment or (source, result.run.method) in shared)
     ]
@@ -99,12 +102,28 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
     return sorted(found, key=order)
 
 
+def _records(folder: Path, tier: str) -> Iterator[Result]:
+    """The records of a tier in a folder; files that are named otherwise than their runs are passed over, aloud.
+
+    A browser or a cloud drive leaves copies, which would count a seed twice.
+    """
+    for file in sorted(folder.glob(f"*-{tier}-s*.json")):
+        if file.name.startswith("."):  # macOS's own
+            continue
+        result = read(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None
+        if result is not None and result.run.path(folder.parent) == file:
+            yield result
+        else:
+            held = f"the record of {result.run.name}" if result else "no run's record by its name"
+            warnings.warn(f"{file} is passed over: it holds {held}. Rename it or remove it.", stacklevel=2)
+
+
 def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
     """One row for each run and metric.
 
     Returns:
         Columns experiment, data, method, tier, seed, beta, metric, value (mean over images, or the distance), sd_images
-        (over the images, NaN for distances), state ("recorded" or "needs weights (file)").
+        (over the images, NaN for distances), state ("recorded", "not finite" or "needs weights (file)").
     """
     rows = [
         {
@@ -117,13 +136,19 @@ def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> 
             "metric": metric,
             "value": entry.get("mean", entry.get("value")),
             "sd_images": entry.get("sd"),
-            "state": f"{entry['state']} ({entry['what']})" if "state" in entry else "recorded",
+            "state": _state(entry),
         }
         for result in load(experiment, tier, data, folder)
         for metric, entry in result.record["metrics"].items()
     ]
     columns = ["experiment", "data", "method", "tier", "seed", "beta", "metric", "value", "sd_images", "state"]
     return pd.DataFrame(rows, columns=columns).astype({"value": float, "sd_images": float})
+
+
+def _state(entry: dict[str, Any]) -> str:
+    if "state" in entry:
+        return f"{entry['state']} ({entry['what']})"
+    return "not finite" if entry.get("mean", entry.get("value")) is None else "recorded"
 
 
 def history(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
@@ -416,7 +441,7 @@ def render(table: pd.DataFrame, form: str) -> str:
         case "csv":
             return plain.to_csv(index=False).rstrip("\n")
         case "json":
-            return json.dumps(plain.to_dict("records"), indent=1, ensure_ascii=False)
+            return to_json(plain.to_dict("records"))
         case "markdown":
             lines = [list(plain.columns), ["---"] * len(plain.columns), *plain.to_numpy().tolist()]
             return "\n".join(f"| {' | '.join(line)} |" for line in lines)

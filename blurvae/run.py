@@ -9,7 +9,7 @@ import time
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_
 from blurvae.models.samplers import fit_gaussian_mixture, interpolate
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
+from blurvae.text import stem, to_json
 from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
 
 try:
@@ -71,7 +72,7 @@ class Run:
         settings: budget, learning rates, β, seed, precision.
 
     Raises:
-        ValueError: a size, a width or a count that is no whole number, or too small, or a seed that torch cannot take.
+        ValueError: a size, a width or a count that is no whole number, or too small.
     """
 
     experiment: str
@@ -104,14 +105,11 @@ class Run:
             raise ValueError(
                 f"n_bound is at most 256 images, since each is decoded hundreds of times, not {self.n_bound}."
             )
-        if abs(self.settings.seed) >= 2**40:  # the generator of an epoch's order is seeded with a multiple of it
-            raise ValueError(f"seed must lie between −2^40 and 2^40, not at {self.settings.seed}.")
 
     @property
     def name(self) -> str:
-        """The stem of the run's files: data-method-tier-s<seed>."""
-        data = self.data.replace(":", "_").replace("/", "_")
-        return f"{data}-{self.method}-{self.tier}-s{self.settings.seed}"
+        """The stem of the run's files: data-method-tier-s<seed>, short enough for every disk; see `text.stem`."""
+        return f"{stem(self.data, 40)}-{stem(self.method, 48)}-{self.tier}-s{self.settings.seed}"
 
     def path(self, out: Path) -> Path:
         """The run's JSON file below a folder of results."""
@@ -290,6 +288,8 @@ def execute(
         work = run.unfinished(out) if out else None
         if work:  # a folder that cannot be written shows now, not after the training
             team.first(partial(stack.enter_context, locked(work)))
+            if team.is_first:  # nothing stays of a run that never began
+                stack.callback(_remove_empty, work)
         how = {"resume": resume, "progress": progress, "compile": compile, "deterministic": deterministic}
         result = _measure(run, train, test, players, where, work, callback, team, how)
         if not images:
@@ -297,6 +297,11 @@ def execute(
         if out:
             team.first(partial(_write, result, out, players if keep_model else None, config))
     return result
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _recorded(run: Run, out: Path) -> dict[str, Any] | None:
@@ -359,7 +364,7 @@ def _measure(
 ) -> Result:
     """Trains as `fit` does with the options in `how`, and evaluates on the first rank; writes checkpoints alone."""
     started = time.monotonic()
-    some = centre(_real(test.head(min(len(test), 64))), run)
+    some = centre(_real(test.head(min(len(test), 64))), test)
     team.first(partial(metrics.evaluate, some, some, some))  # images that it refuses are refused before the training
     training = time.monotonic()
     batch_size = min(run.settings.batch_size, len(train))
@@ -428,7 +433,7 @@ def _write(result: Result, out: Path, players: Players | None, config: dict[str,
         write_atomically(path.with_suffix(".safetensors"), lambda file: save_model(file, *players, config, note))
     write_atomically(path.with_suffix(".npz"), lambda file: _save_npz(file, result.pictures))
     # The JSON comes last: its presence says that the run is finished.
-    write_atomically(path, lambda file: file.write_text(json.dumps(record, indent=1) + "\n"))
+    write_atomically(path, lambda file: file.write_text(to_json(record) + "\n"))
     (work / "checkpoint.json").unlink(missing_ok=True)  # first: no checkpoint may name tensors that are gone
     shutil.rmtree(work, ignore_errors=True)
 
@@ -613,7 +618,7 @@ def evaluate(
         if kernel_net is not None:
             kernels.append(kernel_net(mu).float().cpu())
     x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
-    measured = metrics.evaluate(centre(x, run), centre(x_hat, run), centre(sampled, run))
+    measured = metrics.evaluate(centre(x, test), centre(x_hat, test), centre(sampled, test))
     measured["KL"] = summary(torch.cat(kl))
     measured["active units"] = {"value": active_units(torch.cat(means))}
     measured |= {name: summary(torch.cat(values)) for name, values in bounds.items()}
@@ -644,7 +649,7 @@ def evaluate(
         drawn = torch.cat([_unit(vae.decode(z).x_hat) for z in mixture.sample(len(x), generator).split(256)])
         # What two sets of real images are apart at this sample size: no model can be expected below it.
         real = _real(train.head(min(len(train), len(test))))
-        measured |= _distances(centre(x, run), {"GMM samples": centre(drawn, run), "data": centre(real, run)})
+        measured |= _distances(centre(x, test), {"GMM samples": centre(drawn, test), "data": centre(real, test)})
         pictures["sample_gmm"] = _bytes(drawn[:few])
     return measured, pictures
 
@@ -713,9 +718,12 @@ def _distances(x: Tensor, sets: dict[str, Tensor]) -> dict[str, Any]:
         return {f"FD-squeeze ({name})": entry for name in sets}
 
 
-def centre(images: Tensor, run: Run) -> Tensor:
+def centre(images: Tensor, data: datasets.ImageSet) -> Tensor:
     """What is measured of images (n, c, h, w): MNIST is padded to 32×32 px, its own are the central 28×28."""
-    return images[..., 2:30, 2:30] if run.data == "mnist" else images
+    if data.inner is None:
+        return images
+    (h, w), (top, left) = data.inner, ((n - k) // 2 for n, k in zip(images.shape[-2:], data.inner))
+    return images[..., top : top + h, left : left + w]
 
 
 def _real(images: datasets.ImageSet) -> Tensor:
@@ -731,10 +739,13 @@ def _bytes(x: Tensor) -> np.ndarray:
 
 
 def _is_measured(entry: Any) -> bool:
-    """Whether it is an entry of `metrics.evaluate`: a mean with its sd, a value, or the state that says why not."""
+    """Whether it is an entry of `metrics.evaluate`: a mean with its sd, a value, or the state that says why not.
+
+    A number that was not finite is recorded as null.
+    """
     if not isinstance(entry, dict):
         return False
-    numbers = [entry[key] for key in ("mean", "value", "sd") if key in entry]
+    numbers = [entry[key] for key in ("mean", "value", "sd") if entry.get(key) is not None]
     texts = [entry.get(key) for key in ("state", "what")] if "state" in entry else []
     # an integer beyond every float is no number either
     return all(isinstance(x, float) or (isinstance(x, int) and abs(x) < 2**1023) for x in numbers) and all(

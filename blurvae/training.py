@@ -23,7 +23,7 @@ from blurvae.blur import kernel_width
 from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import CorruptFile, Diverged
 from blurvae.losses import L2, Term, kernel_loss
-from blurvae.machine import choose_device, choose_precision, memory_kept, repeatable
+from blurvae.machine import choose_device, choose_precision, compiled, free_memory, memory_kept, repeatable
 from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, reparametrise
 from blurvae.parallel import SOLO, Team
 
@@ -60,6 +60,8 @@ class Settings:
             value = getattr(self, name)
             if type(value) is not int or value < least:
                 raise ValueError(f"{name} must be a whole number{f' ≥ {least}' * (least >= 0)}, not {value!r}.")
+        if abs(self.seed) >= 2**40:  # the generator of an epoch's order is seeded with a multiple of it
+            raise ValueError(f"seed must lie between −2^40 and 2^40, not at {self.seed}.")
         for name in ("lr", "kernel_lr"):
             if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
                 raise ValueError(
@@ -72,7 +74,7 @@ class Settings:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 class Players(NamedTuple):
@@ -232,12 +234,7 @@ class Images:
 
 def _fits(size: int, device: torch.device) -> bool:
     """Whether so many bytes leave at least half of the free memory to the training itself."""
-    if device.type == "cuda":
-        return size < torch.cuda.mem_get_info(device)[0] / 2
-    try:
-        return size < os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
-    except (ValueError, OSError, AttributeError):  # pragma: no cover (not POSIX)
-        return size < 2**31
+    return size < (torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else free_memory()) / 2
 
 
 def fit(
@@ -298,6 +295,11 @@ def fit(
     team.check(batch_size)
     if compile and team.size > 1:
         raise ValueError("compile fuses the step of one process: leave it out, or train with one process.")
+    if batch_size == 1 and vae.features == (1, 1):
+        raise ValueError(
+            "Batch norm needs more than one value of a channel, and a batch of one image has features of 1×1 px here: "
+            "raise batch_size, or leave out one of the widths."
+        )
     for player in filter(None, players):
         player.to(where).to(memory_format=torch.channels_last).train()
         team.prepare(player)
@@ -328,19 +330,20 @@ def fit(
 
     started, saved = time.monotonic() - now.seconds, time.monotonic()
     autocast = torch.autocast(where.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-    losses_of = torch.compile(step, mode="reduce-overhead" if where.type == "cuda" else None) if compile else step
+    losses_of = compiled(step, where) if compile else step
     with (
         memory_kept(where),
         repeatable(deterministic, where),
         _bar(settings.epochs * (len(data) // batch_size), now.step, progress and team.is_first) as bar,
     ):
         images, batches = Images(data.images, where), len(data) // batch_size
+        real = next(vae.parameters()).dtype  # float64 where torch makes networks so
         while now.epoch < settings.epochs:
             weighted = now.epoch >= settings.warm_up
             order = images.rows(_permutation(len(data), settings.seed, now.epoch))
             window: list[Tensor] = []  # what the last steps measured, still on the device
             while now.batch < batches:
-                x = images[team.share(order[now.batch * batch_size : (now.batch + 1) * batch_size])]
+                x = images[team.share(order[now.batch * batch_size : (now.batch + 1) * batch_size])].to(real)
                 # The noise of the whole batch, whoever computes its images: a sample meets the same noise in any team.
                 n = team.share(torch.randn(batch_size, vae.latent, generator=noise, device=where, dtype=x.dtype))
                 loss, parts, out = losses_of(
@@ -438,9 +441,9 @@ class _Store:
         tensors["noise"] = self.noise.get_state()
         self.folder.mkdir(parents=True, exist_ok=True)
         file = self.folder / f"state-{now.step}.safetensors"
-        write_atomically(
-            file, lambda path: save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path)
-        )
+        # Each its own memory: safetensors refuses weights that two modules share, and reads them into both.
+        apart = {k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}
+        write_atomically(file, lambda path: save_file(apart, path))
         progress = asdict(now)
         record = {
             "identity": self.identity,
@@ -470,10 +473,7 @@ class _Store:
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise self._corrupt(error) from error
         if other:
-            raise ValueError(
-                f"The checkpoint in {self.folder} belongs to another configuration: resume with the one it was "
-                "made with, or remove that folder to start again."
-            )
+            raise self._foreign("configuration")
         try:
             now, file = _progress(record["progress"], 2 * len(self.optimisers)), self.folder / record["tensors"]
             if file.parent != self.folder:
@@ -497,10 +497,20 @@ class _Store:
                     for key in slots.get(k, {}).keys() - {"step"}:
                         slots[k][key] = torch.empty_like(parameter).copy_(slots[k][key])
                 adam.load_state_dict({**adam.state_dict(), "state": slots})
-            self.noise.set_state(tensors["noise"])
-            return now
+            elsewhere = tensors["noise"].shape != self.noise.get_state().shape  # a GPU's generator has another state
+            if not elsewhere:
+                self.noise.set_state(tensors["noise"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError, RuntimeError) as error:
             raise self._corrupt(error) from error
+        if elsewhere:
+            raise self._foreign("kind of device")
+        return now
+
+    def _foreign(self, what: str) -> ValueError:
+        return ValueError(
+            f"The checkpoint in {self.folder} belongs to another {what}: resume with the one it was made with, or "
+            "remove that folder to start again."
+        )
 
     def _corrupt(self, error: Exception) -> CorruptFile:
         return CorruptFile(

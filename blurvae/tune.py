@@ -21,6 +21,7 @@ import torch
 from blurvae import datasets, experiments, metrics, paths
 from blurvae.errors import CorruptFile, Diverged
 from blurvae.run import Run, execute, locked, needs
+from blurvae.text import to_json
 from blurvae.training import write_atomically
 
 CRITERION = "FD-squeeze (samples)"
@@ -130,7 +131,7 @@ def tune(
         trials = sorted([*kept, *trials], key=lambda trial: (order.index(trial["method"]), trial["beta"]))
         chosen = choose(trials)
         record = {"format": FORMAT, "experiment": experiment, "data": data, "tier": tier, "criterion": CRITERION}
-        text = json.dumps(record | {"chosen": chosen, "trials": trials}, indent=1) + "\n"
+        text = to_json(record | {"chosen": chosen, "trials": trials}) + "\n"
         write_atomically(path, lambda file: file.write_text(text))
         shutil.rmtree(work, ignore_errors=True)
     return Search(path, chosen, trials)

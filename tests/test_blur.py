@@ -651,3 +651,29 @@ def test_kernels_are_made_on_the_gpu(make: Callable[..., Tensor]) -> None:
     kernel = make(11, device="cuda")
     assert kernel.is_cuda
     torch.testing.assert_close(kernel.cpu(), make(11))
+
+
+def test_the_wiener_weight_is_0_where_the_kernel_passes_nothing_and_C_is_0() -> None:
+    kernel = torch.full((2, 2), 0.25, dtype=torch.float64)
+    kernel = torch.nn.functional.pad(kernel, (0, 1, 0, 1))  # a mean of two: exactly 0 at the highest frequency
+    x = torch.rand(1, 3, 8, 8, dtype=torch.float64)
+    H = blur.otf(kernel, (8, 8))
+    nothing = H.abs() < 1e-15
+    H = torch.where(nothing, 0, H)
+    W = blur.wiener_weight(H, 0.0)
+    assert nothing.any() and (W[nothing] == 0).all()
+    torch.testing.assert_close((W * H)[~nothing], torch.ones_like(H)[~nothing])
+    assert blur.wiener_deconvolve(blur.circular_convolve(x, kernel), kernel, 0.0).isfinite().all()
+
+
+@pytest.mark.parametrize("shape", [(6, 8), (5, 7)])
+def test_the_transform_passes_vmap_and_forward_derivatives(shape: tuple[int, int]) -> None:
+    x, v = torch.randn(2, 3, 2, *shape, dtype=torch.float64)
+    each = torch.func.vmap(blur.fourier)(x)
+    assert torch.equal(each, blur.fourier(x))
+    value, tangent = torch.func.jvp(blur.fourier, (x,), (v,))
+    torch.testing.assert_close(value, blur.fourier(x))
+    torch.testing.assert_close(tangent, blur.fourier(v))  # the transform is linear
+    gradient = torch.func.vmap(torch.func.grad(lambda a: blur.power_spectrum(a).sum()))(x)
+    expected = torch.stack([torch.func.grad(lambda a: blur.power_spectrum(a).sum())(one) for one in x])
+    torch.testing.assert_close(gradient, expected)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -13,7 +14,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 import blurvae
-from blurvae import paths
+from blurvae import notebook, paths
 
 ROOT = paths.root()
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -120,3 +121,22 @@ def test_figures_have_alt_text_and_a_caption(soups):
         for image in soup.select(".cell_output img"):
             assert image.get("alt") and not image["alt"].endswith(".png"), f"{file.name}: a figure has no alt text"
             assert image.find_parent("figure").figcaption, f"{file.name}: a figure has no caption"
+
+
+def test_a_path_that_sphinx_would_take_for_a_pattern_is_built_elsewhere(tmp_path, monkeypatch):
+    source = tmp_path / "[k]" / "src"
+    source.mkdir(parents=True)
+    (source / "page.md").write_text("text")
+    seen = []
+
+    def build(command, **options):
+        folder = Path(command[-1])
+        seen.append((folder / "page.md").read_text())
+        assert not set("[]*?") & set(str(folder))
+        (folder / "_build" / "html").mkdir(parents=True)
+        (folder / "_build" / "html" / "index.html").write_text("built")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(notebook.subprocess, "run", build)
+    page = notebook.build_html(source, tmp_path / "[k]" / "html")
+    assert page == tmp_path / "[k]" / "html" / "index.html" and page.read_text() == "built" and seen == ["text"]

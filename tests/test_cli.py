@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from blurvae import cli, experiments
@@ -269,3 +272,107 @@ def test_importing_the_package_is_light_and_silent():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")
+
+
+# Strangers' terminals and machines --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["run", "--help"], ["table", "table5"]])
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1"])
+def test_output_passes_through_a_stream_of_any_encoding(arguments, encoding, monkeypatch):
+    """What a pipe on Windows or a locale without UTF-8 takes, in this process: signs that it lacks are spelt."""
+    from blurvae import cli
+
+    whole = call(*arguments)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "argv", ["blurvae", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    stream.flush()
+    written = stream.buffer.getvalue().decode(encoding)
+    assert ended.value.code == 0
+    assert len(written.split()) >= 0.9 * len(whole.split())
+    assert any(sign not in "\n" and not sign.isascii() for sign in whole)
+
+
+def test_the_installed_command_and_the_module_are_the_same_function():
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'blurvae = "blurvae.cli:main"' in text
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), True),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes"), True),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"), True),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
+        (MemoryError("Unable to allocate 9 TiB for an array"), True),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (RuntimeError("required rank 4 tensor to use channels_last memory format"), False),
+        (RuntimeError("Some tensors share memory, this will lead to duplicate memory on disk"), False),
+    ],
+)
+def test_a_full_memory_is_told_from_other_errors_that_mention_memory(error, full, tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(running, "execute", stop)
+    result = runner.invoke(app, ["run", "table5", "--only", "l2", "--out", str(tmp_path)])
+    if full:
+        assert result.exit_code == 2
+        said = result.output.splitlines()[-1]
+        assert "lower batch_size" in said and (
+            str(error).splitlines()[0].rstrip(".") in said or isinstance(error, OSError)
+        )
+    else:
+        assert result.exception is error and "lower batch_size" not in result.output
+
+
+def test_paths_given_to_a_chapter_are_those_that_the_user_sees(tmp_path, monkeypatch):
+    from blurvae import notebook
+
+    monkeypatch.chdir(tmp_path)
+    given = notebook.parse_parameters("09", [("results", "res"), ("data", "folder:pics")])
+    assert given == {"results": str(tmp_path / "res"), "data": f"folder:{tmp_path / 'pics'}"}
+    assert notebook.parse_parameters("09", [("results", ""), ("data", "natural")]) == {"results": "", "data": "natural"}
+
+
+def test_braces_in_paths_of_a_chapter_are_no_template(tmp_path, monkeypatch):
+    import papermill
+
+    from blurvae import notebook
+
+    class Reached(Exception):
+        pass
+
+    def look(source, out, parameters, *, cwd, **options):
+        for path in (source, out, cwd):
+            path.format(**parameters)
+        assert out.format() == str(tmp_path / "nb{x}" / "y.ipynb") and "{" not in cwd.replace("{{", "")
+        raise Reached
+
+    monkeypatch.setattr(papermill, "execute_notebook", look)
+    with pytest.raises(Reached):
+        notebook.execute("09", {}, tmp_path / "nb{x}" / "y.ipynb", cwd=tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["missing", "dead", "died early", "papermill"])
+def test_a_kernel_that_does_not_start_is_one_sentence(kind, tmp_path, monkeypatch):
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillException
+
+    from blurvae import notebook
+
+    error = {
+        "missing": NoSuchKernel("python3"),
+        "dead": DeadKernelError("Kernel died"),
+        "died early": RuntimeError("Kernel died before replying to kernel_info"),
+        "papermill": PapermillException("no engine"),
+    }[kind]
+    monkeypatch.setattr(notebook, "execute", lambda *a, **k: (_ for _ in ()).throw(error))
+    text = call("notebook", "09", "--out", str(tmp_path), code=2)
+    assert "python3" in text and "ipykernel install" in text and str(error) in text

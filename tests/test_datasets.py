@@ -3,10 +3,14 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -538,6 +542,126 @@ def test_mnist_files_that_do_not_fit_each_other(tmp_path: Path) -> None:
             mnist.read_official(tmp_path, names)
 
 
+@pytest.mark.parametrize("style", ["train-images-idx3-ubyte", "emnist-letters-train-images-idx3-ubyte.gz", "kaggle"])
+@pytest.mark.parametrize("labels", [True, False])
+def test_a_set_of_mnists_form_is_padded_and_measured_on_its_own_pixels(
+    style: str, labels: bool, tmp_path: Path
+) -> None:
+    images = pixels(8, 1, 28, 28)
+    parts = {"train": images[:6], "t10k": images[6:]}
+    for part, own in parts.items():
+        for what, array in (("images", own[:, 0]), ("labels", np.arange(len(own), dtype=np.uint8) + 20)):
+            name = f"{part}-{what}-idx{array.ndim}-ubyte"
+            if style.startswith("emnist"):
+                name = f"emnist-letters-{name.replace('t10k', 'test')}.gz"
+            elif style == "kaggle":
+                name = name.replace("-idx", ".idx")
+            data = idx(np.ascontiguousarray(array))
+            if what == "images" or labels:
+                (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    train, test = (datasets.load(f"idx:{tmp_path}", split) for split in ("train", "test"))
+    assert train.images.shape == (6, 1, 32, 32) and test.images.shape == (2, 1, 32, 32)
+    assert (train.images[:, :, 2:30, 2:30] == images[:6]).all() and not train.images[:, :, :2].any()
+    assert train.inner == (28, 28) and "black around their 28×28 px" in train.source
+    assert (test.labels is not None and test.labels.tolist() == [20, 21]) if labels else test.labels is None
+    own = datasets.load(f"idx:{tmp_path}", "test", size=28)
+    assert (own.images == images[6:]).all() and own.inner is None
+    assert datasets.check(f"idx:{tmp_path}").ok
+
+
+def test_idx_folders_that_are_no_set_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingData, match="not a folder"):
+        datasets.load(f"idx:{tmp_path / 'absent'}", "train")
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(pixels(3, 1, 5, 4)[:, 0]))
+    with pytest.raises(MissingData, match="no file t10k or test-images-idx3-ubyte"):
+        datasets.load(f"idx:{tmp_path}", "train")
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(pixels(3, 1, 5, 5)[:, 0]))
+    with pytest.raises(CorruptFile, match=r"\(5, 4\) and \(5, 5\)"):
+        datasets.load(f"idx:{tmp_path}", "train")
+    (tmp_path / "emnist-train-images-idx3-ubyte").write_bytes(b"")
+    with pytest.raises(ValueError, match="2 sets, , emnist-: give each a folder"):
+        datasets.load(f"idx:{tmp_path}", "train")
+
+
+def test_a_pack_is_padded_as_its_card_says(tmp_path: Path) -> None:
+    facts: dict[str, Any] = {"source": "s", "licence": "l", "split": {"train": (0, 7), "test": (7, 10)}}
+    images = pixels(10, 1, 28, 28)
+    datasets.write_pack(tmp_path / "grey", images, name="grey", pad=128, **facts)
+    datasets.write_pack(tmp_path / "none", images, name="none", **facts)
+    found = datasets.load(f"pack:{tmp_path / 'grey'}", "train", size=33)
+    assert (found.images[:, :, 2:30, 2:30] == images[:7]).all() and found.inner == (28, 28)
+    border = np.ones((33, 33), bool)
+    border[2:30, 2:30] = False
+    assert (found.images[..., border] == 128).all()
+    assert datasets.load(f"pack:{tmp_path / 'grey'}", "train", size=20).inner is None
+    with pytest.raises(ValueError, match='"pad", the grey level to pad with, such as 0'):
+        datasets.load(f"pack:{tmp_path / 'none'}", "train", size=32)
+    for level in (-1, 256, 1.0, True, "black"):
+        with pytest.raises(ValueError, match="pad is a grey level"):
+            datasets.write_pack(tmp_path / "x", images, name="x", pad=level, **facts)
+
+
+@pytest.mark.parametrize("field", ["name", "shape", "sha256", "source", "licence", "split"])
+def test_a_card_that_lacks_a_field_names_it_and_what_it_holds(field: str, tmp_path: Path) -> None:
+    folder = make_pack(tmp_path)
+    card = json.loads((folder / "card.json").read_text())
+    value = card.pop(field)
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(CorruptFile, match=rf'does not state {field}: give it the fields "{field}" \('):
+        packs.read(folder)
+    (folder / "card.json").write_text("\ufeff" + json.dumps(card | {field: value}), encoding="utf-8")  # as Notepad does
+    assert len(packs.read(folder).images) == 10
+
+
+@pytest.mark.parametrize("place", ["link", "broken link", "disk", "lost+found"])
+def test_a_pack_is_written_to_a_link_and_to_a_disk_of_its_own(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "root" / "faces64"
+    target.parent.mkdir()
+    (tmp_path / "big").mkdir()
+    if "link" in place:
+        target.symlink_to(tmp_path / "big" / ("new" if place == "broken link" else ""))
+    else:
+        target.mkdir()
+    if place == "lost+found":
+        (target / "lost+found").mkdir()
+    replace_ = os.replace
+
+    def refuse(source: Any, destination: Any) -> None:  # as the system does where a disk is mounted
+        if Path(destination) == target:
+            raise OSError(16, "Device or resource busy")
+        replace_(source, destination)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    made = make_pack(tmp_path / "root")
+    assert {file.name for file in made.iterdir()} - {"lost+found"} == {"card.json", "images.npy", "labels.npy"}
+    assert target.is_symlink() == ("link" in place)
+    assert packs.copy(made, tmp_path / "copy", "faces64") == tmp_path / "copy"
+    with pytest.raises(ValueError, match="in the way"):
+        make_pack(tmp_path / "root")
+
+
+def test_a_pack_that_fails_in_a_folder_that_is_there_leaves_it_empty(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with (
+        pytest.raises(ValueError, match="split"),
+        packs.streamed(tmp_path / "x", (1, 4, 4), name="x", source="s", licence="l"),
+    ):
+        pass
+    assert list((tmp_path / "x").iterdir()) == []
+
+
+def test_a_disk_without_permissions_and_a_name_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "chmod", lambda *_: (_ for _ in ()).throw(PermissionError(1, "Operation not permitted")))
+    images = pixels()
+    folder = datasets.write_pack(
+        tmp_path / "x", images, name="x", source="the folder caf\udce9 of β", licence="l",
+        split={"train": (0, 7), "test": (7, 10)},
+    )  # fmt: skip
+    assert packs.read(folder).card["source"] == "the folder caf\udce9 of β"
+
+
 # --- folders of pictures
 
 
@@ -575,10 +699,268 @@ def test_folder_crops_the_centre_averages_areas_and_keeps_gray(tmp_path: Path) -
 
 def test_folder_reads_sixteen_bits_and_warns_of_enlarged_pictures(tmp_path: Path) -> None:
     for k in range(2):
-        Image.fromarray(np.full((4, 4), 257 * 100, np.uint16)).save(tmp_path / f"{k}.png")
+        Image.fromarray(np.full((4, 4 + k), 257 * 100, np.uint16)).save(tmp_path / f"{k}.png")
     with pytest.warns(UserWarning, match="enlarged"):
         images = datasets.load(f"folder:{tmp_path}", "train", size=8)
     assert (images.images == 100).all() and images.channels == 1
+
+
+def noise(seed: int, side: int = 40) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), np.uint8))
+
+
+STRANGE = {  # what lies beside somebody's pictures, and the words for it
+    ".ipynb_checkpoints/{}-checkpoint.png": "hidden folders",
+    ".git/annex/objects/{}.png": "hidden folders",
+    ".Trash-1000/files/{}.png": "hidden folders",
+    "@eaDir/{}.jpg": "folders @eaDir",
+    "a/__MACOSX/{}.png": "folders __MACOSX",
+    "$RECYCLE.BIN/{}.png": "folders $RECYCLE.BIN",
+    "a/._{}.png": "hidden files",
+    "copy of {}.PNG": "copies of a file, byte by byte (10)",
+    "{}.avif": "files with the ending .avif",
+}
+
+
+@pytest.mark.parametrize("where", STRANGE)
+def test_a_folder_takes_nothing_hidden_and_nothing_twice(where: str, tmp_path: Path) -> None:
+    for k in range(10):
+        noise(k).save(tmp_path / f"{k}.png")
+        other = tmp_path / where.format(k)
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes((tmp_path / f"{k}.png").read_bytes())
+    with pytest.warns(UserWarning, match=rf"^10 pictures of .*; passed over: {re.escape(STRANGE[where])}"):
+        train, test = (datasets.load(f"folder:{tmp_path}", split, size=32) for split in ("train", "test"))
+    assert (len(train), len(test)) == (8, 2)
+    assert not set(map(bytes, train.images)) & set(map(bytes, test.images))
+
+
+def test_links_to_files_count_once_and_links_to_folders_not_at_all(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    for k in range(5):
+        noise(k).save(tmp_path / "set" / f"{k}.png")
+        noise(9 + k).save(tmp_path / "elsewhere" / f"{k}.png")
+    (tmp_path / "set" / "again").symlink_to("../set")  # a circle
+    (tmp_path / "set" / "more").symlink_to("../elsewhere")
+    (tmp_path / "set" / "soft.png").symlink_to("0.png")
+    os.link(tmp_path / "set" / "1.png", tmp_path / "set" / "hard.png")
+    (tmp_path / "set" / "absent.png").symlink_to("../.git/annex/objects/1.png")
+    (tmp_path / "set" / "other.png").symlink_to("../elsewhere/0.png")  # a file of its own
+    os.mkfifo(tmp_path / "set" / "pipe.png")
+    with pytest.warns(UserWarning) as caught:
+        train = datasets.load(f"folder:{tmp_path / 'set'}", "train", size=32)
+    said = str(caught[0].message)
+    assert train.source == "6 pictures of the folder set"
+    for words in ("linked folders (2)", "further names of a file (2)", "datalad get` (1)", "no regular file (1)"):
+        assert words in said, said
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise(0).save(tmp_path / "0.png")
+    (tmp_path / "closed").mkdir()
+    whole = os.scandir
+
+    def scandir(path: Any) -> Any:  # permissions do not hold for root, who may run the tests
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError, match="closed"):
+        datasets.load(f"folder:{tmp_path}", "train")
+
+
+def test_a_picture_that_is_replaced_by_an_older_one_is_read_again(tmp_path: Path) -> None:
+    for k in range(3):
+        noise(k).save(tmp_path / f"{k}.png")
+    first = datasets.load(f"folder:{tmp_path}", "train", size=32)
+    for k in range(3):
+        noise(10 + k).save(tmp_path / f"{k}.png")
+        os.utime(tmp_path / f"{k}.png", (1e9, 1e9))
+    assert datasets.load(f"folder:{tmp_path}", "train", size=32).checksum != first.checksum
+
+
+def test_a_pointer_to_a_picture_says_what_brings_it_here(tmp_path: Path) -> None:
+    for start, command in (
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"/annex/objects/SHA256E-s1--0.png\n", "git annex get"),
+        (b"../../.git/annex/objects/aa/bb/SHA256E-s1--0.png/SHA256E-s1--0.png", "datalad get"),
+    ):
+        (tmp_path / "x.png").write_bytes(start)
+        with pytest.raises(CorruptFile, match=rf"x\.png.*only points to its content.*{command}"):
+            folder_sets.read(tmp_path / "x.png", 8)
+
+
+def test_endings_count_in_any_case_and_a_short_folder_says_what_it_has(tmp_path: Path) -> None:
+    for name in ("c.PNG", "d.jfif", "E.JpEg", "f.avif", "g.HEIC"):
+        (tmp_path / name).touch()
+    assert folder_sets.pictures(tmp_path) == ["E.JpEg", "c.PNG", "d.jfif"]
+    for name in ("d.jfif", "E.JpEg"):
+        (tmp_path / name).unlink()
+    with pytest.raises(MissingData, match=r"1 pictures.*passed over: .*\.avif \(1\), .*\.heic \(1\)"):
+        datasets.load(f"folder:{tmp_path}", "train")
+
+
+def test_a_name_that_is_no_text_and_names_in_the_two_forms_of_unicode(tmp_path: Path) -> None:
+    for k in range(5):
+        noise(k).save(tmp_path / f"{k}.png")
+    os.rename(tmp_path / "0.png", os.fsencode(tmp_path) + b"/caf\xe9.png")
+    assert len(datasets.load(f"folder:{tmp_path}", "train", size=32)) == 4
+    names = [f"Müller-{k}-é.jpg" for k in range(40)]
+    parts = []
+    for form in ("NFC", "NFD"):
+        split = folder_sets.split_names([unicodedata.normalize(form, name) for name in names])
+        parts.append({key: [unicodedata.normalize("NFC", name) for name in found] for key, found in split.items()})
+    assert parts[0] == parts[1] and len(parts[0]["test"]) == 8
+
+
+# --- the pixels of pictures
+
+
+def tiff(values: np.ndarray, bits: int, kind: int = 1, photometric: int = 1, data: bytes = b"", **tags: int) -> bytes:
+    """An uncompressed TIFF of one channel, in the byte order of the values."""
+    order, data = (">", values.tobytes()) if values.dtype.str[0] == ">" else ("<", data or values.tobytes())
+    height, width = values.shape
+    fields = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: height, 279: len(data)}
+    fields |= {339: kind} | {int(tag[1:]): value for tag, value in tags.items()}
+    entries = b"".join(struct.pack(order + "HHII", tag, 4, 1, value) for tag, value in sorted(fields.items()))
+    start = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(order + "I", 8 + len(data))
+    return start + data + struct.pack(order + "H", len(fields)) + entries + bytes(4)
+
+
+RAMP = np.tile(np.linspace(0, 1, 32), (32, 1))
+LEVELS = np.rint(RAMP * 255).astype(int)
+TWELVE = "".join(f"{round(v):012b}" for v in (RAMP * 4095).ravel())
+DEEP = {
+    "16 bits": tiff((RAMP * 65535).astype("<u2"), 16),
+    "16 bits, big-endian": tiff((RAMP * 65535).astype(">u2"), 16),
+    "16 bits, 0 is white": tiff(((1 - RAMP) * 65535).astype("<u2"), 16, photometric=0),
+    "12 bits": tiff(RAMP.astype("<f4"), 12, data=int(TWELVE, 2).to_bytes(len(TWELVE) // 8, "big")),
+    "32 bits up to 65535": tiff((RAMP * 65535).astype("<i4"), 32, 2),
+    "float from 0 to 1": tiff(RAMP.astype(">f4"), 32, 3),
+    "float, 0 is white": tiff((1 - RAMP).astype("<f4"), 32, 3, photometric=0),
+    "8 bits, 0 is white": tiff((255 - LEVELS).astype("u1"), 8, photometric=0),
+}
+UNKNOWN = {
+    "32 bits": tiff((RAMP * 2e9).astype("<i4"), 32, 2),
+    "32 bits without sign": tiff((RAMP * 4e9).astype("<u4"), 32),
+    "16 bits with sign": tiff((RAMP * 65535 - 32768).astype("<i2"), 16, 2),
+    "8 bits with sign": tiff((RAMP * 255 - 128).astype("i1"), 8, 2),
+    "float up to 200": tiff((RAMP * 200).astype("<f4"), 32, 3),
+    "float below 0": tiff((RAMP - 0.1).astype("<f4"), 32, 3),
+    "NaN": tiff(np.where(RAMP > 0.5, np.nan, 0).astype("<f4"), 32, 3),
+    "infinity": tiff(np.where(RAMP > 0.5, np.inf, 0).astype(">f4"), 32, 3),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_grey_of_every_depth_and_byte_order(kind: str, tmp_path: Path) -> None:
+    for k in range(2):
+        (tmp_path / f"{k}.tif").write_bytes(DEEP[kind] + bytes(k))
+    found = datasets.load(f"folder:{tmp_path}", "train", size=32).images
+    assert found.shape == (1, 1, 32, 32) and np.abs(found[0, 0].astype(int) - LEVELS).max() <= 1
+
+
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_grey_whose_white_is_not_known_is_refused(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "scan.tif").write_bytes(UNKNOWN[kind])
+    with pytest.raises(CorruptFile, match=r"scan\.tif.*(grey levels go from|signed numbers).*save it with"):
+        folder_sets.read(tmp_path / "scan.tif", 32, gray=True)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "PA", "RGB", "L", "1", "I;16"])
+def test_what_is_transparent_lies_over_white(mode: str, tmp_path: Path) -> None:
+    inside = np.zeros((32, 32), bool)
+    inside[8:24, 8:24] = True
+    options: dict[str, Any] = {}
+    if mode in ("RGBA", "LA", "PA"):
+        pixels = np.where(inside[..., None], (90, 90, 90, 255), (255, 0, 255, 0)).astype(np.uint8)
+        image = Image.fromarray(pixels)
+        image = image.convert("P").convert("PA") if mode == "PA" else image if mode == "RGBA" else image.convert("LA")
+        if mode == "PA":
+            image.putalpha(Image.fromarray(pixels[..., 3].copy()))
+    elif mode == "P":
+        image, options = Image.fromarray(inside.astype(np.uint8)), {"transparency": 0}
+        image = image.convert("P")
+        image.putpalette([255, 0, 255, 90, 90, 90])
+    elif mode == "RGB":
+        image = Image.fromarray(np.where(inside[..., None], (90, 90, 90), (255, 0, 255)).astype(np.uint8))
+        options = {"transparency": (255, 0, 255)}
+    elif mode == "1":
+        image, options = Image.fromarray(inside).convert("1"), {"transparency": 0}
+    else:
+        image = Image.fromarray(
+            np.where(inside, 90 * (257 if mode == "I;16" else 1), 7).astype("u1" if mode == "L" else "u2")
+        )
+        options = {"transparency": 7}
+    file = tmp_path / ("x.tif" if mode == "PA" else "x.png")
+    try:
+        image.save(file, **options)
+    except OSError:
+        pytest.skip(f"Pillow writes no file of mode {mode}")
+    found = folder_sets.read(file, 32)[0]
+    grey = 255 if mode == "1" else 90
+    assert (found[:, ~inside] == 255).all() and np.abs(found[:, inside].astype(int) - grey).max() <= 1
+
+
+def test_an_opaque_picture_keeps_its_pixels_and_a_half_transparent_one_is_mixed(tmp_path: Path) -> None:
+    opaque = noise(0, 16)
+    opaque.save(tmp_path / "rgb.png")
+    opaque.convert("RGBA").save(tmp_path / "rgba.png")
+    assert (folder_sets.read(tmp_path / "rgb.png", 16)[0] == folder_sets.read(tmp_path / "rgba.png", 16)[0]).all()
+    Image.new("RGBA", (4, 4), (0, 100, 200, 51)).save(tmp_path / "half.png")
+    expected = 0.8 * 255 + 0.2 * np.array([0, 100, 200])
+    assert np.abs(folder_sets.read(tmp_path / "half.png", 4)[0][:, 0, 0] - expected).max() <= 1
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tif", "webp"])
+def test_every_orientation_of_a_camera_is_turned_upright(ending: str, tmp_path: Path) -> None:
+    upright = np.zeros((16, 16, 3), np.uint8)
+    upright[:8, :8], upright[:8, 8:], upright[8:, :8] = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+    stored = {  # how the sensor held the picture, by the tag that says so
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.transpose(1, 0, 2), 6: np.rot90(upright), 7: upright.transpose(1, 0, 2)[::-1, ::-1],
+        8: np.rot90(upright, -1),
+    }  # fmt: skip
+    for tag, image in stored.items():
+        exif = Image.Exif()
+        exif[274] = tag
+        quality: dict[str, Any] = {"lossless": True} if ending == "webp" else {"quality": 95} if ending == "jpg" else {}
+        Image.fromarray(np.ascontiguousarray(image)).save(tmp_path / f"x.{ending}", exif=exif, **quality)
+        found = folder_sets.read(tmp_path / f"x.{ending}", 16)[0].transpose(1, 2, 0)
+        assert np.abs(found[2::11, 2::11].astype(int) - upright[2::11, 2::11]).max() < 25, tag
+
+
+def test_deep_grey_is_turned_upright_too(tmp_path: Path) -> None:
+    (tmp_path / "x.tif").write_bytes(tiff((RAMP * 65535).astype(">u2"), 16, t274=6))
+    assert np.abs(folder_sets.read(tmp_path / "x.tif", 32, gray=True)[0][0].astype(int) - LEVELS.T).max() <= 1
+
+
+def test_no_picture_starts_another_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PostScript file is refused whatever its name, though Ghostscript is here (a stand-in that leaves a note)."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    (tmp_path / "bin" / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    (tmp_path / "set").mkdir()
+    for k in range(4):
+        noise(k).save(tmp_path / "set" / f"{k}.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.eps")
+    (tmp_path / "x.eps").rename(tmp_path / "set" / "holiday.jpg")
+    assert "holiday.jpg cannot be read as a picture" in datasets.check(f"folder:{tmp_path / 'set'}").problem
+    with pytest.raises(CorruptFile, match=r"holiday\.jpg"):
+        folder_sets.read(tmp_path / "set" / "holiday.jpg", 8)
+    assert not (tmp_path / "started").exists()
+
+
+def test_pictures_of_two_lenses_and_moving_ones_give_the_first(tmp_path: Path) -> None:
+    noise(0).save(tmp_path / "x.jpg", "MPO", save_all=True, append_images=[noise(1)], quality=95)
+    noise(0).quantize().save(tmp_path / "x.gif", save_all=True, append_images=[noise(1).quantize()])
+    noise(0).save(tmp_path / "one.jpg", quality=95)
+    assert (folder_sets.read(tmp_path / "x.jpg", 40)[0] == folder_sets.read(tmp_path / "one.jpg", 40)[0]).all()
+    expected = np.asarray(noise(0).quantize().convert("RGB")).transpose(2, 0, 1)
+    assert (folder_sets.read(tmp_path / "x.gif", 40)[0] == expected).all()
 
 
 def test_folders_without_pictures(tmp_path: Path) -> None:

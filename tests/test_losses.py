@@ -518,3 +518,28 @@ def test_on_the_gpu_terms_agree_and_never_wait_for_it(key: str) -> None:
     finally:
         torch.cuda.set_sync_debug_mode(mode)
     torch.testing.assert_close(value.detach().cpu(), TERMS[key](cpu[0], cpu[1], kernel=cpu[2]), rtol=1e-4, atol=1e-3)
+
+
+def test_terms_take_vmap_and_forward_derivatives() -> None:
+    x, x_hat = torch.rand(2, 3, 1, 16, 16, dtype=torch.float64) * 2 - 1
+    kernel = blur.gaussian_kernel(5, 1.0).double()
+    for term in (losses.WienerFixed(), losses.Wiener(kernel_size=5), losses.WienerProper(kernel_size=5)):
+
+        def of(a, b, term=term):
+            return term(a, b, kernel=kernel)
+
+        each = torch.func.vmap(lambda a, b, of=of: of(a[None], b[None])[0])(x, x_hat)
+        torch.testing.assert_close(each, of(x, x_hat))
+        step = torch.full_like(x_hat, 1e-6)
+        _, slope = torch.func.jvp(lambda b, of=of: of(x, b).sum(), (x_hat,), (torch.ones_like(x_hat),))
+        difference = (of(x, x_hat + step).sum() - of(x, x_hat - step).sum()) / 2e-6
+        torch.testing.assert_close(slope, difference, rtol=1e-5, atol=1e-5)
+
+
+def test_wieners_term_is_finite_where_the_kernel_passes_nothing_and_C_is_0() -> None:
+    binomial = torch.outer(*[torch.tensor([0.25, 0.5, 0.25])] * 2).requires_grad_()
+    x, x_hat = torch.rand(2, 1, 3, 32, 32)
+    term = losses.Wiener(C=0.0, kernel_size=3)(x, x_hat, kernel=binomial)
+    assert term.isfinite().all()
+    term.sum().backward()
+    assert binomial.grad is not None

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from blurvae import machine
+from blurvae import machine, training
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -56,7 +58,7 @@ def test_a_repeated_allocation_touches_no_fresh_pages() -> None:
     code = """
 import resource, torch
 from contextlib import nullcontext
-from blurvae import machine
+from blurvae import machine, training
 def faults(context):
     with context:
         for _ in range(3):
@@ -100,3 +102,94 @@ def test_a_caller_who_demands_deterministic_algorithms_keeps_them() -> None:
 def test_other_devices_are_refused(device: str) -> None:
     with pytest.raises(ValueError, match=rf"'{device}'.*'auto'"):
         machine.choose_device(device)
+
+
+# The machine that a process really has
+
+
+def test_the_processors_are_those_that_this_process_may_use() -> None:
+    assert 1 <= machine.processors() <= (os.cpu_count() or 1)
+
+
+def system(folder: Path, files: dict[str, str]) -> Path:
+    """A made-up /, as Linux describes itself; 8 GiB are free on the machine."""
+    for name, text in ({"proc/meminfo": "MemTotal: 9 kB\nMemAvailable: 8388608 kB\n"} | files).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+GIB = 1 << 30
+GROUPS = {  # what a container or a job allows, by cgroups of version 2 and 1, and how much of it is free
+    "no group": ({}, 8 * GIB),
+    "no limit": ({"proc/self/cgroup": "0::/job\n", "sys/fs/cgroup/job/memory.max": "max\n"}, 8 * GIB),
+    "a container": (
+        {
+            "proc/self/cgroup": "0::/docker/0123\n",  # as the machine outside knows it
+            "sys/fs/cgroup/memory.max": f"{2 * GIB}\n",
+            "sys/fs/cgroup/memory.current": f"{GIB}\n",
+            "sys/fs/cgroup/memory.stat": f"anon 5\ninactive_file {GIB // 2}\n",
+        },
+        3 * GIB // 2,
+    ),
+    "a job in a job": (
+        {
+            "proc/self/cgroup": "0::/slurm/job_1/step_0\n",
+            "sys/fs/cgroup/slurm/job_1/step_0/memory.max": "max",
+            "sys/fs/cgroup/slurm/job_1/memory.max": f"{4 * GIB}",
+            "sys/fs/cgroup/slurm/job_1/memory.current": f"{3 * GIB}",
+            "sys/fs/cgroup/slurm/memory.max": "max",
+        },
+        GIB,
+    ),
+    "version 1": (
+        {
+            "proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/x\n0::/\n",
+            "sys/fs/cgroup/memory/x/memory.limit_in_bytes": f"{900 << 20}\n",
+            "sys/fs/cgroup/memory/x/memory.usage_in_bytes": f"{400 << 20}\n",
+            "sys/fs/cgroup/memory/x/memory.stat": f"total_inactive_file {100 << 20}\n",
+            "sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
+            "sys/fs/cgroup/memory/memory.usage_in_bytes": f"{GIB}\n",
+        },
+        600 << 20,
+    ),
+    "more than allowed": (
+        {
+            "proc/self/cgroup": "0::/\n",
+            "sys/fs/cgroup/memory.max": f"{GIB}",
+            "sys/fs/cgroup/memory.current": f"{2 * GIB}",
+        },
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", GROUPS)
+def test_free_memory_is_what_the_machine_and_the_group_leave(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine.resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    files, free = GROUPS[kind]
+    assert machine.free_memory(system(tmp_path, files)) == free
+    assert training._fits(GIB // 2 - 1, CPU) or machine.free_memory() < GIB
+
+
+def test_free_memory_heeds_the_shells_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = {resource.RLIMIT_AS: 2 * GIB, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
+    monkeypatch.setattr(machine.resource, "getrlimit", lambda which: (limit[which], limit[which]))
+    pages = GIB // 2 // resource.getpagesize()
+    assert machine.free_memory(system(tmp_path, {"proc/self/statm": f"{pages} 5 4 3 2 1 0\n"})) == 3 * GIB // 2
+
+
+def test_the_step_without_a_compiler_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._dynamo.exc import TorchDynamoException
+
+    def fail(*_: object) -> None:
+        raise TorchDynamoException("InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1")
+
+    monkeypatch.setattr(torch, "compile", lambda function, **_: fail)
+    step = machine.compiled(lambda x: x, CPU)
+    with pytest.raises(
+        ValueError, match=r"here \(InvalidCxxCompiler: No .* found\): install .*g\+\+.*or leave compile out"
+    ):
+        step(1)

@@ -618,3 +618,64 @@ def test_blurvae_run_under_torchrun_writes_one_result_and_speaks_once(tmp_path: 
     assert record["metrics"]["PSNR"]["mean"] == pytest.approx(alone["metrics"]["PSNR"]["mean"], abs=0.01)
     files = [sorted(path.name for path in (tmp_path / name).rglob("*") if path.is_file()) for name in ("one", "two")]
     assert files[0] == files[1] and len(files[0]) == 2
+
+
+# Strange environments
+
+
+@pytest.mark.parametrize("missing", ["LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"])
+def test_a_half_set_environment_of_torchrun_names_what_is_missing(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_torchrun(monkeypatch)
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    monkeypatch.delenv(missing)
+    with pytest.raises(ValueError, match=rf"torchrun started .* lacks {missing}: .*env -u RANK -u WORLD_SIZE blurvae"):
+        Team.from_environment("cpu")
+
+
+@pytest.mark.parametrize(("name", "value"), [("WORLD_SIZE", ""), ("WORLD_SIZE", "two"), ("WORLD_SIZE", "²")])
+def test_a_variable_that_is_no_number_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_torchrun(monkeypatch)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=f"The variable {name} is {value!r}"):
+        Team.from_environment("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SLURM_NTASKS_PER_NODE", "2(x3)", r"SLURM_NTASKS_PER_NODE is '2\(x3\)'"),
+        ("SLURM_NNODES", "3", "2 processes, and 2 on each of 3 machines are 6"),
+        ("SLURM_LOCALID", "", "slurm started .* lacks SLURM_LOCALID: start it with srun"),
+    ],
+)
+def test_an_odd_environment_of_slurm_is_refused(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, text in (slurm_variables(0, 2) | {name: value}).items():
+        monkeypatch.setenv(key, text)
+    with pytest.raises(ValueError, match=said):
+        Team.from_environment("cpu")
+
+
+def test_a_terminal_of_sruns_is_no_team_whatever_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**slurm_variables(0, 2), "SLURM_JOB_NAME": "zsh", "SLURM_PTY_PORT": "4242"}.items():
+        monkeypatch.setenv(name, value)
+    assert Team.from_environment() is SOLO
+
+
+def test_who_waits_says_so_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(parallel, "WAITING", 0.01)
+    with pytest.raises(ValueError, match=r"2 processes of this job did not meet \(Timed out\).*env -u SLURM_STEP_ID"):
+        with parallel._patience("slurm", 2):
+            time.sleep(0.3)
+            raise dist.DistStoreError("Timed out\nafter 600 s")
+    assert "waiting for the 2 processes" in capsys.readouterr().err
+    with parallel._patience("torchrun", 2):
+        pass
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""  # who comes soon hears nothing

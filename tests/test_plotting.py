@@ -112,3 +112,31 @@ def test_style_is_explicit_and_resamples_nothing():
         before = plt.rcParams["image.interpolation"]
         plotting.use_style()
         assert plt.rcParams["image.interpolation"] == "none" != before
+
+
+def test_a_tensor_of_bytes_is_shown_as_its_pixels_and_other_integers_are_refused():
+    images = RNG.integers(0, 256, (2, 3, 4, 4), dtype=np.uint8)
+    shown = plotting.image_grid([images]).pixels
+    assert (plotting.image_grid([torch.from_numpy(images)]).pixels == shown).all()
+    for dtype in (torch.int64, torch.bool, torch.int16):
+        with pytest.raises(ValueError, match="uint8, or floats"):
+            plotting.image_grid([torch.from_numpy(images).to(dtype)])
+    with pytest.raises(ValueError, match="uint8, or floats"):
+        plotting.image_grid([images.astype(np.int64)])
+
+
+def test_kernels_of_zeros_are_black_and_those_that_are_not_finite_refused(recwarn):
+    assert not plotting.show_kernels(np.zeros((1, 5, 5))).pixels.any()
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="NaN or infinity"):
+            plotting.show_kernels(np.full((1, 5, 5), bad))
+    assert not recwarn.list
+
+
+def test_bfloat16_is_shown_like_float32():
+    kernel = torch.rand(1, 5, 5).bfloat16()
+    assert (plotting.show_kernels(kernel).pixels == plotting.show_kernels(kernel.float()).pixels).all()
+    ax = plt.subplots()[1]
+    values = torch.rand(4, 3).bfloat16()
+    drawn = plotting.spectrum_image(values, ax, (4, 4)).get_array()
+    assert np.allclose(drawn, plotting.full_spectrum(values.float().numpy(), (4, 4)))

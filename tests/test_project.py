@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -99,3 +103,16 @@ def test_make_lists_its_targets():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     for target in ("setup", "book", "html", "test", "clean"):
         assert re.search(rf"^{target} +\S", done.stdout, re.MULTILINE)
+
+
+def test_make_quotes_a_path_with_a_space(tmp_path: Path) -> None:
+    make = shutil.which("make")
+    if make is None:
+        pytest.skip("make is not installed")
+    folder = tmp_path / "my book"
+    folder.mkdir()
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(paths.root() / name, folder)
+    done = subprocess.run([make, "-n", "book"], cwd=folder, capture_output=True, text=True, check=False)
+    words = [word for line in done.stdout.splitlines() for word in shlex.split(line)]
+    assert words.count(str(folder / "_build" / "results")) == 3, done.stderr

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from blurvae import experiments, results, run
+from blurvae.text import to_json
 
 RUNS = experiments.get("table5").runs("smoke", "natural", (0, 1))
 WIENER = next(r for r in RUNS if r.method == "wiener")
@@ -38,7 +42,7 @@ def recorded(tmp_path_factory):
     return out
 
 
-# Tables ---------------------------------------------------------------------------------------------------------------
+# Tables ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_table_shows_the_mean_and_the_sd_over_seeds(recorded):
@@ -230,3 +234,39 @@ def test_a_chapter_may_ask_for_some_rows_only(tmp_path, monkeypatch):
     assert made == ["l2", "l2,beta=0.4"]
     with pytest.raises(ValueError, match="no method 'l3': choose of l2, ffl"):
         results.ensure("table5", "paper", "cifar10", 0, str(tmp_path), "l3")
+
+
+# A stranger's folder ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("copy", ["{} (1)", "{} (conflicted copy)", "Copy of {}", "{}-s7", "._{}", ".{}"])
+def test_a_copy_of_a_record_does_not_count(copy, recorded, tmp_path):
+    folder = tmp_path / "r"
+    shutil.copytree(recorded, folder)
+    before = results.table("table5", "smoke", "natural", folder)
+    original = RUNS[0].path(folder)
+    made = original.with_name(copy.format(original.stem) + ".json")
+    made.write_bytes(b"\0\5\26\7" if copy.startswith(".") else original.read_bytes())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert results.table("table5", "smoke", "natural", folder).equals(before)
+        results.compare("table5", "smoke", "natural", "wiener", ("l2",), ("PSNR",), folder)
+    said = [str(one.message) for one in caught if "is passed over" in str(one.message)]
+    assert bool(said) != copy.startswith(".") and all(made.name in text and "Rename it" in text for text in said)
+
+
+def test_a_number_that_is_not_finite_is_null_in_the_record_and_said_in_the_table(tmp_path):
+    for made in RUNS:
+        write(tmp_path, made)
+    path = RUNS[0].path(tmp_path)
+    record = json.loads(path.read_text())
+    record["metrics"]["PSNR"] = {"mean": math.inf, "sd": math.nan, "n": 32}
+    path.write_text(to_json(record))
+    assert json.loads(path.read_text(), parse_constant=pytest.fail)["metrics"]["PSNR"] == {
+        "mean": None,
+        "sd": None,
+        "n": 32,
+    }
+    table = results.table("table5", "smoke", "natural", tmp_path)
+    assert table.loc[results.label("table5", RUNS[0].method), "PSNR"] == "not finite"
+    assert "not finite" in results.render(table, "json")

@@ -218,7 +218,7 @@ def test_a_term_without_its_weights_is_refused_before_any_work(tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-# What is followed and measured ----------------------------------------------------------------------------------------
+# What is followed and measured -----------------------------------------------------------------------------------
 
 
 def test_the_kernels_of_the_same_test_images_are_followed_through_the_training(recorded):
@@ -271,7 +271,7 @@ def test_the_importance_weighted_bound_falls_with_its_samples_and_is_given_in_bi
         assert measured[f"bits/dim bound, K = {k}"]["mean"] == pytest.approx(bits)
 
 
-# Figures --------------------------------------------------------------------------------------------------------------
+# Figures ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_figures_come_from_the_folder_that_is_given(recorded, tmp_path, make):
         make("table5", "smoke", "natural", tmp_path)
 
 
-# Recorded runs --------------------------------------------------------------------------------------------------------
+# Recorded runs ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", ["natural", "cifar10"])
@@ -299,3 +299,76 @@ def test_the_recorded_lessons_are_whole(data):
         assert all("state" not in entry for entry in result.record["metrics"].values()), "measured with weights"
         assert "dirty" not in result.record["provenance"]["commit"]
         assert np.isfinite([h["reconstruction"] for h in result.record["history"]]).all()
+
+
+# Names of files ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "method"),
+    [
+        ("natural", "wiener,path=/x/w.pth"),
+        ("folder:C:\\pics\\a", "l2"),
+        ("folder:/data/" + "d" * 190, "l2"),
+        ("folder:/" + "图" * 76, "l2"),
+        ("folder:caf\udce9", "l2"),
+        ("natural", "wiener," + ",".join(f"C=0.{k}" for k in range(99))),
+        ('pack:a?b*c|d<e>f"g\n', "l2"),
+    ],
+)
+def test_a_name_is_one_that_every_system_takes(data, method):
+    named = replace(WIENER, data=data, method=method)
+    # .NAME.safetensors.PID.tmp is the longest that is ever written; encrypted home folders allow 143 bytes
+    assert len(f".{named.name}.safetensors.4194304.tmp".encode()) <= 143
+    assert set(named.name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=,.+")
+    other = replace(named, data=data + "x", method=method + "x")
+    assert named.name != other.name
+
+
+def test_folders_of_one_spelling_have_records_of_their_own():
+    names = {
+        replace(WIENER, data=data).name for data in ("folder:/a/b_c", "folder:/a_b/c", "folder:/a/b/c", "folder:/A/b_c")
+    }
+    assert len({name.lower() for name in names}) == 4
+
+
+def test_the_recorded_names_are_what_they_were():
+    named = replace(WIENER, data="power-law:2.8", method="l2,beta=0.5,widths=16-32")
+    assert named.name == "power-law_2.8-l2,beta=0.5,widths=16-32-smoke-s0"
+    for path in results.paths.results().glob("*/*-s[0-9].json"):
+        assert run.read(path).run.path(path.parent.parent) == path
+
+
+def test_a_run_whose_constant_is_a_path_is_written(tmp_path):
+    def plane(part):
+        zeros = {part + "t_tild": torch.zeros(8, 5), part + "w_phase_tild": torch.zeros(8, 5)}
+        numbers = {"alpha": 0.6, "beta": 2.0, "w_tild": 0.0}
+        return zeros | {part + name: torch.tensor(value) for name, value in numbers.items()}
+
+    torch.save(plane("ly.") | plane("lcb.") | plane("lcr.") | {"w_tild": torch.zeros(3)}, tmp_path / "w.pth")
+    plain = replace(WIENER, method="watson", term="watson-dft", constants=(), n_train=16, n_test=4)
+    plain = replace(plain, settings=replace(plain.settings, epochs=1, batch_size=8))
+    made = plain.with_changes({"path": str(tmp_path / "w.pth")})
+    run.execute(made, out=tmp_path / "out", device="cpu")
+    assert run.read(made.path(tmp_path / "out")).run == made
+
+
+def test_nothing_stays_of_a_run_that_was_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_measure", lambda *a, **k: (_ for _ in ()).throw(ValueError("no compiler")))
+    with pytest.raises(ValueError, match="no compiler"):
+        run.execute(WIENER, out=tmp_path, device="cpu")
+    assert not list((tmp_path / "table5").iterdir())
+
+
+def test_what_is_measured_of_padded_images_is_their_own_part(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (12, 1, 28, 28), np.uint8)
+    datasets.write_pack(
+        tmp_path / "fashion", images, name="fashion", source="a test", licence="CC0",
+        split={"train": (0, 8), "test": (8, 12)}, pad=0,
+    )  # fmt: skip
+    test = datasets.load(f"pack:{tmp_path / 'fashion'}", "test", size=32)
+    assert (run._centre(run._real(test), test) == run._real(replace(test, images=images[8:], inner=None))).all()
+    made = replace(WIENER, data=f"pack:{tmp_path / 'fashion'}", n_train=None, n_test=None)
+    made = replace(made, settings=replace(made.settings, epochs=1, batch_size=4))
+    result = run.execute(made, device="cpu")
+    assert result.pictures["original"].shape == (4, 1, 32, 32)

@@ -897,3 +897,66 @@ def test_the_gpu_trains_resumes_and_agrees_with_the_cpu(tmp_path: Path, eager: N
     expected, _ = train(term, replace(chosen, precision="float32"))
     # Another generator draws the noise there, so the numbers agree as those of two seeds do.
     assert history[0]["reconstruction"] == pytest.approx(expected[0]["reconstruction"], rel=0.2)
+
+
+# Strangers' values and machines ---------------------------------------------------------------------------------------
+
+
+def test_a_seed_that_torch_cannot_take_is_refused_before_the_training() -> None:
+    for seed in (2**40, -(2**40), 1_790_000_000_000_000_000):
+        with pytest.raises(ValueError, match=r"seed must lie between −2\^40 and 2\^40"):
+            settings(seed=seed)
+    assert len(train(losses.L2(), settings(epochs=1, seed=2**40 - 1), who=players(with_kernel_net=False))[0]) == 1
+
+
+@pytest.mark.parametrize("name", ["lr", "kernel_lr", "beta"])
+def test_a_number_beyond_every_float_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        settings(**{name: 10**400})
+
+
+def test_a_batch_of_one_image_whose_features_are_one_pixel_is_refused() -> None:
+    def vae(*widths: int) -> Players:
+        return Players(VAE("A", size=8, widths=widths, latent=4, hidden=12), None)
+
+    with pytest.raises(ValueError, match="raise batch_size, or leave out one of the widths"):
+        train(losses.L2(), settings(batch_size=1), who=vae(4, 4, 4))
+    assert len(train(losses.L2(), settings(batch_size=1, epochs=1), who=vae(4, 4))[0]) == 1
+
+
+def test_networks_of_double_precision_train_and_encode_what_to_float_gives() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        history, who = train(WIENER, settings(epochs=1))
+        assert math.isfinite(history[0]["reconstruction"]) and next(who.vae.parameters()).dtype == torch.float64
+        assert who.vae(batch()).x_hat.dtype == torch.float64
+        assert who.vae.decode(torch.randn(2, 4, dtype=torch.float32)).x_hat.dtype == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_modules_that_share_weights_are_kept_and_resumed(tmp_path: Path) -> None:
+    def shared() -> Players:
+        who = players(with_kernel_net=False)
+        who.vae.alias = who.vae.encoder
+        return who
+
+    _, whole = train(losses.L2(), settings(epochs=2), who=shared())
+    train(losses.L2(), settings(epochs=2), who=shared(), checkpoint=tmp_path)
+    index = json.loads((tmp_path / "checkpoint.json").read_text())
+    assert index["progress"]["step"] == 6
+    _, again = train(losses.L2(), settings(epochs=2), who=shared(), checkpoint=tmp_path, resume=True)
+    assert_same(weights(whole), weights(again))
+
+
+def test_a_checkpoint_of_a_gpu_is_not_called_damaged_on_a_cpu(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    train(losses.L2(), settings(), who=players(with_kernel_net=False), checkpoint=tmp_path)
+    record = json.loads((tmp_path / "checkpoint.json").read_text())
+    file = tmp_path / record["tensors"]
+    save_file(load_file(file) | {"noise": torch.zeros(16, dtype=torch.uint8)}, file)  # as CUDA's generators have
+    record["crc32"] = training._crc32(file, record["progress"])
+    (tmp_path / "checkpoint.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="belongs to another kind of device: resume with the one"):
+        train(losses.L2(), settings(), who=players(with_kernel_net=False), checkpoint=tmp_path, resume=True)

@@ -297,6 +297,82 @@ def test_brain_from_the_files_of_the_publisher(tmp_path: Path, monkeypatch: pyte
     assert datasets.load("brain", "train", size=64, root=tmp_path / "root").shape == (1, 64, 64)
 
 
+def test_a_clone_of_datalad_gives_each_volume_once(tmp_path: Path) -> None:
+    for k in range(1, 11):
+        content = save(tmp_path / "in" / ".git" / "annex" / "objects" / str(k) / f"KEY{k}.nii.gz", head(k))
+        file = tmp_path / "in" / f"sub-{k:02d}" / "anat" / f"sub-{k:02d}_T1w.nii.gz"
+        file.parent.mkdir(parents=True)
+        file.symlink_to(content)
+    (tmp_path / "in" / "sub-01" / "anat" / "sub-01_T2w.nii.gz").symlink_to(".git/annex/objects/absent.nii.gz")
+    with pytest.warns(UserWarning, match=r"10 subjects.*hidden folders \(1\).*datalad get` \(1\)"):
+        folder = datasets.prepare("volumes", tmp_path / "root", source=tmp_path / "in", progress=False)
+    assert "10 volumes of 10 subjects" in packs.read(folder).card["source"]
+    train, test = (datasets.load("volumes", split, root=tmp_path / "root").images for split in ("train", "test"))
+    assert not set(map(bytes, train)) & set(map(bytes, test))
+
+
+def test_a_volume_under_two_subjects_counts_once(tmp_path: Path) -> None:
+    for k in range(5):
+        save(tmp_path / f"p{k}" / "t1.nii", head(k))
+        (tmp_path / f"q{k}").mkdir()
+        (tmp_path / f"q{k}" / "t1.nii").write_bytes((tmp_path / f"p{k}" / "t1.nii").read_bytes())
+    found, note = volumes.search(tmp_path)
+    assert list(found) == ["p0", "p1", "p2", "p3", "p4"] and note == "passed over: copies of a file, byte by byte (5)"
+
+
+def test_derivatives_are_not_volumes_and_endings_count_in_any_case(tmp_path: Path) -> None:
+    for name in ("sub-1/anat/sub-1_T1w.NII.GZ", "derivatives/x/sub-1/anat/sub-1_T1w.nii", "sourcedata/sub-1/a.nii"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    (tmp_path / "B.Nii").touch()
+    found, note = volumes.search(tmp_path)
+    assert {name: [file.name for file in files] for name, files in found.items()} == {
+        "B": ["B.Nii"],
+        "sub-1": ["sub-1_T1w.NII.GZ"],
+    }
+    assert note == "passed over: folders derivatives (1), folders sourcedata (1)"
+    assert list(volumes.find(tmp_path / "derivatives")) == ["sub-1"]  # who asks for them gets them
+    with pytest.raises(MissingData, match=r"volumes of 1 subjects.*\(passed over: folders derivatives \(1\)\)"):
+        (tmp_path / "B.Nii").unlink()
+        (tmp_path / "sourcedata" / "sub-1" / "a.nii").unlink()
+        (tmp_path / "sourcedata" / "sub-1").rmdir()
+        (tmp_path / "sourcedata").rmdir()
+        datasets.prepare("volumes", tmp_path / "root", source=tmp_path, progress=False)
+
+
+def test_a_pointer_to_a_volume_says_what_brings_it_here(tmp_path: Path) -> None:
+    file = tmp_path / "x.nii.gz"
+    for start, command in (
+        ("version https://git-lfs.github.com/spec/v1\n", "git lfs"),
+        ("/annex/objects/K\n", "annex get"),
+    ):
+        file.write_text(start)
+        with pytest.raises(CorruptFile, match=rf"x\.nii\.gz.*only points to its content.*{command}"):
+            nifti.read_header(file)
+
+
+def test_brain_reads_the_raw_volume_and_refuses_two(tmp_path: Path) -> None:
+    for name in (
+        "sub-01/anat/sub-01_T1w.nii.gz",
+        "derivatives/fmriprep/sub-01/anat/sub-01_desc-preproc_T1w.nii.gz",
+        "sub-01/anat/.sub-01_T1w.nii.gz",
+        "copy/sub-01/anat/sub-01_T1w.nii.gz",
+        "sub-02/ses-1/anat/sub-02_ses-1_T1w.nii",
+        "sub-02/ses-1/derived/sub-02_ses-1_T1w.nii",
+        "sub-03_T1w.nii.gz",
+        *(f"sub-{k:02d}/anat/sub-{k:02d}_T1w.nii.gz" for k in range(4, 73)),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    raw = brain.raw(tmp_path)
+    assert len(raw) == 72 and all(len(files) == 1 for files in raw.values())
+    assert raw["sub-01"] == [tmp_path / "sub-01/anat/sub-01_T1w.nii.gz"] and raw["sub-02"][0].parent.name == "anat"
+    (tmp_path / "sub-07/ses-2/anat").mkdir(parents=True)
+    (tmp_path / "sub-07/ses-2/anat/sub-07_ses-2_T1w.nii.gz").touch()
+    with pytest.raises(ValueError, match=r"several T1-weighted volumes of sub-07, .*ses-2.*: leave one of them"):
+        datasets.prepare("brain", tmp_path / "root", source=tmp_path, progress=False)
+
+
 REAL = os.environ.get("BLURVAE_DATA")
 
 

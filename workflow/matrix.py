@@ -18,7 +18,7 @@ from typing import Any
 import digest
 
 import blurvae
-from blurvae import datasets, experiments, losses, notebook, paths
+from blurvae import datasets, experiments, losses, notebook, paths, text
 from blurvae.datasets import registry
 from blurvae.errors import MissingData
 from blurvae.run import Run, needs, read
@@ -120,7 +120,7 @@ def is_recorded(run: Run, results: Path) -> bool:
 
 def stem(data: str) -> str:
     """A data set's name in names of files, as `Run.name` spells it."""
-    return data.replace(":", "_").replace("/", "_")
+    return text.stem(data, 40)
 
 
 def rule(run: Run) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from blurvae import bench
+from blurvae.text import speak_any_encoding, to_json
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, measures, prints."""
+    speak_any_encoding()
     parser = argparse.ArgumentParser(prog="python -m blurvae.bench", description=bench.__doc__)
     parser.add_argument("--json", action="store_true", help="print the record as JSON")
     parser.add_argument("--out", type=Path, default=None, help="file for the JSON, or a folder for <device>.json")
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except (OSError, ValueError) as error:
         sys.exit(f"blurvae: {error}")
-    print(json.dumps(record, indent=1, ensure_ascii=False) if given.json else bench.render(record))
+    print(to_json(record) if given.json else bench.render(record))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -51,6 +51,21 @@ class _HalfSpectrum(torch.autograd.Function):
         return torch.fft.irfft2(counted, s=ctx.shape, norm={"ortho": "ortho", "backward": "forward"}[ctx.norm]), None
 
 
+class _AnyHalfSpectrum(_HalfSpectrum):
+    """The same for `torch.func.vmap` and forward-mode derivatives too, with which `torch.compile` takes no function."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, _: None) -> Tensor:
+        return torch.fft.rfft2(tangent, norm=ctx.norm)  # the transform is linear
+
+
+def _half_spectrum(image: Tensor, norm: str) -> Tensor:
+    transform = _HalfSpectrum if torch.compiler.is_compiling() else _AnyHalfSpectrum
+    return cast(Tensor, transform.apply(image, norm))
+
+
 def fourier(image: Tensor) -> Tensor:
     """The orthonormal DFT of real images.
 
@@ -60,7 +75,7 @@ def fourier(image: Tensor) -> Tensor:
     Returns:
         (…, h, w//2+1), complex.
     """
-    return _HalfSpectrum.apply(_real(image, "An image"), "ortho")
+    return _half_spectrum(_real(image, "An image"), "ortho")
 
 
 def inverse_fourier(spectrum: Tensor, shape: Shape) -> Tensor:
@@ -129,7 +144,7 @@ def otf(kernel: Tensor, shape: Shape) -> Tensor:
     (h, w), size = shape, kernel.shape[-1]
     padded = F.pad(_real(kernel, "A kernel"), (0, w - size, 0, h - size))
     centred = torch.roll(padded, (-(size // 2), -(size // 2)), (-2, -1))
-    return _HalfSpectrum.apply(centred, "backward")
+    return _half_spectrum(centred, "backward")
 
 
 def channels(spectrum: Tensor) -> Tensor:

@@ -23,6 +23,11 @@ def squared_gain(H: Tensor) -> Tensor:
     return H.real.square() + H.imag.square()
 
 
+def nowhere_zero(denominator: Tensor) -> Tensor:
+    """The denominator of a weight whose numerator is 0 wherever it is: 1 there, so that the weight is 0, not 0/0."""
+    return torch.where(denominator == 0, 1.0, denominator)
+
+
 def wiener_weight(otf: Tensor, C: float | Tensor) -> Tensor:
     """W = H* / (|H|² + C), eq. 1.
 
@@ -32,13 +37,13 @@ def wiener_weight(otf: Tensor, C: float | Tensor) -> Tensor:
 
     Returns:
         (…, h, w//2+1), complex. |W|² ≤ 1/(4C), reached at |H| = √C; W(0) = 1/(1+C) for a kernel of sum 1; W → 0, not
-        ∞, where H → 0.
+        ∞, where H → 0, and W = 0 at H = 0 with C = 0 too.
 
     Raises:
         ValueError: a C that is negative or not finite.
     """
     check_C(C)
-    return otf.conj() / (squared_gain(otf) + C)
+    return otf.conj() / nowhere_zero(squared_gain(otf) + C)
 
 
 def wiener_deconvolve(image: Tensor, kernel: Tensor, C: float | Tensor) -> Tensor:

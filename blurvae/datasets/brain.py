@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from blurvae.datasets import nifti, packs
+from blurvae.datasets import files, nifti, packs
 from blurvae.datasets.core import Card, Dataset, Pixels
-from blurvae.datasets.volumes import find
 from blurvae.errors import MissingData
 
 SUBJECTS = {"train": 58, "test": 14}
@@ -52,16 +52,31 @@ def slices(file: Path) -> Pixels:
     return found[(found > 0).mean((1, 2, 3)) >= LEAST]
 
 
+def raw(source: Path) -> dict[str, list[Path]]:
+    """The T1-weighted volumes of each subject at their place in a BIDS folder, or side by side; derived ones never."""
+    place = re.compile(r"(?:(sub-[A-Za-z0-9]+)/(?:ses-[A-Za-z0-9]+/)?anat/)?(sub-[A-Za-z0-9]+)_[^/]*")
+    subjects: dict[str, list[Path]] = {}
+    for file in files.below(source, ("_t1w.nii.gz", "_t1w.nii")).files:
+        found = place.fullmatch(file.relative_to(source).as_posix())
+        if found and found[1] in (None, found[2]):
+            subjects.setdefault(found[2], []).append(file)
+    return subjects
+
+
 def _prepare(root: Path, *, source: Path | None, mirror: str | None, progress: bool) -> Path:
     assert source is not None  # the registry sees to it
-    subjects = find(source, ("_T1w.nii.gz", "_T1w.nii"))
+    subjects = raw(source)
     wanted = [f"sub-{k:02d}" for k in range(1, sum(SUBJECTS.values()) + 1)]
     missing = [name for name in wanted if name not in subjects]
+    several = next((name for name in wanted if len(subjects.get(name, [])) > 1), None)
     if missing:
         raise MissingData(
             f"{source} lacks the T1-weighted volumes of {len(missing)} of {len(wanted)} subjects, the first of them "
             f"{missing[0]}/anat/{missing[0]}_T1w.nii.gz. To get brain: {CARD.how_to_get}."
         )
+    if several:
+        names = ", ".join(str(file.relative_to(source)) for file in subjects[several])
+        raise ValueError(f"{source} has several T1-weighted volumes of {several}, {names}: leave one of them there.")
     with packs.streamed(
         root / CARD.name,
         (1, SHAPE[1], SHAPE[0]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +17,7 @@ from tqdm import tqdm
 from blurvae.datasets import download, folder, packs
 from blurvae.datasets.core import Card, Dataset, Pixels
 from blurvae.errors import CorruptFile, MissingData
+from blurvae.machine import processors
 
 PARTITION, ARCHIVE, IMAGES = "list_eval_partition.txt", "img_align_celeba.zip", "img_align_celeba"
 MD5 = {PARTITION: "d32c9cbf5e040fd4025c592c306e6668", ARCHIVE: "00d2c5bc6d35e252742224ab0c1e8fcb"}
@@ -194,7 +194,7 @@ def _fill(
 ) -> None:
     """Decodes pictures on all processors, and writes them in their order."""
     with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(processors()) as pool,
         tqdm(total=sum(map(len, names.values())), desc=title, disable=None if progress else True) as bar,
     ):
         for split in ("train", "test"):

@@ -32,6 +32,8 @@ class ImageSet:
         stands_in_for: the data set whose place this one takes, or None where it is the real one.
         checksum: sha256 of the pixels: of the whole pack for a pack, of the whole split for a generated set. It does
             not change with `head`, so two runs on different numbers of images of one set show the same checksum.
+        inner: (h, w) of the images proper, in the middle of what was added around them on loading; None where nothing
+            was. Metrics are computed on these.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ImageSet:
     licence: str
     stands_in_for: str | None
     checksum: str
+    inner: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         check_split(self.split)

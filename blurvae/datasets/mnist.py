@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import zlib
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import IO, cast
 
 import numpy as np
 
-from blurvae.datasets import download, packs
+from blurvae.datasets import download, files, packs
 from blurvae.datasets.core import Archive, Card, Dataset, ImageSet, Labels, Pixels, Request, checksum
 from blurvae.errors import CorruptFile, MissingData
 
@@ -97,8 +98,9 @@ def read_official(folder: Path, names: list[str]) -> tuple[Pixels, Labels, int]:
 
 
 @cache
-def _raw(folder: Path, stamp: float) -> tuple[Pixels, Labels, int, str]:
+def _raw(folder: Path, stamp: str) -> tuple[Pixels, Labels, int, str]:
     images, labels, first = read_official(folder, [archive.filename for archive in CARD.archives])
+    images.flags.writeable = False  # whoever gets them shares them
     return images, labels, first, checksum(images)
 
 
@@ -108,14 +110,94 @@ def _load(request: Request) -> ImageSet:
     folder = root / "MNIST" / "raw"
     if (root / CARD.name / "card.json").exists() or not folder.is_dir():
         return packs.load_registered(CARD, request, "pad", SIZE)
-    newest = max((file.stat().st_mtime for file in folder.iterdir()), default=0.0)
+    stamp = files.stamp(file for file in sorted(folder.iterdir()) if file.is_file())
     try:
-        images, labels, first, digest = _raw(folder.resolve(), newest)
+        images, labels, first, digest = _raw(folder.resolve(), stamp)
     except MissingData as error:
         raise MissingData(f"{error} To get mnist: {CARD.how_to_get}.") from None
-    rows = slice(0, first) if request.split == "train" else slice(first, None)
-    pixels = packs.fit_size(CARD.name, images[rows], size, "pad")
-    return ImageSet(CARD.name, request.split, pixels, labels[rows], CARD.source, CARD.licence, None, digest)
+    return _padded(CARD.name, request.split, size, images, labels, first, CARD.source, CARD.licence, digest)
+
+
+def _padded(
+    name: str,
+    split: str,
+    size: int,
+    images: Pixels,
+    labels: Labels | None,
+    first: int,
+    source: str,
+    licence: str,
+    digest: str,
+) -> ImageSet:
+    rows = slice(0, first) if split == "train" else slice(first, None)
+    pixels = packs.fit_size(name, images[rows], size, "pad")
+    inner = None if pixels.shape == images[rows].shape else (images.shape[-2], images.shape[-1])
+    kept = None if labels is None else labels[rows]
+    return ImageSet(name, split, pixels, kept, source, licence, None, digest, inner)
+
+
+_IDX = re.compile(r"(.*?)(train|t10k|test)-(images|labels)[-.]idx[13]-ubyte(?:\.gz)?", re.IGNORECASE)
+
+
+def read_set(folder: Path) -> tuple[Pixels, Labels | None, int]:
+    """Training and test images of a set in the files of MNIST's form, whatever it is called: Fashion-MNIST, EMNIST.
+
+    Args:
+        folder: with `train-images-idx3-ubyte` and `t10k-` or `test-images-idx3-ubyte`, and perhaps labels; plain or
+            .gz, a dot in the place of the second hyphen or not, all with one and the same beginning.
+
+    Returns:
+        Images uint8 (n, 1, h, w), training first; labels (n,), or None where a file of them is missing; the number of
+        training images.
+
+    Raises:
+        MissingData: no images of a part.
+        ValueError: files of several sets.
+        CorruptFile: one is damaged, or they do not fit each other.
+    """
+    found: dict[tuple[str, str], Path] = {}
+    sets = set()
+    for file in sorted(folder.iterdir(), reverse=True):  # a plain file before its .gz
+        if not file.name.startswith(".") and (match := _IDX.fullmatch(file.name)):
+            sets.add(match[1].lower())
+            found["train" if match[2].lower() == "train" else "test", match[3].lower()] = file
+    if len(sets) > 1:
+        raise ValueError(f"{folder} holds {len(sets)} sets, {', '.join(sorted(sets))}: give each a folder of its own.")
+    for split in ("train", "test"):
+        if (split, "images") not in found:
+            start = "train" if split == "train" else "t10k or test"
+            raise MissingData(
+                f"{folder} holds no file {start}-images-idx3-ubyte, plain or .gz: name the folder of all four."
+            )
+    images = {split: read_idx(found[split, "images"], 3) for split in ("train", "test")}
+    if images["train"].shape[1:] != images["test"].shape[1:]:
+        shapes = " and ".join(str(images[split].shape[1:]) for split in ("train", "test"))
+        raise CorruptFile(f"The training and the test images in {folder} are of {shapes} px.")
+    labels = {split: read_idx(found[split, "labels"], 1) for split in ("train", "test") if (split, "labels") in found}
+    for split, own in labels.items():
+        if len(own) != len(images[split]):
+            raise CorruptFile(f"{found[split, 'labels']} holds {len(own)} labels for {len(images[split])} images.")
+    whole = np.concatenate([images["train"], images["test"]])[:, None]
+    whole.flags.writeable = False
+    joined = np.concatenate([labels["train"], labels["test"]]) if len(labels) == 2 else None
+    return whole, joined, len(images["train"])
+
+
+@cache
+def _set(folder: Path, stamp: str) -> tuple[Pixels, Labels | None, int, str]:
+    images, labels, first = read_set(folder)
+    return images, labels, first, checksum(images)
+
+
+def _load_set(request: Request) -> ImageSet:
+    folder = Path(request.argument).expanduser().resolve()
+    if not folder.is_dir():
+        raise MissingData(f"{folder} is not a folder: give idx:PATH with the path of a folder of IDX files.")
+    stamp = files.stamp(file for file in sorted(folder.iterdir()) if file.is_file())
+    images, labels, first, digest = _set(folder, stamp)
+    size = request.size or max(SIZE, *images.shape[-2:])
+    source = f"the IDX files of the folder {folder.name}, black around their {images.shape[-2]}×{images.shape[-1]} px"
+    return _padded(f"idx:{folder.name}", request.split, size, images, labels, first, source, IDX_CARD.licence, digest)
 
 
 def _prepare(root: Path, *, source: Path | None, mirror: str | None, progress: bool) -> Path:
@@ -148,3 +230,15 @@ CARD = Card(
     reference={"pack": "5b92582eb909c82a9bfefcd44acbe9233be3eb5b419a44cf211022ad2bf4bf96"},
 )
 DATASET = Dataset(CARD, _load, _prepare, is_pack=True)
+IDX_CARD = Card(
+    name="idx",
+    title="grey images in files of MNIST's form, such as Fashion-MNIST: idx:PATH; padded to 32×32, or the size asked "
+    "for, with black",
+    shape=None,
+    images={},
+    split="as the files are",
+    source="yours",
+    licence="not known to blurvae",
+    how_to_get="name the folder of the four files: idx:PATH",
+)
+IDX = Dataset(IDX_CARD, _load_set, takes_argument=True)

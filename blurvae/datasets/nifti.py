@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 import numpy as np
 import numpy.typing as npt
 
+from blurvae.datasets import files
 from blurvae.datasets.core import Pixels
 from blurvae.errors import CorruptFile, MissingData
 
@@ -155,9 +156,8 @@ def _header(stream: IO[bytes], file: Path) -> Header:
     size = next((n for n in _HEADERS if n in (int.from_bytes(start[:4], k) for k in ("little", "big"))), 0)
     place = 344 if size == 348 else 4
     if not size or len(start) < size or start[place : place + len(_HEADERS[size])] != _HEADERS[size]:
-        raise CorruptFile(
-            f"{file} does not begin as a NIfTI file of one piece does: convert it, e.g. from .hdr and .img to .nii.gz."
-        )
+        way = files.way_out(file, "convert it, e.g. from .hdr and .img to .nii.gz")
+        raise CorruptFile(f"{file} does not begin as a NIfTI file of one piece does: {way}.")
     kind = nibabel.Nifti1Header if size == 348 else nibabel.Nifti2Header
     try:
         found = kind(start[:size], check=False)

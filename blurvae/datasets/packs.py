@@ -12,8 +12,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -34,7 +34,9 @@ from blurvae.datasets.core import (
     checksum,
     random_patches,
 )
+from blurvae.datasets.files import is_hidden
 from blurvae.errors import CorruptFile, MissingData
+from blurvae.text import to_json
 
 Fit = Literal["exact", "crop", "patch", "pad", "shrink"]
 
@@ -96,6 +98,27 @@ def _is_split(split: object, n: int) -> bool:
     return 0 <= a < b <= c < d <= n
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_level(value: object) -> bool:
+    return value is None or (type(value) is int and 0 <= value <= 255)
+
+
+FIELDS: tuple[tuple[str, str, Callable[[object], bool]], ...] = (
+    ("name", "a text", _is_text),
+    ("shape", "the four numbers of images.npy, here {shape}", lambda value: isinstance(value, list)),
+    ("sha256", "of the pixels, a text that blurvae.datasets.core.checksum gives", _is_text),
+    ("source", "who made the images, a text", _is_text),
+    ("licence", "their terms, a text", _is_text),
+    ("stand_in_for", "the name of the set whose place it takes, or null", lambda value: isinstance(value, str | None)),
+    ("split", 'the first and the past-the-end index of each part, as {{"train": [0, 8], "test": [8, 10]}}', bool),
+    ("pad", "the grey level that larger sizes are padded with, 0 to 255, or null", _is_level),
+)
+"""The fields of a card: name, meaning, and what is a value of it."""
+
+
 def read(folder: Path) -> Pack:
     """Open a pack: reads the card, maps the images. The pixels' checksum is not computed here (see `verify`).
 
@@ -107,16 +130,17 @@ def read(folder: Path) -> Pack:
     if not file.is_file():
         raise MissingData(f"No pack in {folder} (it would hold images.npy and card.json).")
     try:
-        card = json.loads(file.read_text(encoding="utf-8"))
+        card = json.loads(file.read_text(encoding="utf-8-sig"))  # some editors put a mark before the text
     except (OSError, ValueError, RecursionError) as error:
         raise CorruptFile(f"{file} is not JSON ({error}): remove the folder and prepare the set again.") from None
-    texts = ("name", "sha256", "source", "licence")
-    wrong = [key for key in texts if not isinstance(card, dict) or not isinstance(card.get(key), str)]
-    if not wrong and not isinstance(card.get("stand_in_for"), str | None):
-        wrong = ["stand_in_for as a name or null"]
-    if wrong:
-        raise CorruptFile(f"{file} does not state {', '.join(wrong)}: remove the folder and prepare the set again.")
+    card = card if isinstance(card, dict) else {}
     images = _array(folder / "images.npy")
+    if wrong := [key for key, _, fits in FIELDS if not fits(card.get(key))]:
+        add = ", ".join(f'"{key}" ({what.format(shape=list(images.shape))})' for key, what, _ in FIELDS if key in wrong)
+        raise CorruptFile(
+            f"{file} does not state {', '.join(wrong)}: give it the fields {add}, or remove the folder and prepare the "
+            "set again."
+        )
     if images.dtype != np.uint8 or images.ndim != 4 or card.get("shape") != list(images.shape):
         raise CorruptFile(
             f"{folder / 'images.npy'} holds {images.dtype} {images.shape} where the card says uint8 "
@@ -161,6 +185,7 @@ def write(
     split: Mapping[str, tuple[int, int]],
     labels: Labels | None = None,
     stand_in_for: str | None = None,
+    pad: int | None = None,
 ) -> Path:
     """Write a pack: everything goes into a temporary folder beside it, the card last, which then takes its name.
 
@@ -173,12 +198,13 @@ def write(
         split: first and past-the-end index of "train" and of "test".
         labels: integers (n,), or None.
         stand_in_for: the data set whose place it takes, or None.
+        pad: the grey level, 0 to 255, with which larger sizes are padded on loading; None allows none.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: the arrays or the split are not of that form, or the folder holds something.
+        ValueError: the arrays, the split or the grey level are not of that form, or the folder holds something.
     """
     card: dict[str, Any] = {
         "name": name,
@@ -189,6 +215,10 @@ def write(
         "stand_in_for": stand_in_for,
         "split": {key: [int(k) for k in value] for key, value in split.items()},
     }
+    if not _is_level(pad):
+        raise ValueError(f"pad is a grey level from 0 to 255, or None, not {pad!r}.")
+    if pad is not None:
+        card["pad"] = pad
     if images.dtype != np.uint8 or images.ndim != 4:
         raise ValueError(f"The images of a pack are uint8 (n, c, h, w), not {images.dtype} {images.shape}.")
     if not _is_split(card["split"], len(images)):
@@ -289,7 +319,7 @@ def streamed(
 
 
 def _write_card(folder: Path, card: Mapping[str, Any]) -> None:
-    (folder / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "card.json").write_text(to_json(card) + "\n", encoding="utf-8")
 
 
 def write_registered(card: Card, root: Path, images: Pixels, labels: Labels, first_test: int) -> Path:
@@ -307,29 +337,46 @@ def write_registered(card: Card, root: Path, images: Pixels, labels: Labels, fir
 
 @contextmanager
 def _whole(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside `folder` to fill, which takes its name at the end, or is removed after an error."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    """A temporary folder beside `folder` to fill, which takes its name at the end, or is removed after an error.
+
+    A folder that is there may be a link, or a disk of its own, which no other can take the place of: it is filled from
+    a temporary folder within, the card last.
+    """
+    path, folder = folder, folder.resolve()
+    within = folder.exists()
+    home = folder if within else folder.parent
+    home.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=home))
+    moved: list[Path] = []
+    with suppress(OSError):  # mkdtemp makes it private, and data folders are shared; some disks know no permissions
+        temporary.chmod(0o755)
     try:
         yield temporary
-        temporary.chmod(0o755)  # mkdtemp makes it private, and data folders are shared between users
-        os.replace(temporary, folder)
+        if not within:
+            os.replace(temporary, folder)
+            return
+        for file in sorted(temporary.iterdir(), key=lambda file: file.name == "card.json"):
+            moved.append(folder / file.name)
+            os.replace(file, moved[-1])
+        temporary.rmdir()
     except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        for file in moved:
+            file.unlink(missing_ok=True)
         ours = isinstance(error, MissingData)  # whose message says what it is about
         if isinstance(error, OSError) and error.filename is None and not ours:  # a full disk names no file
             reason = error.strerror or f"Cannot be written whole ({error})"
-            raise OSError(error.errno or errno.EIO, reason, str(folder)) from error
+            raise OSError(error.errno or errno.EIO, reason, str(path)) from error
         raise
 
 
 def refuse_occupied(folder: Path) -> None:
-    """Refuse to write a pack over files that are already there.
+    """Refuse to write a pack over files that are already there; what a system keeps in an empty disk is none.
 
     Raises:
         ValueError: the folder exists and is not empty.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or not all(is_hidden(entry.name) for entry in folder.iterdir())):
         raise ValueError(
             f"{folder} is in the way and is not a whole pack: move it elsewhere or remove it, then repeat."
         )
@@ -361,16 +408,16 @@ def _demand_name(pack: Pack, name: str) -> None:
         )
 
 
-def pad(images: Pixels, height: int, width: int) -> Pixels:
-    """Images in the middle of larger black ones, uint8 (n, c, height, width)."""
+def pad(images: Pixels, height: int, width: int, level: int = 0) -> Pixels:
+    """Images in the middle of larger ones of one grey level, black by default, uint8 (n, c, height, width)."""
     h, w = images.shape[-2:]
-    result = np.zeros((*images.shape[:2], height, width), np.uint8)
+    result = np.full((*images.shape[:2], height, width), level, np.uint8)
     top, left = (height - h) // 2, (width - w) // 2
     result[..., top : top + h, left : left + w] = images
     return result
 
 
-def fit_size(name: str, images: Pixels, size: int | None, fit: Fit, first: int = 0) -> Pixels:
+def fit_size(name: str, images: Pixels, size: int | None, fit: Fit, first: int = 0, level: int | None = None) -> Pixels:
     """Bring images to size × size pixels in the one way that suits the data set.
 
     Args:
@@ -381,6 +428,7 @@ def fit_size(name: str, images: Pixels, size: int | None, fit: Fit, first: int =
             patch an image (see `random_patches`), "pad" adds black pixels around, "shrink" averages boxes, which
             needs a whole number of pixels per box.
         first: index of the first image in the pack, which "patch" draws by.
+        level: the grey level with which "crop" pads to larger sizes; None where the card states none.
 
     Raises:
         ValueError: the images cannot have that size.
@@ -393,8 +441,8 @@ def fit_size(name: str, images: Pixels, size: int | None, fit: Fit, first: int =
         return images[..., top : top + size, left : left + size]
     if fit == "patch" and h >= size and w >= size:
         return random_patches(images, size, first)
-    if fit == "pad" and h <= size and w <= size:
-        return pad(images, size, size)
+    if h <= size and w <= size and (fit == "pad" or (fit == "crop" and level is not None)):
+        return pad(images, size, size, level or 0)
     if fit == "shrink" and h == w and h % size == 0:
         return box_average(np.asarray(images), h // size)
     ways = {
@@ -404,22 +452,25 @@ def fit_size(name: str, images: Pixels, size: int | None, fit: Fit, first: int =
         "pad": "any larger square, padded with black",
         "shrink": "any whole fraction of it",
     }
-    raise ValueError(f"{name} has images of {h}×{w} px, and offers {ways[fit]}: size={size} is none of these.")
+    way_out = ' (or give its card.json the field "pad", the grey level to pad with, such as 0)' * (fit == "crop")
+    raise ValueError(f"{name} has images of {h}×{w} px, and offers {ways[fit]}{way_out}: size={size} is none of these.")
 
 
 def to_set(pack: Pack, split: str, size: int | None, fit: Fit, card: Card | None = None) -> ImageSet:
     """One split of a pack as an ImageSet; a registered stand-in stays one whatever the pack's card says."""
     rows = pack.rows(split)
-    name = pack.card["name"]
+    name, (h, w) = pack.card["name"], pack.images.shape[-2:]
+    images = fit_size(name, pack.images[rows], size, fit, rows.start, pack.card.get("pad"))
     return ImageSet(
         name=name,
         split=split,
-        images=fit_size(name, pack.images[rows], size, fit, rows.start),
+        images=images,
         labels=None if pack.labels is None else pack.labels[rows],
         source=pack.card["source"],
         licence=pack.card["licence"],
         stands_in_for=(card.stands_in_for if card else None) or pack.card.get("stand_in_for"),
         checksum=pack.card["sha256"],
+        inner=(h, w) if images.shape[-2] > h or images.shape[-1] > w else None,
     )
 
 

@@ -44,10 +44,11 @@ _DATASETS = (
     volumes.HCP,
     volumes.VOLUMES,
     folder.DATASET,
+    mnist.IDX,
     packs.DATASET,
 )
 _BY_NAME = {dataset.card.name: dataset for dataset in _DATASETS}
-_BY_PATH = ("folder", "pack")
+_BY_PATH = ("folder", "idx", "pack")
 
 Root = str | os.PathLike[str] | None
 
@@ -76,7 +77,7 @@ class Report:
 
 
 def names() -> tuple[str, ...]:
-    """The registered names; `folder:PATH` and `pack:PATH` load besides, and `power-law:ALPHA`.
+    """The registered names; `folder:PATH`, `idx:PATH` and `pack:PATH` load besides, and `power-law:ALPHA`.
 
     >>> names()[:3]
     ('natural', 'power-law', 'dead-leaves')
@@ -97,7 +98,9 @@ def find(name: str) -> tuple[Dataset, str]:
     if dataset is None:
         close = difflib.get_close_matches(name, names(), 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
-        raise ValueError(f"Unknown data set {name!r}{hint}: there are {', '.join(names())}, folder:PATH and pack:PATH.")
+        raise ValueError(
+            f"Unknown data set {name!r}{hint}: there are {', '.join(names())}, folder:PATH, idx:PATH and pack:PATH."
+        )
     if key in _BY_PATH and not argument:
         raise ValueError(f"{key!r} needs a path after a colon: {key}:PATH.")
     if ":" in name and not dataset.takes_argument:
@@ -109,11 +112,12 @@ def load(name: str, split: str, *, size: int | None = None, root: Root = None, n
     """One split of a data set.
 
     Args:
-        name: a registered name, `power-law:ALPHA`, `folder:PATH` or `pack:PATH`.
+        name: a registered name, `power-law:ALPHA`, `folder:PATH`, `idx:PATH` or `pack:PATH`.
         split: "train" or "test".
         size: side of the images in pixels. Each set has a default, and offers what suits it: natural 32, 64 and 256,
             generated sets any, faces and CelebA whole fractions, brain, hcp and volumes one random patch of each
-            slice (always the same), pack:PATH a crop of the centre, mnist a wider border, a folder anything.
+            slice (always the same), pack:PATH a crop of the centre or what its card says, mnist and idx:PATH a wider
+            border, a folder anything.
         root: folder of prepared data sets; the one that BLURVAE_DATA names if not given.
         n: only the first n images, in stored order (natural and dead-leaves are stored in random order).
 

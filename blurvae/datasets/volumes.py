@@ -7,6 +7,7 @@ The main paper cuts random 64×64 patches out of 400 volumes of the Human Connec
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from blurvae.datasets import nifti, packs
+from blurvae.datasets import files, nifti, packs
 from blurvae.datasets.core import Card, Dataset, Pixels
 from blurvae.datasets.folder import split_names
 from blurvae.errors import MissingData
@@ -27,21 +28,34 @@ LEAST = 1 / 3
 """A slice is kept if it has at least this share of the non-zero pixels of the volume's fullest slice."""
 
 
-def find(folder: Path, ending: str | tuple[str, ...] = nifti.SUFFIXES) -> dict[str, list[Path]]:
-    """The volumes below a folder by subject, both in alphabetical order.
+DERIVED = frozenset({"derivatives", "sourcedata"})
+"""Folders of a BIDS data set that hold other things than its volumes: what was made of them, what they were made of."""
+
+
+def search(folder: Path, ending: str | tuple[str, ...] = nifti.SUFFIXES) -> tuple[dict[str, list[Path]], str]:
+    """The volumes below a folder by subject, both in alphabetical order, and what was passed over, in words.
 
     The subject is the part `sub-…` of a path as BIDS names it, or else the first folder below `folder`, or else the
-    name of the file.
+    name of the file. Endings are compared without regard to case; see `files.below` for what is passed over beside
+    BIDS's own folders of other things, and volumes that another subject has too.
     """
-    subjects: dict[str, list[Path]] = {}
-    for file in sorted(file for file in folder.rglob("*") if file.name.endswith(ending) and file.is_file()):
-        if file.name.startswith("."):  # what macOS leaves beside a file on foreign disks
-            continue
+
+    def subject(file: Path) -> str:
         inner = file.relative_to(folder)
         bids = re.search(r"(?:^|/)(sub-[A-Za-z0-9]+)", inner.as_posix())
-        subject = bids[1] if bids else inner.parts[0].removesuffix(".gz").removesuffix(".nii")
-        subjects.setdefault(subject, []).append(file)
-    return dict(sorted(subjects.items()))
+        return bids[1] if bids else re.sub(r"\.nii(\.gz)?$", "", inner.parts[0], flags=re.IGNORECASE)
+
+    endings = (ending,) if isinstance(ending, str) else ending
+    found = files.below(folder, [e.casefold() for e in endings], skip=DERIVED, owner=subject)
+    subjects: dict[str, list[Path]] = {}
+    for file in found.files:
+        subjects.setdefault(subject(file), []).append(file)
+    return dict(sorted(subjects.items())), found.note()
+
+
+def find(folder: Path, ending: str | tuple[str, ...] = nifti.SUFFIXES) -> dict[str, list[Path]]:
+    """The volumes below a folder by subject, as `search` finds them."""
+    return search(folder, ending)[0]
 
 
 def slices(file: Path, height: int, width: int) -> Pixels:
@@ -69,16 +83,18 @@ def _prepare(
     progress: bool,
 ) -> Path:
     assert source is not None  # the registry sees to it
-    subjects = find(source, ending) if source.is_dir() else {}
+    subjects, note = search(source, ending) if source.is_dir() else ({}, "")
     if len(subjects) < 2:
         raise MissingData(
-            f"{source} holds volumes of {len(subjects)} subjects, and a training and a test set need two at least. "
-            f"To get {card.name}: {card.how_to_get}."
+            f"{source} holds volumes of {len(subjects)} subjects, and a training and a test set need two at least"
+            f"{f' ({note})' if note else ''}. To get {card.name}: {card.how_to_get}."
         )
+    if note:
+        warnings.warn(f"The volumes of {len(subjects)} subjects of {source} are read; {note}.", stacklevel=2)
     chosen = dict(list(subjects.items())[:most])
     names = split_names(list(chosen))
-    files = {split: [file for name in names[split] for file in chosen[name]] for split in ("train", "test")}
-    headers = _bar([*files["train"], *files["test"]], f"{card.name} headers", progress)
+    parts = {split: [file for name in names[split] for file in chosen[name]] for split in ("train", "test")}
+    headers = _bar([*parts["train"], *parts["test"]], f"{card.name} headers", progress)
     shapes = [nifti.read_header(file).shape for file in headers]
     width, height = max(shape[0] for shape in shapes), max(shape[1] for shape in shapes)
     origin = card.source if most else f"the folder {source.resolve().name}"
@@ -92,7 +108,7 @@ def _prepare(
         for split in ("train", "test"):
             if split == "test":
                 stream.begin_test()
-            for file in _bar(files[split], f"{card.name} {split}", progress):
+            for file in _bar(parts[split], f"{card.name} {split}", progress):
                 stream.append(slices(file, height, width))
     return root / card.name
 

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from blurvae.blur import log_abs_det, otf, squared_gain
 from blurvae.blur.kernels import check_size
-from blurvae.blur.wiener import check_C
+from blurvae.blur.wiener import check_C, nowhere_zero
 from blurvae.losses.base import KernelPath, Term, check_pair, image_shape, require_kernel, weighted_energy
 
 
 def wiener_precision(kernel: Tensor, shape: tuple[int, int], C: float) -> Tensor:
     """|W|² = |H|² / (|H|² + C)², the spectrum of Σ_k⁻¹ = WᵀW (§3.2), (…, h, w//2+1)."""
     power = squared_gain(otf(kernel, shape))
-    return power / (power + C).square()
+    return power / nowhere_zero((power + C).square())
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,9 @@ def save_model(
 
     modules = {"vae": vae} | ({"kernel_net": kernel_net} if kernel_net else {})
     tensors = {
-        f"{m}/{k}": v.detach().cpu().contiguous() for m, net in modules.items() for k, v in net.state_dict().items()
+        f"{m}/{k}": v.detach().cpu().contiguous().clone()
+        for m, net in modules.items()
+        for k, v in net.state_dict().items()
     }
     save_file(tensors, path, metadata={"config": json.dumps(config), "note": json.dumps(note)})
 

@@ -74,7 +74,7 @@ class VAE(nn.Module):
             raise ValueError(f"Images of {h}×{w} px do not divide by the stride {stride} of {len(widths)} blocks.")
         self.latent = latent
         self.image_shape = (channels, h, w)
-        h, w = h // stride, w // stride
+        h, w = self.features = (h // stride, w // stride)
         flat = widths[-1] * h * w
 
         encoder: list[nn.Module] = []
@@ -92,6 +92,10 @@ class VAE(nn.Module):
                 up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
                 decoder += [up, *_block(nn.Conv2d(c_in, c_out, 3, padding=1), c_out)]
         self.decoder = nn.Sequential(*decoder, nn.Conv2d(widths[0], channels, 3, padding=1))
+
+    def _real(self, x: Tensor) -> Tensor:
+        """In the precision of the weights: double where torch's default was when they were made."""
+        return x.to(next(self.parameters()).dtype)
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The posterior q_φ(z|x) = N(μ, diag σ²).
@@ -111,7 +115,7 @@ class VAE(nn.Module):
             )
         if not x.is_floating_point():
             raise ValueError(f"This model takes floats in [−1, 1], not {x.dtype}: see blurvae.datasets.to_float.")
-        mu, log_var = _at_least_float32(self.encoder(x)).chunk(2, dim=1)
+        mu, log_var = _at_least_float32(self.encoder(self._real(x))).chunk(2, dim=1)
         return mu, log_var
 
     def decode(self, z: Tensor) -> Decoded:
@@ -128,7 +132,7 @@ class VAE(nn.Module):
         """
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"This model takes z of shape (n, {self.latent}), not {tuple(z.shape)}.")
-        logit = _at_least_float32(self.decoder(z)).contiguous()
+        logit = _at_least_float32(self.decoder(self._real(z))).contiguous()
         return Decoded(torch.tanh(logit), logit)
 
     def forward(self, x: Tensor) -> Decoded:

@@ -16,13 +16,15 @@ import json
 import os
 import pickle
 import resource
+import shutil
 import signal
 import struct
+import subprocess
 import tarfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,7 +38,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from blurvae import losses, notebook, results, run, training
-from blurvae.datasets import ImageSet, celeba, cifar10, mnist, nifti, packs
+from blurvae.datasets import ImageSet, celeba, cifar10, files, folder, mnist, nifti, packs
 from blurvae.errors import CorruptFile, MissingData, MissingWeights
 from blurvae.models import VAE, KernelNet, load_model, save_model
 from blurvae.training import Players, Progress, Settings
@@ -391,6 +393,229 @@ def test_idx(fuzz: Callable[..., None], tmp_path: Path) -> None:
 
     packed = gzip.compress(idx(DIGITS), mtime=0)
     fuzz("IDX", st.one_of(mutated(idx(DIGITS)), mutated(packed)), idx_structures(), attempt)
+
+
+SET_FILES = {
+    "train-images-idx3-ubyte.gz": gzip.compress(idx(DIGITS), mtime=0),
+    "train-labels-idx1-ubyte": idx(np.arange(len(DIGITS), dtype=np.uint8)),
+    "t10k-images-idx3-ubyte": idx(DIGITS[:2]),
+    "t10k-labels-idx1-ubyte.gz": gzip.compress(idx(np.arange(2, dtype=np.uint8)), mtime=0),
+}
+
+
+def test_idx_set(fuzz: Callable[..., None], tmp_path: Path) -> None:
+    """A folder of four files, one of them altered, absent, renamed or doubled: what is accepted fits together."""
+
+    def attempt(case: tuple[str, str, bytes | None]) -> None:
+        name, new_name, data = case
+        for old in tmp_path.iterdir():
+            old.unlink()
+        for known, content in SET_FILES.items():
+            (tmp_path / known).write_bytes(content)
+        if data is None:
+            (tmp_path / name).unlink()
+        else:
+            (tmp_path / new_name).write_bytes(data)
+        images, labels, first = mnist.read_set(tmp_path)
+        assert images.dtype == np.uint8 and images.ndim == 4 and images.shape[1] == 1 and 0 < first < len(images)
+        assert labels is None or labels.shape == (len(images),)
+
+    names = st.sampled_from(sorted(SET_FILES))
+    others = st.sampled_from(
+        [
+            "emnist-train-images-idx3-ubyte",
+            "train-images.idx3-ubyte",
+            "._train-images-idx3-ubyte",
+            "test-images-idx3-ubyte.gz",
+        ]
+    )
+    mutations = st.one_of([mutated(data).map(lambda d, n=name: (n, n, d)) for name, data in sorted(SET_FILES.items())])
+    structures = st.one_of(
+        st.tuples(names, names, idx_structures()),
+        st.tuples(names, others, st.one_of(idx_structures(), st.just(idx(DIGITS)))),
+        st.tuples(names, names, st.none()),
+    )
+    fuzz("IDX set", mutations, structures, attempt, (CorruptFile, MissingData, ValueError))
+
+
+# Pictures -----------------------------------------------------------------------------------------------------------
+
+
+def encoded(form: str, mode: str, **options: Any) -> bytes:
+    rng = np.random.default_rng(4)
+    shape = (9, 7) if mode in ("L", "1", "I;16") else (9, 7, {"RGB": 3, "RGBA": 4, "LA": 2}[mode])
+    if mode == "I;16":
+        image = Image.fromarray(rng.integers(0, 65536, shape, np.uint16))
+    else:
+        pixels = rng.integers(0, 256, shape, np.uint8)
+        image = Image.fromarray(pixels > 127) if mode == "1" else Image.fromarray(pixels)
+    stream = io.BytesIO()
+    exif = Image.Exif()
+    exif[274] = 6
+    image.save(stream, form, **(options | ({"exif": exif} if form in ("JPEG", "PNG", "WEBP", "TIFF") else {})))
+    return stream.getvalue()
+
+
+def tiff(order: str, kind: str, tags: dict[int, tuple[int, int]]) -> bytes:
+    """A TIFF of 9×7 px, uncompressed, each tag with its type and its value; the tags may lie."""
+    data = np.random.default_rng(5).integers(0, 120, (7, 9)).astype(order + kind).tobytes()
+    fields = b"".join(struct.pack(order + "HHII", tag, t, 1, v % 2**32) for tag, (t, v) in sorted(tags.items()))
+    start = (b"MM\0*" if order == ">" else b"II*\0") + struct.pack(order + "I", 8 + len(data))
+    return start + data + struct.pack(order + "H", len(tags)) + fields + bytes(4)
+
+
+@st.composite
+def tiffs(draw: st.DrawFn) -> bytes:
+    """Grey of every depth, sign, byte order and photometric, with sizes, counts and places that may lie."""
+    kind = draw(st.sampled_from(["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"]))
+    bits = 8 * int(kind[1])
+    sample = {"u": 1, "i": 2, "f": 3}[kind[0]]
+    values = {256: 9, 257: 7, 258: bits, 259: 1, 262: draw(st.sampled_from([0, 1, 1, 2, 3, 5])), 273: 8, 277: 1}
+    values |= {278: 7, 279: 63 * bits // 8, 339: sample}
+    if draw(st.booleans()):
+        values[274] = draw(st.integers(0, 9))
+    tags = {tag: (4, value) for tag, value in values.items()}
+    for _ in range(draw(st.integers(0, 2))):
+        tag = draw(st.sampled_from([*values, 254, 266, 284, 317, 320, 338, 34665]))
+        tags[tag] = (
+            draw(st.integers(0, 13)),
+            draw(st.one_of(st.integers(0, 70), st.sampled_from([2**16, 2**31, 2**32 - 1]))),
+        )
+    return tiff(draw(st.sampled_from("<>")), kind, tags)
+
+
+PICTURES = [
+    encoded("PNG", "RGB"),
+    encoded("PNG", "RGBA"),
+    encoded("PNG", "LA"),
+    encoded("PNG", "I;16", transparency=7),
+    encoded("PNG", "1"),
+    encoded("JPEG", "RGB"),
+    encoded("JPEG", "L"),
+    encoded("WEBP", "RGBA", lossless=True),
+    encoded("BMP", "RGB"),
+    encoded("GIF", "L", transparency=3),
+    encoded("TIFF", "RGBA"),
+    encoded("TIFF", "I;16", compression="tiff_lzw"),
+    encoded("PPM", "L"),
+]
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n"
+
+
+@contextmanager
+def silent_libraries() -> Iterator[None]:
+    """Standard error of the process thrown away: libtiff writes there what it thinks of a file."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_picture(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is in a file with a picture's ending: pixels of the asked form, or a refusal that names the file."""
+    file = tmp_path / "x.jpg"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a picture started a program")
+
+    for name in ("Popen", "run", "call", "check_call", "check_output"):
+        monkeypatch.setattr(subprocess, name, refuse)
+
+    def attempt(data: bytes) -> None:
+        file.write_bytes(data)
+        for gray in (True, False):
+            try:
+                pixels, side = folder.read(file, 5, gray=gray)
+            except CorruptFile as error:
+                assert str(file) in str(error)
+                raise
+            assert pixels.dtype == np.uint8 and pixels.shape == (1 if gray else 3, 5, 5) and side > 0
+
+    mutations = st.one_of([mutated(data) for data in PICTURES])
+    structures = st.one_of(
+        tiffs(),
+        tiffs(),
+        st.binary(max_size=200),
+        BYTES.map(lambda content: EPS + content),
+        BYTES.map(lambda b: PICKLE + b),
+    )
+    with silent_libraries():
+        fuzz("picture", mutations, structures, attempt)
+
+
+# Folders ------------------------------------------------------------------------------------------------------------
+
+FOLDER_NAMES = [
+    "a",
+    "B",
+    ".git",
+    "@eaDir",
+    "__MACOSX",
+    "sub-01",
+    "é",
+    "e\u0301",
+    "derivatives",
+    "x y",
+    "caf\udce9",
+    "$RECYCLE.BIN",
+]
+FILE_NAMES = [
+    "a.png",
+    "b.PNG",
+    "._a.png",
+    "Thumbs.db",
+    "c.gif",
+    "d.txt",
+    "e",
+    ".png",
+    "f.nii",
+    "F.NII.GZ",
+    "é.png",
+    "é.png",
+]
+
+
+@st.composite
+def trees(draw: st.DrawFn) -> list[tuple[str, str]]:
+    """Paths, and what is there: a file of some content, or a link to some other path."""
+    path = st.tuples(st.lists(st.sampled_from(FOLDER_NAMES), max_size=2), st.sampled_from(FILE_NAMES)).map(
+        lambda p: "/".join([*p[0], p[1]])
+    )
+    what = st.sampled_from(["", "one", "two", "three", "@.", "@..", "@a", "@a.png", "@.git", "@nowhere", "@/"])
+    return draw(st.lists(st.tuples(path, what), max_size=8))
+
+
+def test_folder_walk(fuzz: Callable[..., None], tmp_path: Path) -> None:
+    """Whatever lies below a folder: each file once, nothing hidden, no way out of it, the same again."""
+    place = tmp_path / "set"
+
+    def attempt(tree: list[tuple[str, str]]) -> None:
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        for name, what in tree:
+            with suppress(OSError):  # a file where another path needs a folder
+                (place / name).parent.mkdir(parents=True, exist_ok=True)
+                if what.startswith("@"):
+                    (place / name).symlink_to(what[1:])
+                else:
+                    (place / name).write_text(what)
+        found = files.below(place, (".png", ".nii", ".nii.gz"), owner=str)
+        names = [file.relative_to(place).as_posix() for file in found.files]
+        assert len({file.resolve() for file in found.files}) == len(names)
+        assert not any(files.is_hidden(part) for name in names for part in name.split("/"))
+        contents = [file.read_bytes() for file in found.files if file.stat().st_size]
+        assert len(set(contents)) == len(contents)
+        assert files.below(place, (".png", ".nii", ".nii.gz"), owner=str) == found and isinstance(found.note(), str)
+        if names:
+            split = folder.split_names(names)
+            assert sorted(split["train"] + split["test"]) == sorted(names)
+
+    fuzz("folder walk", trees(), trees(), attempt)
 
 
 def test_idx_of_a_lying_size_asks_for_no_memory(tmp_path: Path) -> None:
