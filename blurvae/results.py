@@ -300,7 +300,7 @@ def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) ->
         raise not_recorded(experiment, tier, data)
     means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
     methods = experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS
-    rows = [m.name for m in methods if m.term in ("l2", "wiener", "wiener-proper")]
+    rows = [m.name for m in methods if m.name == "l2" or m.term in ("wiener", "wiener-proper")]
     shown: Any = means.reindex(index=rows, columns=["−log p as printed", "−ELBO"])
     for name in FITTED:
         shown.loc["l2", f"−ELBO, {name}"] = fitted[name]
