@@ -58,7 +58,7 @@ def test_a_repeated_allocation_touches_no_fresh_pages() -> None:
     code = """
 import resource, torch
 from contextlib import nullcontext
-from blurvae import machine, training
+from blurvae import machine
 def faults(context):
     with context:
         for _ in range(3):
