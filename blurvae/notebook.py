@@ -234,7 +234,11 @@ def update(chosen: Iterable[str] = ()) -> None:
     from blurvae.training import write_atomically
 
     for slug in [find(s) for s in chosen] or slugs():
-        record = execute(slug, {}, paths.notebooks() / f"{slug}.ipynb")
+        stored = paths.notebooks() / f"{slug}.ipynb"
+        with tempfile.TemporaryDirectory() as folder:  # interrupted or failed, it leaves the stored chapter as it was
+            record = execute(slug, {}, Path(folder) / stored.name)
+            made = (Path(folder) / stored.name).read_bytes()
+        write_atomically(stored, lambda file: file.write_bytes(made))  # noqa: B023
         record.pop("parameters")
         known = chapters() | {slug: record}
         text = json.dumps({s: known[s] for s in slugs() if s in known}, indent=1) + "\n"

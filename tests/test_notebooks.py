@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from papermill import PapermillExecutionError
 
 from blurvae import notebook, paths
 
@@ -208,6 +209,16 @@ def test_update_stores_outputs_that_comparison_accepts_and_a_tampered_output_fai
 def _compare(file: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *COMPARE, str(file)]
     return subprocess.run(command, cwd=file.parent, capture_output=True, text=True, env=dict(os.environ), check=False)
+
+
+def test_an_update_that_fails_leaves_the_stored_chapter_as_it_was(chapter):
+    source = paths.notebooks() / f"{chapter}.md"
+    source.write_text(source.read_text(encoding="utf-8").replace("print(", "1 / 0\nprint("), encoding="utf-8")
+    stored = source.with_suffix(".ipynb")
+    stored.write_text("as it was", encoding="utf-8")
+    with pytest.raises(PapermillExecutionError):
+        notebook.update()
+    assert stored.read_text(encoding="utf-8") == "as it was" and not notebook.chapters()
 
 
 def test_execute_passes_parameters_and_says_so(chapter, tmp_path):
