@@ -367,7 +367,7 @@ def test_what_is_measured_of_padded_images_is_their_own_part(tmp_path):
         split={"train": (0, 8), "test": (8, 12)}, pad=0,
     )  # fmt: skip
     test = datasets.load(f"pack:{tmp_path / 'fashion'}", "test", size=32)
-    assert (run._centre(run._real(test), test) == run._real(replace(test, images=images[8:], inner=None))).all()
+    assert (run.centre(run._real(test), test) == run._real(replace(test, images=images[8:], inner=None))).all()
     made = replace(WIENER, data=f"pack:{tmp_path / 'fashion'}", n_train=None, n_test=None)
     made = replace(made, settings=replace(made.settings, epochs=1, batch_size=4))
     result = run.execute(made, device="cpu")
