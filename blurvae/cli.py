@@ -187,6 +187,7 @@ def run(
 
 FIRST, LAST = 8, 40  # steps of the first training by which the time of all is judged
 WITH_KERNEL = 1.3  # how much longer a step with a kernel network takes than one without, about
+WITH_EVALUATION = 1.2  # how much longer a lesson takes than its training, about
 
 
 def _forecast(runs: list[Any], out: Path, resume: bool) -> Callable[[Any], None]:
@@ -203,8 +204,8 @@ def _forecast(runs: list[Any], out: Path, resume: bool) -> Callable[[Any], None]
             seen.append(time.monotonic())
         if len(seen) == LAST:
             todo = [r for r in runs if not (resume and r.path(out).exists())]
-            images = sum(r.settings.epochs * (r.n_train or 40_000) / r.settings.batch_size * weight(r) for r in todo)
-            minutes = (seen[-1] - seen[FIRST]) / (LAST - 1 - FIRST) * images / weight(todo[0]) / 60
+            steps = sum(r.settings.epochs * (r.n_train or 40_000) / r.settings.batch_size * weight(r) for r in todo)
+            minutes = (seen[-1] - seen[FIRST]) / (LAST - 1 - FIRST) * steps / weight(todo[0]) * WITH_EVALUATION / 60
             if minutes > 1:
                 many = f"{len(todo)} run{'s' * (len(todo) > 1)}"
                 typer.echo(f"about {minutes:.0f} minutes for {many} on this machine, by its first steps", err=True)

@@ -71,7 +71,7 @@ def test_the_first_steps_say_how_long_all_runs_will_take(monkeypatch, tmp_path, 
     for _ in range(200):
         after_step(None)
     steps = l2.settings.epochs * l2.n_train / l2.settings.batch_size
-    minutes = round(steps * 0.1 * (1 + cli.WITH_KERNEL) / 60)
+    minutes = round(steps * 0.1 * (1 + cli.WITH_KERNEL) * cli.WITH_EVALUATION / 60)
     assert capsys.readouterr().err == f"about {minutes} minutes for 2 runs on this machine, by its first steps\n"
 
 
