@@ -10,7 +10,7 @@ import re
 import statistics
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch
 
 from blurvae import blur, datasets, experiments, paths, results
 from blurvae.experiments import rate
+from blurvae.metrics.high_frequency import CUTOFF
 from blurvae.metrics.rate_curves import Curve, mean_difference
 from blurvae.run import Result
 
@@ -30,7 +31,6 @@ REFUTES = ("converges",)  # rules that a training hardly fails: they can speak a
 SEEDS = 2  # fewer say nothing about the spread between trainings
 COLLAPSED = 5.0  # nats per image, below which a code tells nothing and a comparison with its model decides nothing
 LOW = 0.1  # cycles/px, below which chapter 2 calls a frequency low
-HIGH = 0.25  # cycles/px, above which the book calls one high (metrics.high_frequency)
 HALF = 50.0  # %, from where on something dominates
 DIFFERENT = 5.0  # %, of its mass in which one image's kernel differs from another's
 RISE = 5.0  # %, of the objective from one epoch to the next
@@ -327,15 +327,15 @@ def _better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
             gaps = tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
             label, digits = results.label(evidence.experiment, rival), results.DIGITS[metric]
-            silent = any(_collapsed(values, name) for name in (evidence.method, rival))
+            rates = values.get("KL", {})
+            silent = any(_collapsed(rates.get(name, {}).values()) for name in (evidence.method, rival))
             made.append(Comparison(metric, label, gaps, sign, digits=digits, collapsed=silent))
     return made
 
 
-def _collapsed(values: dict[str, dict[str, dict[int, float]]], method: str) -> bool:
-    """Whether the code of a method's models tells nothing, in the mean over its seeds."""
-    kl = values.get("KL", {}).get(method, {})
-    return bool(kl) and statistics.fmean(kl.values()) < COLLAPSED
+def _collapsed(rates: Collection[float]) -> bool:
+    """Whether the code of a method's models tells nothing, by their KL terms, one a seed."""
+    return bool(rates) and statistics.fmean(rates) < COLLAPSED
 
 
 def _smaller_change(evidence: Evidence, folder: Path | None) -> list[Comparison]:
@@ -391,13 +391,13 @@ def _share(power: torch.Tensor, shape: tuple[int, int], below: float = LOW) -> f
 
 def _error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Whether low frequencies hold most of a trained model's squared error, at every β that is recorded."""
-    values = _values(evidence, folder)
-    shares: dict[tuple[float, str], list[float]] = {}
+    shares: dict[float, list[float]] = {}
+    rates: dict[float, list[float]] = {}
     for result in results.load(evidence.experiment, evidence.tier, evidence.data, folder):
         if result.run.method.partition(",beta=")[0] == evidence.method and "error_power" in result.pictures:
-            power = torch.from_numpy(result.pictures["error_power"])
-            share = _share(power, (power.shape[0], 2 * (power.shape[1] - 1)))
-            shares.setdefault((result.run.settings.beta, result.run.method), []).append(share)
+            power, beta = torch.from_numpy(result.pictures["error_power"]), result.run.settings.beta
+            shares.setdefault(beta, []).append(_share(power, (power.shape[0], 2 * (power.shape[1] - 1))))
+            rates.setdefault(beta, []).append(result.record["metrics"]["KL"]["mean"])
     label = results.label(evidence.experiment, evidence.method)
     made = [
         Comparison(
@@ -405,9 +405,9 @@ def _error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             f"over {HALF:g}",
             tuple(own),
             limit=HALF,
-            collapsed=_collapsed(values, method),
+            collapsed=_collapsed(rates[beta]),
         )
-        for (beta, method), own in sorted(shares.items())
+        for beta, own in sorted(shares.items())
     ]
     return made or [Comparison(f"squared error of {label} below {LOW} cycles/px, %", f"over {HALF:g}", limit=HALF)]
 
@@ -422,7 +422,7 @@ def _blur_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     for variance in (2.0, 4.0):
         error = blur.blur_error_spectrum(x, blur.gaussian_kernel(11, variance, dtype=x.dtype)).mean((0, 1))
         of = f"variance {variance:g}, {len(x)} patches"
-        for below in (LOW, HIGH):
+        for below in (LOW, CUTOFF):
             what, share = f"blur error below {below:g} cycles/px, {of}, %", _share(error, (64, 64), below)
             made.append(Comparison(what, f"over {HALF:g}", (share,), limit=HALF, digits=0, exact=True))
         what = f"blur error per frequency below {LOW} cycles/px, {of}, in units of its mean"

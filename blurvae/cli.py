@@ -193,6 +193,7 @@ WITH_EVALUATION = 1.2  # how much longer a lesson takes than its training, about
 def _forecast(runs: list[Any], out: Path, resume: bool) -> Callable[[Any], None]:
     """A callback that says once, after the first steps, about how long the runs will take on this machine."""
     from blurvae import losses
+    from blurvae.queue import images
 
     seen: list[float] = []
 
@@ -204,7 +205,7 @@ def _forecast(runs: list[Any], out: Path, resume: bool) -> Callable[[Any], None]
             seen.append(time.monotonic())
         if len(seen) == LAST:
             todo = [r for r in runs if not (resume and r.path(out).exists())]
-            steps = sum(r.settings.epochs * (r.n_train or 40_000) / r.settings.batch_size * weight(r) for r in todo)
+            steps = sum(images(r) / r.settings.batch_size * weight(r) for r in todo)
             minutes = (seen[-1] - seen[FIRST]) / (LAST - 1 - FIRST) * steps / weight(todo[0]) * WITH_EVALUATION / 60
             if minutes > 1:
                 many = f"{len(todo)} run{'s' * (len(todo) > 1)}"

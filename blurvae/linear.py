@@ -22,12 +22,12 @@ from blurvae.errors import CorruptFile, MissingData
 from blurvae.models.linear import fit_linear_vae, linear_vae
 from blurvae.provenance import provenance
 from blurvae.run import Run, centre, image_sets
-from blurvae.text import stem, to_json
+from blurvae.text import data_stem, to_json
 from blurvae.training import write_atomically
 
 BETAS = tuple(float(f"{beta:.4g}") for beta in np.geomspace(0.01, 100, 25))
 SHOWN = ("table5", "table2", "table3", "rate")  # experiments whose networks are set beside the curves
-TERMS = ("l2", "wiener")
+TERMS = {"l2": "L2", "wiener": "Wiener"}  # with their names in tables
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Deficit:
 def path(run: Run, folder: Path | None = None) -> Path:
     """The curve on the images that a run sees, below a folder of results (the checkout's data/results where None)."""
     sizes = f"{run.size}px-{run.n_train or 'all'}-{run.n_test or 'all'}"
-    return (folder or paths.results()) / "linear" / f"{stem(run.data, 40)}-{sizes}.json"
+    return (folder or paths.results()) / "linear" / f"{data_stem(run.data)}-{sizes}.json"
 
 
 def curve(run: Run, betas: Sequence[float] = BETAS) -> dict[str, Any]:
@@ -91,9 +91,8 @@ def curve(run: Run, betas: Sequence[float] = BETAS) -> dict[str, Any]:
         for name, values in (("KL", kl), ("PSNR", metrics.psnr(unit, shown))):
             measured[name].append(float(f"{values.mean().item():.6g}"))
     seen = {"name": train.name, "checksum": train.checksum, "n_train": len(train), "n_test": len(test)}
-    described = {"size": run.size, "latent": run.latent}
     return {
-        "run": described,
+        "run": {"size": run.size, "latent": run.latent},
         "data": seen,
         "beta": list(betas),
         **measured,
@@ -124,26 +123,21 @@ def deficits(folder: Path | None = None) -> list[Deficit]:
 
     A network whose KL lies outside the curve, or whose data set has none, is left out.
     """
-    found: dict[tuple[str, str, str], list[tuple[float, float, float]]] = {}
-    about: dict[tuple[str, str, str], Deficit] = {}
+    found: dict[tuple[str, str, int, str, float], list[tuple[float, float, float]]] = {}
+    curves: dict[Path, dict[str, list[float]]] = {}
     for name in SHOWN:
         for data in experiments.get(name).GRID["lesson"]:
             for result in results.load(name, "lesson", data, folder):
-                run, measured = result.run, result.record["metrics"]
-                if run.term not in TERMS or run.constants or run.experiment != name or not path(run, folder).exists():
+                run, measured, file = result.run, result.record["metrics"], path(result.run, folder)
+                if run.term not in TERMS or run.constants or run.experiment != name or not file.exists():
                     continue
-                line = read(path(run, folder))
+                line = curves[file] if file in curves else curves.setdefault(file, read(file))
                 kl, psnr = measured["KL"]["mean"], measured["PSNR"]["mean"]
                 if line["KL"][0] <= kl <= line["KL"][-1]:
                     linear = float(np.interp(np.log(kl), np.log(line["KL"]), line["PSNR"]))
-                    key = (name, data, run.method)
+                    key = (name, data, run.size, TERMS[run.term], run.settings.beta)
                     found.setdefault(key, []).append((kl, psnr, linear))
-                    label = {"l2": "L2", "wiener": "Wiener"}[run.term]
-                    about[key] = Deficit(name, data, run.size, label, run.settings.beta, (), (), ())
-    return [
-        Deficit(a.experiment, a.data, a.size, a.label, a.beta, *(tuple(column) for column in zip(*found[key])))
-        for key, a in about.items()
-    ]
+    return [Deficit(*key, *(tuple(column) for column in zip(*rows))) for key, rows in found.items()]
 
 
 def table(folder: Path | None = None) -> list[str]:
@@ -169,7 +163,7 @@ def _span(values: list[float], digits: int) -> str:
 
 def main() -> None:
     """Records the curves that are missing; a data set that is not here is named and passed over."""
-    for run in dict.fromkeys(_runs()):
+    for run in _runs():
         if path(run).exists():
             continue
         try:

@@ -85,10 +85,14 @@ def state(run: Run, out: Path) -> str:
     return NEEDS_WEIGHTS if needs(run) else NOT_RUN
 
 
+def images(run: Run) -> int:
+    """How many images a run trains on, each as often as it is seen; CIFAR-10's number where it takes all."""
+    return run.settings.epochs * (run.n_train or 40_000)
+
+
 def cost(run: Run) -> float:
     """How much work a run is, in a unit of its own: images × pixels × the square of the first width."""
-    images = run.settings.epochs * (run.n_train or 40_000)
-    return float(images * run.size**2 * run.widths[0] ** 2)
+    return float(images(run) * run.size**2 * run.widths[0] ** 2)
 
 
 def work(

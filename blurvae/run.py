@@ -32,7 +32,7 @@ from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_
 from blurvae.models.samplers import fit_gaussian_mixture, interpolate
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
-from blurvae.text import stem, to_json
+from blurvae.text import data_stem, stem, to_json
 from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
 
 try:
@@ -109,7 +109,7 @@ class Run:
     @property
     def name(self) -> str:
         """The stem of the run's files: data-method-tier-s<seed>, short enough for every disk; see `text.stem`."""
-        return f"{stem(self.data, 40)}-{stem(self.method, 48)}-{self.tier}-s{self.settings.seed}"
+        return f"{data_stem(self.data)}-{stem(self.method, 48)}-{self.tier}-s{self.settings.seed}"
 
     def path(self, out: Path) -> Path:
         """The run's JSON file below a folder of results."""

@@ -41,6 +41,11 @@ def stem(text: str, longest: int) -> str:
     return f"{re.sub('_+', '_', spelt)[: longest - 9]}-{digest}"
 
 
+def data_stem(name: str) -> str:
+    """A data set's part in the names of files."""
+    return stem(name, 40)
+
+
 def to_json(value: Any, indent: int | None = 1) -> str:
     """JSON in ASCII, with null for NaN and infinity, which JSON does not know and strict readers refuse."""
     return json.dumps(_known(value), indent=indent, allow_nan=False)

@@ -18,7 +18,7 @@ from typing import Any
 import digest
 
 import blurvae
-from blurvae import datasets, experiments, losses, notebook, paths, text
+from blurvae import datasets, experiments, losses, notebook, paths
 from blurvae.datasets import registry
 from blurvae.errors import MissingData
 from blurvae.run import Run, needs, read
@@ -116,11 +116,6 @@ def is_recorded(run: Run, results: Path) -> bool:
     """Whether the folder has a record of these very settings."""
     path = run.path(results)
     return path.exists() and read(path).run == run
-
-
-def stem(data: str) -> str:
-    """A data set's name in names of files, as `Run.name` spells it."""
-    return text.stem(data, 40)
 
 
 def rule(run: Run) -> str:

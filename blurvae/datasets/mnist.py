@@ -131,9 +131,8 @@ def _padded(
 ) -> ImageSet:
     rows = slice(0, first) if split == "train" else slice(first, None)
     pixels = packs.fit_size(name, images[rows], size, "pad")
-    inner = None if pixels.shape == images[rows].shape else (images.shape[-2], images.shape[-1])
     kept = None if labels is None else labels[rows]
-    return ImageSet(name, split, pixels, kept, source, licence, None, digest, inner)
+    return ImageSet(name, split, pixels, kept, source, licence, None, digest, packs.inner(images, pixels))
 
 
 _IDX = re.compile(r"(.*?)(train|t10k|test)-(images|labels)[-.]idx[13]-ubyte(?:\.gz)?", re.IGNORECASE)

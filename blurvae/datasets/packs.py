@@ -456,10 +456,16 @@ def fit_size(name: str, images: Pixels, size: int | None, fit: Fit, first: int =
     raise ValueError(f"{name} has images of {h}×{w} px, and offers {ways[fit]}{way_out}: size={size} is none of these.")
 
 
+def inner(before: Pixels, after: Pixels) -> tuple[int, int] | None:
+    """(h, w) of the images that `fit_size` has put into larger ones; None where it has not."""
+    h, w = before.shape[-2:]
+    return (h, w) if after.shape[-2] > h or after.shape[-1] > w else None
+
+
 def to_set(pack: Pack, split: str, size: int | None, fit: Fit, card: Card | None = None) -> ImageSet:
     """One split of a pack as an ImageSet; a registered stand-in stays one whatever the pack's card says."""
     rows = pack.rows(split)
-    name, (h, w) = pack.card["name"], pack.images.shape[-2:]
+    name = pack.card["name"]
     images = fit_size(name, pack.images[rows], size, fit, rows.start, pack.card.get("pad"))
     return ImageSet(
         name=name,
@@ -470,7 +476,7 @@ def to_set(pack: Pack, split: str, size: int | None, fit: Fit, card: Card | None
         licence=pack.card["licence"],
         stands_in_for=(card.stands_in_for if card else None) or pack.card.get("stand_in_for"),
         checksum=pack.card["sha256"],
-        inner=(h, w) if images.shape[-2] > h or images.shape[-1] > w else None,
+        inner=inner(pack.images, images),
     )
 
 

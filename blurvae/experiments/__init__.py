@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 from blurvae import paths
 from blurvae.errors import CorruptFile
 from blurvae.run import Run
-from blurvae.text import stem
+from blurvae.text import data_stem
 from blurvae.training import Settings
 
 EXPERIMENTS = ("table5", "table2", "table1", "figure2", "table2_256", "table3", "table4", "table6", "rate")
@@ -138,7 +138,7 @@ def make(
 
 def search_path(experiment: str, data: str, tier: str, folder: Path | None = None) -> Path:
     """The record of a search for β, below a folder of results (the checkout's data/results where None)."""
-    return (folder or paths.results()) / "tune" / f"{experiment}-{stem(data, 40)}-{tier}.json"
+    return (folder or paths.results()) / "tune" / f"{experiment}-{data_stem(data)}-{tier}.json"
 
 
 def search_record(tier: str, experiment: str, data: str) -> Path | None:
