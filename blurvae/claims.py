@@ -496,9 +496,8 @@ def _equal_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
                 kl, quality = ([cell[seed] for cell in row] for row in cells)
                 gaps.append(mean_difference(Curve(kl[:half], quality[:half]), Curve(kl[half:], quality[half:])))
             sign = 1 if results.HIGHER_IS_BETTER[metric] else -1
-            label = {m.name: m.label for m in rate.TERMS}.get(rival, rival)
-            digits = results.DIGITS[metric]
-            made.append(Comparison(metric, f"{label} at equal KL", tuple(gaps), sign, digits=digits))
+            against, digits = f"{results.label('rate', rival)} at equal KL", results.DIGITS[metric]
+            made.append(Comparison(metric, against, tuple(gaps), sign, digits=digits))
     return made
 
 

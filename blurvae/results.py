@@ -172,8 +172,10 @@ def label(experiment: str, method: str) -> str:
     labels = {m.name: m.label for m in (*module.METHODS, *module.VARIANTS)}
     if method in labels:
         return labels[method]
+    # A term of the rate curves is a method at every β, and none without.
+    terms = {name.partition(",")[0]: label.partition(", β")[0] for name, label in labels.items()}
     name, *changes = method.split(",")
-    return ", ".join([labels.get(name, name), *changes])
+    return ", ".join([labels.get(name, terms.get(name, name)), *changes])
 
 
 def spread(runs: pd.DataFrame, metric: str, over: str) -> str:

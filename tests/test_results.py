@@ -208,6 +208,7 @@ def test_labels_of_runs_with_another_beta():
     assert results.label("rate", "l2,beta=0.05") == "L2, β = 0.05"
     assert results.label("table5", "l2,beta=0.4") == "L2, β = 0.4"
     assert results.label("table5", "l2,beta=0.7") == "L2, beta=0.7"
+    assert results.label("rate", "wiener") == "Wiener" and results.label("rate", "l2,beta=2") == "L2, β = 2"
 
 
 def test_the_bounds_show_every_weighted_arm_and_the_fitted_covariances_of_l2_alone():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,14 @@ class Claims(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Render the part as if it stood in the page."""
         topic = self.arguments[0]
-        if topic not in ("verdicts", "evidence", "deficit"):
-            raise self.error(f"claims knows verdicts, evidence and deficit, not {topic!r}")
-        if topic == "deficit":
-            lines = linear.table()
-        else:
-            lines = (claims.table if topic == "verdicts" else claims.details)(_found(), self._link)
+        parts: dict[str, Callable[[], list[str]]] = {
+            "verdicts": lambda: claims.table(_found(), self._link),
+            "evidence": lambda: claims.details(_found(), self._link),
+            "deficit": linear.table,
+        }
+        if topic not in parts:
+            raise self.error(f"claims knows {', '.join(parts)}, not {topic!r}")
+        lines = parts[topic]()
         container = nodes.container()
         self.state.nested_parse(StringList(lines, source="claims"), self.content_offset, container)
         return container.children
