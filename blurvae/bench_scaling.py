@@ -32,7 +32,7 @@ from blurvae.models import parameter_count
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
 from blurvae.text import speak_any_encoding, to_json
-from blurvae.training import Settings, State, choose_precision, fit, write_atomically
+from blurvae.training import Settings, State, choose_precision, fit, write_json
 
 FORMAT = 1
 CELEBA, IMAGENET = 162_770, 1_281_167  # images of the training splits
@@ -219,7 +219,7 @@ def measure(device: str = "auto", *, quick: bool = False, out: Path | None = Non
         record: dict[str, Any] = json.loads(file.read_text()) | {"cores": cores, "load": load}
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, lambda path: path.write_text(to_json(record) + "\n"))
+        write_json(out, record)
     return record
 
 

@@ -22,8 +22,8 @@ from blurvae.errors import CorruptFile, MissingData
 from blurvae.models.linear import fit_linear_vae, linear_vae
 from blurvae.provenance import provenance
 from blurvae.run import Run, centre, image_sets
-from blurvae.text import data_stem, to_json
-from blurvae.training import write_atomically
+from blurvae.text import data_stem
+from blurvae.training import write_json
 
 BETAS = tuple(float(f"{beta:.4g}") for beta in np.geomspace(0.01, 100, 25))
 SHOWN = ("table5", "table2", "table3", "rate")  # experiments whose networks are set beside the curves
@@ -172,8 +172,7 @@ def main() -> None:
             print(f"{run.data}: {error}", file=sys.stderr)
             continue
         path(run).parent.mkdir(parents=True, exist_ok=True)
-        text = to_json(record) + "\n"
-        write_atomically(path(run), lambda file: file.write_text(text, encoding="utf-8"))  # noqa: B023
+        write_json(path(run), record)
         print(path(run), flush=True)
 
 

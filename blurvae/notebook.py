@@ -179,9 +179,7 @@ def execute(slug: str, given: Mapping[str, Any], out: Path, *, cwd: Path | None 
         jupytext.write(_read(slug), source)
         start = time.perf_counter()
         papermill.execute_notebook(
-            # papermill takes paths for templates
-            *(str(path).replace("{", "{{").replace("}", "}}") for path in (source, out)), dict(given),
-            cwd=str(cwd or paths.notebooks()).replace("{", "{{").replace("}", "}}"), kernel_name="python3",
+            _literal(source), _literal(out), dict(given), cwd=_literal(cwd or paths.notebooks()), kernel_name="python3",
             progress_bar=False, log_output=False, execution_timeout=None if given else _SECONDS,
         )  # fmt: skip
         seconds = time.perf_counter() - start
@@ -199,6 +197,11 @@ def execute(slug: str, given: Mapping[str, Any], out: Path, *, cwd: Path | None 
     _stamp(notebook, slug, record)
     write_atomically(out, lambda file: nbformat.write(notebook, file))
     return record
+
+
+def _literal(path: Path) -> str:
+    """A path as papermill takes it, which reads braces as those of a template."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _strip(notebook: Any) -> None:

@@ -32,8 +32,17 @@ from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_
 from blurvae.models.samplers import fit_gaussian_mixture, interpolate
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
-from blurvae.text import data_stem, stem, to_json
-from blurvae.training import Players, Settings, State, choose_device, choose_precision, fit, write_atomically
+from blurvae.text import data_stem, stem
+from blurvae.training import (
+    Players,
+    Settings,
+    State,
+    choose_device,
+    choose_precision,
+    fit,
+    write_atomically,
+    write_json,
+)
 
 try:
     import fcntl
@@ -433,7 +442,7 @@ def _write(result: Result, out: Path, players: Players | None, config: dict[str,
         write_atomically(path.with_suffix(".safetensors"), lambda file: save_model(file, *players, config, note))
     write_atomically(path.with_suffix(".npz"), lambda file: _save_npz(file, result.pictures))
     # The JSON comes last: its presence says that the run is finished.
-    write_atomically(path, lambda file: file.write_text(to_json(record) + "\n"))
+    write_json(path, record)
     (work / "checkpoint.json").unlink(missing_ok=True)  # first: no checkpoint may name tensors that are gone
     shutil.rmtree(work, ignore_errors=True)
 

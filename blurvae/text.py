@@ -46,9 +46,9 @@ def data_stem(name: str) -> str:
     return stem(name, 40)
 
 
-def to_json(value: Any, indent: int | None = 1) -> str:
+def to_json(value: Any) -> str:
     """JSON in ASCII, with null for NaN and infinity, which JSON does not know and strict readers refuse."""
-    return json.dumps(_known(value), indent=indent, allow_nan=False)
+    return json.dumps(_known(value), indent=1, allow_nan=False)
 
 
 def _known(value: Any) -> Any:

@@ -26,6 +26,7 @@ from blurvae.losses import L2, Term, kernel_loss
 from blurvae.machine import choose_device, choose_precision, compiled, free_memory, memory_kept, repeatable
 from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, reparametrise
 from blurvae.parallel import SOLO, Team
+from blurvae.text import to_json
 
 CHECKPOINT_SECONDS = 30.0
 PARTS = ("reconstruction", "kl", "kernel_loss", "kernel_width")
@@ -574,3 +575,9 @@ def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
         raise OSError(errno.EIO, f"Cannot be written whole ({error})", str(path)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON as `write_atomically` writes a file, in the form of `text.to_json`."""
+    text = to_json(value) + "\n"
+    write_atomically(path, lambda file: file.write_text(text))

@@ -21,8 +21,7 @@ import torch
 from blurvae import datasets, experiments, metrics, paths
 from blurvae.errors import CorruptFile, Diverged
 from blurvae.run import Run, execute, locked, needs
-from blurvae.text import to_json
-from blurvae.training import write_atomically
+from blurvae.training import write_json
 
 CRITERION = "FD-squeeze (samples)"
 FORMAT = 1
@@ -131,8 +130,7 @@ def tune(
         trials = sorted([*kept, *trials], key=lambda trial: (order.index(trial["method"]), trial["beta"]))
         chosen = choose(trials)
         record = {"format": FORMAT, "experiment": experiment, "data": data, "tier": tier, "criterion": CRITERION}
-        text = to_json(record | {"chosen": chosen, "trials": trials}) + "\n"
-        write_atomically(path, lambda file: file.write_text(text))
+        write_json(path, record | {"chosen": chosen, "trials": trials})
         shutil.rmtree(work, ignore_errors=True)
     return Search(path, chosen, trials)
 

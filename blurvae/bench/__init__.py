@@ -21,8 +21,7 @@ from blurvae.bench.parts import PARTS, ceilings, plan
 from blurvae.bench.processes import Launcher, NotRun, alone, cores
 from blurvae.bench.report import render, targets
 from blurvae.provenance import commit, device_name, versions
-from blurvae.text import to_json
-from blurvae.training import choose_device, choose_precision, write_atomically
+from blurvae.training import choose_device, choose_precision, write_json
 
 __all__ = ["PARTS", "render", "run"]
 
@@ -89,7 +88,7 @@ def run(
         record["targets"] = targets(record)
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, lambda path: path.write_text(to_json(record) + "\n"))
+            write_json(file, record)
 
     started = time.monotonic()
     save()  # a place that cannot be written is named before any work

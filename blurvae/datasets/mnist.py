@@ -67,6 +67,11 @@ def read_idx(file: Path, dimensions: int) -> Pixels:
     return np.frombuffer(data, np.uint8).reshape(shape)
 
 
+def _demand_as_many(file: Path, labels: Labels, images: Pixels) -> None:
+    if len(images) != len(labels):
+        raise CorruptFile(f"{file} holds {len(labels)} labels for {len(images)} images.")
+
+
 def read_official(folder: Path, names: list[str]) -> tuple[Pixels, Labels, int]:
     """Training and test images of the four IDX files, plain or .gz.
 
@@ -90,8 +95,7 @@ def read_official(folder: Path, names: list[str]) -> tuple[Pixels, Labels, int]:
     if train.shape[1:] != test.shape[1:]:
         raise CorruptFile(f"Training digits of {train.shape[1:]} and test digits of {test.shape[1:]} px in {folder}.")
     for file, images, labels in ((train_file, train, train_labels), (test_file, test, test_labels)):
-        if len(images) != len(labels):
-            raise CorruptFile(f"{file} holds {len(labels)} labels for {len(images)} images.")
+        _demand_as_many(file, labels, images)
         if labels.max() > 9:
             raise CorruptFile(f"{file} holds the label {labels.max()}, but the digits are 0 to 9.")
     return np.concatenate([train, test])[:, None], np.concatenate([train_labels, test_labels]), len(train)
@@ -174,8 +178,7 @@ def read_set(folder: Path) -> tuple[Pixels, Labels | None, int]:
         raise CorruptFile(f"The training and the test images in {folder} are of {shapes} px.")
     labels = {split: read_idx(found[split, "labels"], 1) for split in ("train", "test") if (split, "labels") in found}
     for split, own in labels.items():
-        if len(own) != len(images[split]):
-            raise CorruptFile(f"{found[split, 'labels']} holds {len(own)} labels for {len(images[split])} images.")
+        _demand_as_many(found[split, "labels"], own, images[split])
     whole = np.concatenate([images["train"], images["test"]])[:, None]
     whole.flags.writeable = False
     joined = np.concatenate([labels["train"], labels["test"]]) if len(labels) == 2 else None
