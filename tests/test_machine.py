@@ -54,18 +54,21 @@ def test_who_tuned_the_allocator_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the allocator of Linux")
 def test_a_repeated_allocation_touches_no_fresh_pages() -> None:
-    """In a process of its own, since page faults are counted for the whole process."""
+    """In a process of its own, since page faults are counted for the whole process.
+
+    Each tensor is larger than 32 MB, the most up to which glibc's moving threshold ever keeps a block by itself.
+    """
     code = """
 import resource, torch
 from contextlib import nullcontext
 from blurvae import machine
 def faults(context):
     with context:
-        for _ in range(3):
-            torch.ones(4_000_000)
+        for _ in range(20):  # until the heap has its size
+            torch.ones(12_000_000)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(20):
-            torch.ones(4_000_000)
+            torch.ones(12_000_000)
         return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 torch.set_num_threads(1)
 print(faults(nullcontext()), faults(machine.memory_kept(torch.device("cpu"))) if machine._glibc() else -1)
@@ -74,7 +77,7 @@ print(faults(nullcontext()), faults(machine.memory_kept(torch.device("cpu"))) if
     usual, kept = map(int, out.split())
     if kept < 0:
         pytest.skip("this system's C library is not glibc")
-    pages = 20 * 4 * 4_000_000 // resource.getpagesize()
+    pages = 20 * 4 * 12_000_000 // resource.getpagesize()
     assert kept < pages / 100
     assert kept < usual
 
