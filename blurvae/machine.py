@@ -137,7 +137,7 @@ def _field(file: Path, name: str) -> int:
     return next((int(line[1]) for line in lines if line[:1] == [name]), 0)
 
 
-def compiled(function: Callable[..., T], device: torch.device) -> Callable[..., T]:
+def compiled(function: Callable[..., T]) -> Callable[..., T]:
     """The function, fused by `torch.compile` when it is first called.
 
     Raises:
@@ -145,7 +145,7 @@ def compiled(function: Callable[..., T], device: torch.device) -> Callable[..., 
     """
     from torch._dynamo.exc import TorchDynamoException
 
-    fused = torch.compile(function, mode="reduce-overhead" if device.type == "cuda" else None)
+    fused = torch.compile(function)
 
     def call(*arguments: Any, **options: Any) -> T:
         try:

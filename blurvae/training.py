@@ -331,7 +331,7 @@ def fit(
 
     started, saved = time.monotonic() - now.seconds, time.monotonic()
     autocast = torch.autocast(where.type, torch.bfloat16) if precision == "bf16" else nullcontext()
-    losses_of = compiled(step, where) if compile else step
+    losses_of = compiled(step) if compile else step
     with (
         memory_kept(where),
         repeatable(deterministic, where),

@@ -112,11 +112,10 @@ def hermitian_weights(
                 [1., 2., 2.]])
     """
     h, w = shape
-    weights = torch.full((w // 2 + 1,), 2.0, dtype=dtype, device=device)
-    weights[0] = 1
-    if w % 2 == 0:
-        weights[-1] = 1
-    return weights.expand(h, -1)
+    column = torch.arange(w // 2 + 1, device=device)
+    mirrored = (column > 0) & (2 * column < w)
+    # Not by weights[0] = 1: up to torch 2.11 a GPU waits there for the number, and a step must not.
+    return (1 + mirrored.to(dtype or torch.get_default_dtype())).expand(h, -1)
 
 
 def otf(kernel: Tensor, shape: Shape) -> Tensor:

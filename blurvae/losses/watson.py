@@ -106,7 +106,7 @@ class Watson(Term):
         thresholds = _constants(coefficients.dtype, coefficients.device).thresholds
         t = thresholds * (light / light.mean(2, keepdim=True)) ** LUMINANCE
         masked = coefficients.abs() ** CONTRAST * t ** (1 - CONTRAST)
-        masked[..., 0] = 0
+        masked = torch.cat((torch.zeros_like(masked[..., :1]), masked[..., 1:]), -1)  # the mean masks nothing
         return torch.maximum(t, masked)
 
 

@@ -150,7 +150,8 @@ def _plane(state: dict[str, Tensor], prefix: str, dtype: torch.dtype, device: to
     """One plane's constants; the file holds logarithms of t and w_φ and the logit of w."""
     half = (BLOCK, BLOCK // 2 + 1)
     phase = _get(state, f"{prefix}w_phase_tild", half, dtype).exp()
-    phase[[[row] for row in REAL], list(REAL)] = 0
+    rows, columns = (torch.tensor([i in REAL for i in range(n)]) for n in half)
+    phase = phase.masked_fill(rows[:, None] & columns, 0.0)
     t = _get(state, f"{prefix}t_tild", half, dtype).exp()
     alpha, beta, w = (_get(state, f"{prefix}{name}", (), dtype) for name in ("alpha", "beta", "w_tild"))
     return _Plane(*(value.to(device) for value in (t, phase, alpha, beta, w.sigmoid())))

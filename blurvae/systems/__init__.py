@@ -1,0 +1,12 @@
+"""What can be trained, by name: one kind of model a file, which holds the equations of its step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blurvae.systems.vae import BlurVAE
+from blurvae.train import System
+
+SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE,)}
+
+__all__ = ["SYSTEMS", "BlurVAE"]
