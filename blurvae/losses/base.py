@@ -30,6 +30,10 @@ class Term(ABC):
         """Whether the term plus `log_normaliser` is −log of a density over images that integrates to 1."""
         return False
 
+    def needs(self, shape: tuple[int, ...]) -> str:
+        """The file or package without which images (c, h, w) cannot be trained on; empty where none is absent."""
+        return ""
+
     def log_normaliser(self, shape: tuple[int, int, int]) -> float:
         """The constant that training leaves out: add it to get −log p(x|z).
 

@@ -83,14 +83,26 @@ class BlurVAE(System[Players]):
 
     def players(self, shape: tuple[int, ...]) -> Players:
         """The networks for images of this shape (c, h, w), initialised from torch's global generator."""
-        channels, *size = shape
-        vae = VAE(
-            self.architecture, size=(size[0], size[1]), channels=channels,
-            widths=self.widths, latent=self.latent, hidden=self.hidden,
-        )  # fmt: skip
-        if self.term.kernel_path is None:
-            return Players(vae, None)
-        return Players(vae, KernelNet(self.latent, self.term.kernel_size))  # type: ignore[attr-defined]
+        config = self.config(shape)
+        return Players(VAE(**config["vae"]), KernelNet(**config["kernel_net"]) if config["kernel_net"] else None)
+
+    def config(self, shape: tuple[int, ...]) -> dict[str, Any]:
+        """The arguments of the networks' constructors, JSON, as `models.save_model` keeps them."""
+        channels, height, width = shape
+        size = height if height == width else [height, width]
+        vae = {"architecture": self.architecture, "size": size, "channels": channels, "widths": [*self.widths]}
+        kernel_net = None
+        if self.term.kernel_path is not None:
+            kernel_net = {"latent": self.latent, "size": self.term.kernel_size}  # type: ignore[attr-defined]
+        return {"vae": vae | {"latent": self.latent, "hidden": self.hidden}, "kernel_net": kernel_net}
+
+    def needs(self, shape: tuple[int, ...]) -> str:
+        """See `System.needs`."""
+        return self.term.needs(shape)
+
+    def cost(self, shape: tuple[int, ...]) -> float:
+        """Pixels × the square of the first width: see `System.cost`."""
+        return float(shape[-1] * shape[-2] * self.widths[0] ** 2)
 
     def optimisers(self) -> Mapping[str, Adam]:
         """Adam for each."""

@@ -63,15 +63,20 @@ def fit(
     """
     options: dict[str, Any] = {"device": device, "checkpoint": checkpoint, "resume": resume, "watch": watch}
     training = Training(system, players, data, budget, callback=callback, compile=compile, team=team, **options, **how)
-    now, total = training.progress, budget.epochs * training.steps
+    return finish(training, progress=progress, deterministic=deterministic)
+
+
+def finish(training: Training[P], *, progress: bool = False, deterministic: bool = False) -> list[dict[str, Any]]:
+    """Goes on with a training to its end, and returns its history; `progress` and `deterministic` as in `fit`."""
+    now, total = training.progress, training.budget.epochs * training.steps
     with (
         memory_kept(training.device),
         repeatable(deterministic, training.device),
-        _bar(total, now.step, progress and team.is_first) as bar,
+        _bar(total, now.step, progress and training.team.is_first) as bar,
     ):
         for _ in training:
             bar.update()
-    return training.progress.history
+    return now.history
 
 
 def _bar(total: int, initial: int, show: bool) -> Any:

@@ -61,6 +61,7 @@ class Training(Generic[P]):
     Attributes:
         progress: where it stands; its `history` has one record an epoch.
         steps: of an epoch.
+        images: that a step takes.
         stage: the device's side.
     """
 
@@ -95,7 +96,7 @@ class Training(Generic[P]):
         if compile and team.size > 1:
             raise ValueError("compile fuses the step of one process: leave it out, or train with one process.")
         self.per_step = _batches_of_a_step(system, budget.epochs)
-        self.steps = self.samples // (n * self.per_step) * budget.passes
+        self.images, self.steps = n * self.per_step, self.samples // (n * self.per_step) * budget.passes
         if not self.steps:
             raise ValueError(
                 f"A step takes {self.per_step} batches of {n}, more than the {self.samples} of {data.name!r}: "

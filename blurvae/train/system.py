@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -113,6 +114,14 @@ class System(ABC, Generic[P]):
     def schedules(self) -> Mapping[str, Schedule]:
         """Numbers that change from step to step, beside the learning rates."""
         return {}
+
+    def needs(self, shape: tuple[int, ...]) -> str:
+        """The file or package without which samples of this shape cannot be trained on; empty if none is absent."""
+        return ""
+
+    def cost(self, shape: tuple[int, ...]) -> float:
+        """How much work a sample of this shape is, in a unit of its own: a queue begins with what costs least."""
+        return float(math.prod(shape))
 
     def check(self, players: P, samples: int, batch: int) -> None:
         """Refuses networks that this configuration cannot train on so many samples, so many at a time.

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from blurvae.experiments import Method, make, table2, tuned
-from blurvae.run import Run
+from blurvae.experiments.base import Given, Method, make, tuned
+from blurvae.experiments.bredell import table2
+from blurvae.record import Run
 
 TITLE = "Brain MRI, 64×64 px patches (Table 3; Fig. 4, 9)"
 PAPER_DATA = "hcp"
-PAPER_TABLE = "table3"
+PAPER_TABLE = "bredell/table3"
 NOTES = ("On patches of photographs the rows are Table 2's.",)
 _NAMES = ("l2", "l1", "ssim", "ce", "ffl", "wiener", "wiener-proper")
 METHODS = tuple(m for m in table2.METHODS if m.name in _NAMES)
@@ -25,7 +26,7 @@ GRID = {
 
 def searched(data: str) -> tuple[str, str]:
     """The (experiment, data set) whose search chose β."""
-    return ("table2" if data == "natural" else "table3"), data
+    return ("bredell/table2" if data == "natural" else "bredell/table3"), data
 
 
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
@@ -38,7 +39,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """
     if data == "natural":
         return tuple(run for run in table2.runs(tier, data, seeds) if run.method in _NAMES)
-    settings, common = table2.budget(tier)
+    given = table2.given(tier)
     if tier == "paper":
-        settings = replace(settings, epochs=400, warm_up=20)
-    return make("table3", METHODS, tier, data, seeds, settings, tuned(tier, *searched(data)), **common)
+        given = Given(replace(given.budget, epochs=400), {**given.system, "warm_up": 20}, given.run)
+    return make("bredell/table3", METHODS, tier, data, seeds, given, tuned(tier, *searched(data)))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from blurvae.experiments import Method, check_tier, make, table2
-from blurvae.run import Run
-from blurvae.training import Settings
+from blurvae.experiments.base import Given, Method, check_tier, make
+from blurvae.experiments.bredell import LESSON, PAPER, SMOKE, row, table2
+from blurvae.record import Run
+from blurvae.systems import BlurVAE
+from blurvae.train import Budget
 
 TITLE = "Rate and distortion over β (claim B13)"
 PAPER_DATA = ""
@@ -17,14 +18,14 @@ NOTES: tuple[str, ...] = ()
 BETAS = (0.05, 0.125, 0.32, 0.8, 2.0, 5.0)
 LARGE = ("faces64", "brain")  # of 64×64 px, with the budget of Table 2: L2 and Wiener, the four β in the middle
 TERMS = (
-    Method("l2", "L2", "l2"),
-    Method("wiener", "Wiener", "wiener"),
-    Method("wiener-proper", "Wiener-proper", "wiener-proper"),
+    row("l2", "L2", "l2"),
+    row("wiener", "Wiener", "wiener"),
+    row("wiener-proper", "Wiener-proper", "wiener-proper"),
 )
 OTHER_TERMS = (
-    Method("l1", "L1", "l1"),
-    Method("ce", "CE", "ce"),
-    Method("wiener-fixed", "Gaussian, variance 2", "wiener-fixed"),
+    row("l1", "L1", "l1"),
+    row("ce", "CE", "ce"),
+    row("wiener-fixed", "Gaussian, variance 2", "wiener-fixed"),
 )
 
 
@@ -36,18 +37,19 @@ def betas(data: str) -> tuple[float, ...]:
 def _over_beta(terms: Sequence[Method], values: Sequence[float] = BETAS) -> tuple[Method, ...]:
     """Each term at each β, named as a run with a changed β is."""
     return tuple(
-        replace(m, name=f"{m.name},beta={beta:g}", label=f"{m.label}, β = {beta:g}", beta=beta)
+        replace(m, name=f"{m.name},beta={beta:g}", label=f"{m.label}, β = {beta:g}", system=_with_beta(m, beta))
         for m in terms
         for beta in values
     )
 
 
+def _with_beta(method: Method, beta: float) -> BlurVAE:
+    assert isinstance(method.system, BlurVAE)
+    return replace(method.system, beta=beta)
+
+
 METHODS = _over_beta(TERMS)
 VARIANTS = _over_beta(OTHER_TERMS)
-
-PAPER = Settings(epochs=30, warm_up=5, batch_size=64, lr=1e-4)
-LESSON = Settings(epochs=8, warm_up=2, batch_size=32, lr=1e-3, kernel_lr=1e-3)
-SMOKE = Settings(epochs=2, warm_up=1, batch_size=16, lr=1e-3, kernel_lr=1e-3)
 
 COLUMNS: tuple[str, ...] = ()
 GRID = {
@@ -61,6 +63,18 @@ def searched(data: str) -> None:
     """β is each method's own."""
 
 
+def given(tier: str) -> Given:
+    """What all methods at 32×32 px are given."""
+    match check_tier(tier):
+        case "paper":
+            return Given(Budget(epochs=30, batch_size=64), PAPER | {"warm_up": 5}, {})
+        case "lesson":
+            system = LESSON | {"widths": (16, 32, 64, 128), "hidden": 256}
+            return Given(Budget(epochs=8, batch_size=32), system, {"n_train": 3000, "n_test": 1000})
+    system = SMOKE | {"widths": (8, 16), "latent": 16, "hidden": 32}
+    return Given(Budget(epochs=2, batch_size=16), system, {"n_train": 64, "n_test": 32})
+
+
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """The runs of a tier, term by term and β by β; the other terms at tier "paper" only.
 
@@ -69,16 +83,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         data: a data set of 32×32 px; "faces64" and "brain" at 64×64 px, with the budget of Table 2.
         seeds: one run a method and seed.
     """
-    common: dict[str, Any]
     if data in LARGE:
-        settings, common = table2.budget(check_tier(tier))
-        return make("rate", _over_beta(TERMS[:2], betas(data)), tier, data, seeds, settings, **common)
-    match check_tier(tier):
-        case "paper":
-            settings, common = PAPER, {}
-        case "lesson":
-            settings, common = LESSON, {"widths": (16, 32, 64, 128), "hidden": 256, "n_train": 3000, "n_test": 1000}
-        case _:
-            settings, common = SMOKE, {"widths": (8, 16), "latent": 16, "hidden": 32, "n_train": 64, "n_test": 32}
+        return make("bredell/rate", _over_beta(TERMS[:2], betas(data)), tier, data, seeds, table2.given(tier))
     methods = METHODS + VARIANTS if tier == "paper" else METHODS
-    return make("rate", methods, tier, data, seeds, settings, **common)
+    return make("bredell/rate", methods, tier, data, seeds, given(tier))

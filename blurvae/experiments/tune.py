@@ -12,19 +12,21 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from blurvae import datasets, experiments, metrics, paths
 from blurvae.errors import CorruptFile, Diverged
-from blurvae.run import Run, execute, locked, needs
-from blurvae.training import write_json
+from blurvae.files import locked, write_json
+from blurvae.record import Run, execute, needs
+from blurvae.record.encode import encode
+from blurvae.record.formats import SOURCE, upgrade_run
 
 CRITERION = "FD-squeeze (samples)"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def candidates(experiment: str, data: str, tier: str = "lesson", only: Sequence[
         ValueError: an experiment whose β is not searched, or is another's; an unknown method.
         MissingData: the data set is not on this machine.
     """
-    module = experiments.get(experiment)
+    experiment, module = experiments.resolve(experiment), experiments.get(experiment)
     if (other := module.searched(data)) != (experiment, data):
         way = f"it is that of {other[0]} on {other[1]}: tune that" if other else "each method has its own"
         raise ValueError(f"The β of {experiment} on {data!r} is not searched: {way}.")
@@ -68,9 +70,8 @@ def candidates(experiment: str, data: str, tier: str = "lesson", only: Sequence[
     found = []
     for run in runs:
         held_out = run.n_test or max(2, whole // 10)
-        settings = replace(
-            run.settings, epochs=max(2, run.settings.epochs // 2), warm_up=run.settings.warm_up // 2 or 1
-        )
+        budget = replace(run.budget, epochs=max(2, run.budget.epochs // 2))
+        half = {"warm_up": run.system.warm_up // 2 or 1} if hasattr(run.system, "warm_up") else {}
         found += [
             replace(
                 run,
@@ -79,7 +80,8 @@ def candidates(experiment: str, data: str, tier: str = "lesson", only: Sequence[
                 n_train=min(run.n_train or whole, whole - held_out),
                 n_valid=held_out,
                 n_bound=0,
-                settings=replace(settings, beta=beta),
+                system=replace(cast(Any, run.system), **half, beta=beta),
+                budget=budget,
             )
             for beta in grids[run.method]
         ]
@@ -115,7 +117,7 @@ def tune(
         CorruptFile: an earlier record cannot be read.
         BlockingIOError: another process is at this search.
     """
-    out = out or paths.results()
+    out, experiment = out or paths.results(), experiments.resolve(experiment)
     path = experiments.search_path(experiment, data, tier, out)
     wanted = candidates(experiment, data, tier, only)
     metrics.statistics(torch.zeros(2, 3, 32, 32))  # without its network no β can be chosen: said before any training
@@ -160,6 +162,8 @@ def read(path: Path) -> list[dict[str, Any]]:
         return []
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+        if record["format"] == 1:
+            record = upgrade(record)
         if record["format"] != FORMAT or choose(record["trials"]) != record["chosen"]:
             raise ValueError("another format, or a choice that its numbers do not make")
         return [{**trial, "run": dict(trial["run"])} for trial in record["trials"]]
@@ -167,8 +171,14 @@ def read(path: Path) -> list[dict[str, Any]]:
         raise CorruptFile(f"{path} is not a whole record of a search ({error}): remove it and search again.") from error
 
 
+def upgrade(record: dict[str, Any]) -> dict[str, Any]:
+    """The record of a search of format 1 in format 2: its runs are described otherwise, its numbers are the same."""
+    trials = [trial | {"run": upgrade_run(trial["run"])} for trial in record["trials"]]
+    return record | {"format": FORMAT, "experiment": f"{SOURCE}/{record['experiment']}", "trials": trials}
+
+
 def _try(run: Run, work: Path, device: str, progress: bool) -> dict[str, Any]:
-    trial = {"method": run.method.partition(",")[0], "beta": run.settings.beta, "run": json.loads(_key(run))}
+    trial = {"method": run.method.partition(",")[0], "beta": run.beta, "run": encode(run)}
     try:
         record = execute(run, out=work, resume=True, device=device, images=False, progress=progress).record
     except Diverged as error:
@@ -177,4 +187,4 @@ def _try(run: Run, work: Path, device: str, progress: bool) -> dict[str, Any]:
 
 
 def _key(run: Run) -> str:
-    return json.dumps(asdict(run))
+    return json.dumps(encode(run))

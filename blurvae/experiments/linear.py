@@ -1,7 +1,7 @@
 """How far the recorded networks are from a linear model at their own rate: the model's curves, recorded once.
 
-`python -m blurvae.linear` fits the linear VAE to the training images of every experiment at tier "lesson", measures it
-on the same test images at 25 values of β, and writes data/results/linear/<data>-<px>px-<n>-<n>.json. No network is
+`python -m blurvae.experiments.linear` fits the linear VAE to the training images of every experiment at tier "lesson",
+measures it on the same test images at 25 values of β, and writes data/results/linear/<data>-<px>px-<n>-<n>.json. No network is
 trained. The deficit of a network is the PSNR of that curve at the network's KL, minus the network's PSNR.
 """
 
@@ -12,21 +12,25 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
-from blurvae import datasets, experiments, metrics, paths, results
+from blurvae import datasets, experiments, losses, metrics, paths
 from blurvae.errors import CorruptFile, MissingData
+from blurvae.evaluation import centre
+from blurvae.experiments import recorded
+from blurvae.files import write_json
 from blurvae.models.linear import fit_linear_vae, linear_vae
 from blurvae.provenance import provenance
-from blurvae.run import Run, centre, image_sets
+from blurvae.record import Run, image_sets
+from blurvae.systems import BlurVAE
 from blurvae.text import data_stem
-from blurvae.training import write_json
 
 BETAS = tuple(float(f"{beta:.4g}") for beta in np.geomspace(0.01, 100, 25))
-SHOWN = ("table5", "table2", "table3", "rate")  # experiments whose networks are set beside the curves
+# Experiments whose networks are set beside the curves.
+SHOWN = ("bredell/table5", "bredell/table2", "bredell/table3", "bredell/rate")
 TERMS = {"l2": "L2", "wiener": "Wiener"}  # with their names in tables
 
 
@@ -81,7 +85,8 @@ def curve(run: Run, betas: Sequence[float] = BETAS) -> dict[str, Any]:
         MissingData: the data set is not on this machine.
     """
     train, test = image_sets(run)
-    model = fit_linear_vae(datasets.to_float(train.tensor()), run.latent)
+    latent = cast(BlurVAE, run.system).latent
+    model = fit_linear_vae(datasets.to_float(train.tensor()), latent)
     x = datasets.to_float(test.tensor())
     unit = centre((x + 1) / 2, test)
     measured: dict[str, list[float]] = {"KL": [], "PSNR": []}
@@ -92,7 +97,7 @@ def curve(run: Run, betas: Sequence[float] = BETAS) -> dict[str, Any]:
             measured[name].append(float(f"{values.mean().item():.6g}"))
     seen = {"name": train.name, "checksum": train.checksum, "n_train": len(train), "n_test": len(test)}
     return {
-        "run": {"size": run.size, "latent": run.latent},
+        "run": {"size": run.size, "latent": latent},
         "data": seen,
         "beta": list(betas),
         **measured,
@@ -113,7 +118,7 @@ def read(file: Path) -> dict[str, list[float]]:
             raise ValueError("fewer than two points")
     except (ValueError, KeyError, TypeError) as error:
         raise CorruptFile(
-            f"{file} is not a whole curve ({error}): remove it and run `python -m blurvae.linear`."
+            f"{file} is not a whole curve ({error}): remove it and run `python -m blurvae.experiments.linear`."
         ) from error
     return {"KL": [kl for kl, _ in points], "PSNR": [psnr for _, psnr in points]}
 
@@ -127,24 +132,31 @@ def deficits(folder: Path | None = None) -> list[Deficit]:
     curves: dict[Path, dict[str, list[float]]] = {}
     for name in SHOWN:
         for data in experiments.get(name).GRID["lesson"]:
-            for result in results.load(name, "lesson", data, folder):
+            for result in recorded.load(name, "lesson", data, folder):
                 run, measured, file = result.run, result.record["metrics"], path(result.run, folder)
-                if run.term not in TERMS or run.constants or run.experiment != name or not file.exists():
+                if (term := _term(run)) not in TERMS or run.experiment != name or not file.exists():
                     continue
                 line = curves[file] if file in curves else curves.setdefault(file, read(file))
                 kl, psnr = measured["KL"]["mean"], measured["PSNR"]["mean"]
                 if line["KL"][0] <= kl <= line["KL"][-1]:
                     linear = float(np.interp(np.log(kl), np.log(line["KL"]), line["PSNR"]))
-                    key = (name, data, run.size, TERMS[run.term], run.settings.beta)
+                    key = (name, data, run.size, TERMS[term], cast(BlurVAE, run.system).beta)
                     found.setdefault(key, []).append((kl, psnr, linear))
     return [Deficit(*key, *(tuple(column) for column in zip(*rows))) for key, rows in found.items()]
+
+
+def _term(run: Run) -> str:
+    """The name of a VAE's term where it has its own constants, else nothing."""
+    term = run.system.term if isinstance(run.system, BlurVAE) else None
+    return term.name if term is not None and term == losses.get(term.name) else ""
 
 
 def table(folder: Path | None = None) -> list[str]:
     """The deficits as lines of a Markdown table, one row a term and data set, over the β that are recorded."""
     groups: dict[tuple[str, str], list[Deficit]] = {}
     for one in deficits(folder):
-        groups.setdefault((f"{one.data}, {one.size} px ({one.experiment})", one.label), []).append(one)
+        where = f"{one.data}, {one.size} px ({one.experiment.partition('/')[2]})"
+        groups.setdefault((where, one.label), []).append(one)
     rows = ["| data | term | KL (nats) | network (dB) | linear (dB) | deficit (dB) |", "|---|---|---|---|---|---|"]
     for (where, label), own in groups.items():
         cells = [
@@ -152,7 +164,7 @@ def table(folder: Path | None = None) -> list[str]:
             for key, digits in (("kl", 0), ("psnr", 1), ("linear", 1), ("decibels", 1))
         ]
         rows.append(f"| {where} | {label} | {' | '.join(cells)} |")
-    return rows if groups else ["No curve of the linear model is recorded: `python -m blurvae.linear`."]
+    return rows if groups else ["No curve of the linear model is recorded: `python -m blurvae.experiments.linear`."]
 
 
 def _span(values: list[float], digits: int) -> str:

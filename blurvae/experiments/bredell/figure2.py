@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blurvae.experiments import Method, table2
-from blurvae.run import Run
+from blurvae.experiments.base import Method
+from blurvae.experiments.bredell import table2
+from blurvae.record import Run
 
 TITLE = "The kernel through training (Fig. 2)"
 PAPER_DATA = "celeba"

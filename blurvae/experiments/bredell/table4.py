@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blurvae.experiments import Method, make, table2, tuned
+from blurvae.experiments.base import Given, Method, make, tuned
+from blurvae.experiments.bredell import table2
 from blurvae.models.vae import PAPER_WIDTHS
-from blurvae.run import Run
+from blurvae.record import Run
 
 TITLE = "A second architecture, 64×64 px (Table 4)"
 PAPER_DATA = "celeba"
-PAPER_TABLE = "table4"
+PAPER_TABLE = "bredell/table4"
 NOTES = (table2.NOTES[-1], "β is that of architecture A, in Table 2.")
 _NAMES = ("l2", "l1", "ssim", "ffl", "wiener", "lpips-squeeze", "lpips-vgg")
 METHODS = tuple(m for m in table2.METHODS if m.name in _NAMES)
@@ -37,6 +38,6 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         data: a data set of 64×64 px.
         seeds: one run a method and seed.
     """
-    settings, common = table2.budget(tier)
-    common |= {"architecture": "B", "widths": WIDTHS[tier]}
-    return make("table4", METHODS, tier, data, seeds, settings, tuned(tier, *searched(data)), **common)
+    budget, system, run = table2.given(tier)
+    given = Given(budget, {**system, "architecture": "B", "widths": WIDTHS[tier]}, run)
+    return make("bredell/table4", METHODS, tier, data, seeds, given, tuned(tier, *searched(data)))

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blurvae.experiments import Method, make, table2, tuned
-from blurvae.run import Run
+from blurvae.experiments.base import Method, make, tuned
+from blurvae.experiments.bredell import row, table2
+from blurvae.record import Run
 
 TITLE = "The choices behind the Wiener term (Table 1)"
 PAPER_DATA = "celeba"
-PAPER_TABLE = "table1"
+PAPER_TABLE = "bredell/table1"
 NOTES = ("All rows have the β of the Wiener term of Table 2.",)
 METHODS = (
-    Method("fixed-2", "Gaussian, variance 2", "wiener-fixed", (("variance", 2.0),), paper="K(N(0,2), ε) fixed"),
-    Method("fixed-4", "Gaussian, variance 4", "wiener-fixed", (("variance", 4.0),), paper="K(N(0,4), ε) fixed"),
-    Method("eps-0.01", "ε = 0.01", "wiener", (("epsilon", 0.01),), paper="K(G(z), ε small)"),
-    Method("eps-0.5", "ε = 0.5", "wiener", (("epsilon", 0.5),)),
-    Method("wiener", "ε large, C = 0.025", "wiener", paper="K(G(z), ε large)"),
-    Method("live", "ε large, live kernel", "wiener", (("kernel_path", "live"),)),
-    Method("C-0.005", "C = 0.005", "wiener", (("C", 0.005),), paper="C = 0.005"),
-    Method("C-0.1", "C = 0.1", "wiener", (("C", 0.1),), paper="C = 0.1"),
+    row("fixed-2", "Gaussian, variance 2", "wiener-fixed", variance=2.0, paper="K(N(0,2), ε) fixed"),
+    row("fixed-4", "Gaussian, variance 4", "wiener-fixed", variance=4.0, paper="K(N(0,4), ε) fixed"),
+    row("eps-0.01", "ε = 0.01", "wiener", epsilon=0.01, paper="K(G(z), ε small)"),
+    row("eps-0.5", "ε = 0.5", "wiener", epsilon=0.5),
+    row("wiener", "ε large, C = 0.025", "wiener", paper="K(G(z), ε large)"),
+    row("live", "ε large, live kernel", "wiener", kernel_path="live"),
+    row("C-0.005", "C = 0.005", "wiener", C=0.005, paper="C = 0.005"),
+    row("C-0.1", "C = 0.1", "wiener", C=0.1, paper="C = 0.1"),
 )
 VARIANTS: tuple[Method, ...] = ()
 COLUMNS: tuple[str, ...] = ()
@@ -41,9 +42,8 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         data: a data set of 64×64 px.
         seeds: one run a method and seed.
     """
-    settings, common = table2.budget(tier)
     beta = tuned(tier, *searched(data)).get("wiener", 1.0)
     betas = {m.name: beta for m in METHODS}
     own = [m for m in METHODS if m.name != "wiener"]
     base = [run for run in table2.runs(tier, data, seeds) if run.method == "wiener"]
-    return (*base, *make("table1", own, tier, data, seeds, settings, betas, **common))
+    return (*base, *make("bredell/table1", own, tier, data, seeds, table2.given(tier), betas))

@@ -1,0 +1,12 @@
+"""What is measured of a system, by its kind: a watch after each epoch and a measure at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.vae import KS, VAEEvaluation
+
+EVALUATIONS: dict[str, type[Any]] = {"vae": VAEEvaluation}  # by the name of a system
+
+__all__ = ["EVALUATIONS", "KS", "Evaluation", "Measured", "VAEEvaluation", "centre", "real"]

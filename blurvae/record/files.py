@@ -1,0 +1,159 @@
+"""The files of a run: one JSON that says everything, an .npz of pictures, and what all runs of a data set share."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blurvae.errors import CorruptFile
+from blurvae.files import load_arrays, save_arrays, write_json
+from blurvae.record.encode import decode
+from blurvae.record.formats import upgrade
+from blurvae.record.run import Run
+from blurvae.text import data_stem
+
+SHARED = ("original", "log_spectrum_data", "data_power")  # the same for all runs that measure the same test images
+LOGS = ("error_power",)  # kept as its logarithm where it is kept in half precision
+VALUE = "value/"  # before the name of a metric: its values of single images, (n,) float16
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run measured, as recorded.
+
+    Attributes:
+        run: the configuration.
+        record: the whole JSON record: outcome, data, parameters, metrics, history, provenance.
+        source: the arrays, or the .npz file that holds them.
+    """
+
+    run: Run
+    record: dict[str, Any]
+    source: dict[str, np.ndarray] | Path = field(repr=False, compare=False)
+
+    @property
+    def outcome(self) -> str:
+        """How the training came out: "finished", "collapsed" (its code is empty) or "diverged"."""
+        return str(self.record["outcome"]["state"])
+
+    @cached_property
+    def pictures(self) -> dict[str, np.ndarray]:
+        """A few test images, reconstructions, samples, kernels and mean spectra; empty where the file is absent.
+
+        Raises:
+            CorruptFile: a file is not whole.
+        """
+        if isinstance(self.source, dict):
+            return self.source
+        own = load_arrays(self.source, f"remove it and {self.source.stem}.json, and run it again")
+        if not own:
+            return {}
+        shared = shared_file(self.run, self.record, _folder(self.run, self.source))
+        if SHARED[0] not in own and not shared.exists():
+            raise CorruptFile(f"{shared} is missing, which belongs to {self.source}: remove that, and run it again.")
+        arrays = load_arrays(shared, f"remove it, and run one of {self.run.experiment} again") | own
+        for key in LOGS:
+            if f"log_{key}" in arrays:
+                arrays[key] = np.exp(arrays.pop(f"log_{key}").astype(np.float32))
+        return {key: array if key.startswith(VALUE) else _whole(array) for key, array in arrays.items()}
+
+    @property
+    def values(self) -> dict[str, np.ndarray]:
+        """By metric its values of the single test images, (n,), where they are kept."""
+        return {key.removeprefix(VALUE): v for key, v in self.pictures.items() if key.startswith(VALUE)}
+
+
+def shared_file(run: Run, record: dict[str, Any], out: Path) -> Path:
+    """Where what all runs share lies that measure the same images, below a folder of results."""
+    data = record["data"]
+    held_out = "-valid" if run.n_valid else ""
+    name = f"{data_stem(run.data)}-{run.size}px-{data['n_test']}{held_out}-{data['checksum'][:8]}.npz"
+    return out / "shared" / name
+
+
+def _whole(array: np.ndarray) -> np.ndarray:
+    """Half precision is for disks alone."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _folder(run: Run, file: Path) -> Path:
+    """The folder of results that a run's file lies in."""
+    return file.parents[len(run.experiment.split("/"))]
+
+
+def write(result: Result, out: Path, *, images: bool = True) -> None:
+    """Writes a finished run; the JSON comes last: its presence says that the run is finished.
+
+    Args:
+        result: with its arrays.
+        out: folder of results.
+        images: keep the pictures; else kernels and spectra stay, in half precision, and the values of single images.
+    """
+    path, arrays = result.run.path(out), dict(result.pictures)
+    common = {key: arrays.pop(key) for key in SHARED if key in arrays}
+    if common:
+        file = shared_file(result.run, result.record, out)
+        if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save_arrays(file, common)
+    save_arrays(path.with_suffix(".npz"), arrays if images else thin(arrays))
+    write_json(path, result.record)
+
+
+def thin(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What is kept of a run whose pictures nobody shows: kernels, spectra and values, in half precision."""
+    kept: dict[str, np.ndarray] = {}
+    for key, array in arrays.items():
+        if array.dtype == np.uint8 or key.startswith("snapshot_"):
+            continue
+        if key in LOGS:
+            kept[f"log_{key}"] = np.log(array).astype(np.float16)
+        else:
+            kept[key] = array.astype(np.float16) if array.dtype == np.float32 else array
+    return kept
+
+
+def read(path: Path) -> Result:
+    """Reads a recorded run of any format; its pictures are read when they are asked for.
+
+    Raises:
+        CorruptFile: the file is not a whole record.
+    """
+    path = Path(path)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for key, kind in (("data", dict), ("metrics", dict), ("history", list), ("provenance", dict)):
+            if not isinstance(record.get(key), kind):
+                raise ValueError(f"no {key}")
+        if not all(_is_measured(entry) for entry in record["metrics"].values()):
+            raise ValueError("a metric that is no number")
+        if not all(isinstance(epoch, dict) for epoch in record["history"]):
+            raise ValueError("an epoch without its losses")
+        record = upgrade(record)
+        if record["outcome"]["state"] not in ("finished", "collapsed", "diverged"):
+            raise ValueError("no outcome")
+        run = decode(Run, record["run"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise CorruptFile(f"{path} is not a whole record of a run ({error}): remove it and run it again.") from error
+    return Result(run, record, path.with_suffix(".npz"))
+
+
+def _is_measured(entry: Any) -> bool:
+    """Whether it is an entry of `metrics.evaluate`: numbers, or the state that says why there are none.
+
+    The numbers are a mean with its sd, a value, or precision and recall; one that was not finite is recorded as null.
+    """
+    if not isinstance(entry, dict):
+        return False
+    keys = ("mean", "value", "sd", "precision", "recall")
+    numbers = [entry[key] for key in keys if entry.get(key) is not None]
+    texts = [entry.get(key) for key in ("state", "what")] if "state" in entry else []
+    # an integer beyond every float is no number either
+    return all(isinstance(x, float) or (isinstance(x, int) and abs(x) < 2**1023) for x in numbers) and all(
+        isinstance(text, str) for text in texts
+    )
