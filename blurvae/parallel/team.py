@@ -1,4 +1,9 @@
-"""The processes of one training as an object: what they share, exchange and say, and how they end together."""
+"""The processes of one training as an object: what they share, exchange and say, and how they end together.
+
+`torchrun` or SLURM starts the processes and Lightning Fabric joins them. What they exchange takes two ways: tensors go
+through the process group (gloo between CPUs, NCCL between GPUs); all else goes through the launcher's key-value store,
+where waiting has no time limit, since rank 0 may evaluate for an hour while the others have nothing to do.
+"""
 
 from __future__ import annotations
 
