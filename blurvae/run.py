@@ -21,14 +21,13 @@ from torch import Tensor
 
 from blurvae import datasets, losses, metrics
 from blurvae.blur import fourier, kernel_width, log_abs_det, squared_gain
-from blurvae.errors import CorruptFile, MissingWeights
+from blurvae.errors import CorruptFile, MissingNetwork, MissingWeights
 from blurvae.losses import watson_dft
-from blurvae.metrics._weights import MissingNetwork
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.evaluate import summary
 from blurvae.metrics.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
-from blurvae.metrics.lpips import network as lpips_network
 from blurvae.models import VAE, KernelNet, kl_divergence, parameter_count, save_model
+from blurvae.models.lpips import network as lpips_network
 from blurvae.models.samplers import fit_gaussian_mixture, interpolate
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from blurvae.errors import MissingNetwork
 from blurvae.metrics import _check
-from blurvae.metrics._weights import MissingNetwork
 from blurvae.metrics.frechet import Statistics, frechet_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_ratio
 from blurvae.metrics.lpips import lpips
