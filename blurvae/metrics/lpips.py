@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from blurvae.metrics import _check
+from blurvae.metrics.batches import over_batches
 from blurvae.models.features import rgb
 from blurvae.models.lpips import network
 
@@ -36,12 +37,9 @@ def lpips(x: Tensor, y: Tensor, net: str = "squeeze", batch_size: int | None = N
     """
     _check.pair(x, y)
     distance = network(net, (x.shape[-2], x.shape[-1]), x.device)
-    size = batch_size or _check.batch_size(x)
 
     def signed(images: Tensor) -> Tensor:
         return (2 * rgb(images).float() - 1).contiguous(memory_format=torch.channels_last)
 
     with torch.autocast(x.device.type, enabled=False):
-        return torch.cat(
-            [distance(signed(a), signed(b)).flatten() for a, b in zip(x.split(size), y.split(size), strict=True)]
-        )
+        return over_batches(lambda a, b: distance(signed(a), signed(b)).flatten(), x, y, batch_size)
