@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from blurvae.datasets.core import Pixels, box_average, random_patches
+from blurvae.datasets.core import Pixels
+from blurvae.datasets.pixels import box_average, random_patches
 
 Fit = Literal["exact", "crop", "patch", "pad", "shrink"]
 
