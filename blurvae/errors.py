@@ -11,6 +11,14 @@ class MissingWeights(FileNotFoundError):
     """Weights of a pretrained network are not on this machine; the message says which and where to put them."""
 
 
+class MissingNetwork(MissingWeights):
+    """`MissingWeights` that also knows, in `what`, the words for a table: the file or the package that is absent."""
+
+    def __init__(self, what: str, message: str) -> None:
+        super().__init__(message)
+        self.what = what
+
+
 class CorruptFile(ValueError):
     """A file exists but does not hold what its format or its checksum promises."""
 

@@ -15,9 +15,13 @@ import torch
 from typer.testing import CliRunner
 
 from blurvae import bench, losses
-from blurvae.bench import counts, parts, plain, processes, report
+from blurvae.bench import clock, counts, parts, plain, processes, report
+from blurvae.bench.clock import NotRun, Timing
 from blurvae.bench.loops import Job
-from blurvae.bench.processes import Launcher, NotRun, Timing
+from blurvae.bench.parts import functions, steps
+from blurvae.bench.parts.plan import installed, plan
+from blurvae.bench.processes import Launcher
+from blurvae.bench.targets import targets
 from blurvae.cli import app
 from blurvae.training import forward, kernel_step
 
@@ -42,14 +46,14 @@ def launched(one_core):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MALLOC_ARENA_MAX", "1")
         patch.setenv("OMP_NUM_THREADS", "7")
-        with Launcher() as call:
+        with Launcher(parts.__name__) as call:
             yield call
 
 
 @pytest.fixture
 def at_once(monkeypatch, launched):
     """Lets the benchmark use that process instead of one of its own."""
-    monkeypatch.setattr(bench, "Launcher", lambda: nullcontext(launched))
+    monkeypatch.setattr(bench, "Launcher", lambda module: nullcontext(launched))
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +69,7 @@ def test_every_part_has_figures_or_a_reason(record):
     assert set(record["parts"]) == set(bench.PARTS)
     reasons = {name: part["not_run"] for name, part in record["parts"].items() if "not_run" in part}
     assert set(reasons) == {"modes", "html"}  # no GPU; too long for a quick run
-    assert record["machine"]["cores"] == processes.cores() and len(record["load"]["end"]) == 3
+    assert record["machine"]["cores"] == clock.cores() and len(record["load"]["end"]) == 3
     for precision in {"float32", record["precision"]}:
         for rates in record["ceilings"][precision].values():
             assert 0 < rates["median"] <= rates["best"]
@@ -73,7 +77,7 @@ def test_every_part_has_figures_or_a_reason(record):
 
 def test_sides_are_measured_round_by_round(record):
     (sides,) = record["parts"]["step"]["batches"].values()
-    for name in ("ours", "eager", "pythae") if parts.installed("pythae") else ("ours", "eager"):
+    for name in ("ours", "eager", "pythae") if installed("pythae") else ("ours", "eager"):
         row = sides[name]
         assert len(row["seconds"]) == 2 and min(row["seconds"]) > 0 and row["memory"] > 0
         speed = row["images_per_second"]
@@ -159,7 +163,7 @@ def figures(device="cpu", **step):
 
 
 def test_targets_take_the_worst_figure_and_say_where():
-    rows = {row["name"].split(" (")[0]: row for row in report.targets(figures())}
+    rows = {row["name"].split(" (")[0]: row for row in targets(figures())}
     plain_loop, pythae = rows["training step: plain loop / ours"], rows["training step: pythae / ours"]
     assert (plain_loop["value"], plain_loop["at"], plain_loop["met"]) == (2.0, "64", True)
     assert (pythae["value"], pythae["met"]) == (1.6, True)
@@ -172,7 +176,7 @@ def test_targets_take_the_worst_figure_and_say_where():
 
 
 def test_a_gpu_has_targets_of_its_own():
-    rows = {row["name"].split(" (")[0]: row for row in report.targets(figures("cuda"))}
+    rows = {row["name"].split(" (")[0]: row for row in targets(figures("cuda"))}
     assert rows["images/s of Wiener training at 64 px"]["value"] == 41_000
     assert rows["images/s of Wiener training at 64 px"]["at"] == "64"
     assert rows["seconds of 100 epochs at CelebA's size"]["value"] == 400
@@ -181,7 +185,7 @@ def test_a_gpu_has_targets_of_its_own():
 
 
 def test_a_missed_target_is_said_so(record):
-    slow = record | {"targets": report.targets(figures(eager=1.7))}
+    slow = record | {"targets": targets(figures(eager=1.7))}
     text = report.render(slow)
     (line,) = [line for line in text.splitlines() if line.startswith("  training step: plain loop")]
     assert "MISSED at 64" in line and "1.7" in line and "≥ 1.8" in line
@@ -286,11 +290,11 @@ def test_a_slower_side_is_measured_as_slower_and_a_broken_one_stops_no_other(lau
         "dead": (dies, ()),
     }
     found = launched(processes.interleave, sides, Timing(2, 3, 0.03, 2), "cpu")
-    assert 1.8 < processes.ratio(found["slow"], found["fast"])["median"] < 3.5
+    assert 1.8 < clock.ratio(found["slow"], found["fast"])["median"] < 3.5
     assert len(found["fast"].seconds) == 3 and found["fast"].steps >= 2
     assert str(found["early"]) == str(found["late"]) == "RuntimeError: broken on purpose"
     assert str(found["dead"]) == "its process ended with code 3"
-    assert processes.plain(found["dead"]) == {"not_run": "its process ended with code 3"}
+    assert clock.plain(found["dead"]) == {"not_run": "its process ended with code 3"}
 
 
 def variables():
@@ -300,7 +304,7 @@ def variables():
 def test_what_tunes_threads_and_memory_reaches_no_side(launched):
     assert os.environ["MALLOC_ARENA_MAX"] == "1"
     assert launched(processes.alone, variables) == {}
-    assert launched(processes.alone, torch.get_num_threads) == processes.cores()
+    assert launched(processes.alone, torch.get_num_threads) == clock.cores()
 
 
 def test_what_goes_wrong_in_a_process_is_said(launched):
@@ -311,14 +315,15 @@ def test_what_goes_wrong_in_a_process_is_said(launched):
 
 
 def test_absent_packages_are_named(monkeypatch):
-    monkeypatch.setattr(parts, "installed", lambda module: False)
-    monkeypatch.setattr(parts, "prepare", lambda: None)
-    monkeypatch.setattr(parts, "interleave", lambda sides, *_: {name: NotRun("left out") for name in sides})
-    work = parts.plan("cpu", "float32", quick=True, compile=False)
-    (sides,) = parts.step(work)["batches"].values()
+    for module in (steps, functions):
+        monkeypatch.setattr(module, "installed", lambda module: False)
+    monkeypatch.setattr(steps, "prepare", lambda: None)
+    monkeypatch.setattr(steps, "interleave", lambda sides, *_: {name: NotRun("left out") for name in sides})
+    work = plan("cpu", "float32", quick=True, compile=False)
+    (sides,) = steps.step(work)["batches"].values()
     assert sides["pythae"] == {"not_run": "pythae is not installed: pip install -e '.[bench]'"}
     with pytest.raises(NotRun, match="focal-frequency-loss is not installed"):
-        parts.ffl(work)
+        functions.ffl(work)
 
 
 def fails(work):

@@ -12,10 +12,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from blurvae import bench_scaling, losses
-from blurvae.bench import counts
+from blurvae import losses
+from blurvae.bench import counts, scaling
+from blurvae.bench.cost import H200_200, H200_400, Machines, all_reduce, model, volume, widths
 from blurvae.bench.loops import Job
-from blurvae.bench_scaling import H200_200, H200_400, Machines, all_reduce, measure, model, volume, widths, work
+from blurvae.bench.scaling import measure, work
 from blurvae.parallel import Team
 from blurvae.training import step
 
@@ -104,7 +105,7 @@ def test_the_measurement_has_every_side() -> None:
     assert record["quick"] and record["volume"]["gradients"] > 1000
     for side in record["sides"].values():
         assert len(side["seconds"]) == 1 and side["seconds"][0] >= 0
-    assert record["sides"]["two processes"]["batch"] == 2 * record["sides"][bench_scaling.HALF]["batch"]
+    assert record["sides"]["two processes"]["batch"] == 2 * record["sides"][scaling.HALF]["batch"]
 
 
 def test_machines_that_cannot_measure_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +125,7 @@ def test_processes_that_fail_pass_their_reason_on(monkeypatch: pytest.MonkeyPatc
         return Done()
 
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
-    monkeypatch.setattr(bench_scaling.subprocess, "run", run)
+    monkeypatch.setattr(scaling.subprocess, "run", run)
     with pytest.raises(ValueError, match="without a result: the package lightning_fabric is not here"):
         measure("cpu")
 

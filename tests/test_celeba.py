@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from blurvae import datasets
 from blurvae.datasets import celeba
-from blurvae.datasets.core import box_average
+from blurvae.datasets.pixels import box_average
 from blurvae.errors import CorruptFile, MissingData
 
 COUNTS = (5, 2, 3)

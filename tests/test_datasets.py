@@ -21,7 +21,8 @@ from scipy.ndimage import binary_dilation
 from blurvae import datasets, paths
 from blurvae.datasets import folder as folder_sets
 from blurvae.datasets import mnist, natural, packs, registry
-from blurvae.datasets.core import box_average, checksum, random_patches
+from blurvae.datasets.core import checksum
+from blurvae.datasets.pixels import box_average, random_patches
 from blurvae.errors import CorruptFile, MissingData
 
 

@@ -302,6 +302,17 @@ def test_batches_do_not_change_a_spectrum(metric, monkeypatch):
     torch.testing.assert_close(metric(x), whole)
 
 
+def test_a_metric_over_batches_is_that_of_the_whole_set():
+    x, y = images(7, dtype=torch.float64), images(7, seed=1, dtype=torch.float64)
+    for size in (None, 1, 3, 7, 9):
+        assert torch.equal(metrics.over_batches(metrics.psnr, x, y, size), metrics.psnr(x, y))
+    seen = []
+    metrics.over_batches(lambda a, b: seen.append(len(a)) or metrics.psnr(a, b), x, y, 3)
+    assert seen == [3, 3, 1]
+    with pytest.raises(ValueError, match="hold 7 and 6 images"):
+        metrics.over_batches(metrics.psnr, x, y[:6], 4)
+
+
 # --- one row of a table ----------------------------------------------------------------------------------------------
 
 

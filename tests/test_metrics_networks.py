@@ -175,7 +175,7 @@ def test_lpips_is_the_package_on_mapped_images(lpips_squeeze, recwarn):
 
 
 def test_lpips_is_quiet_and_draws_no_random_numbers(lpips_squeeze, capfd):
-    from blurvae.metrics.lpips import _network
+    from blurvae.models.lpips import _network
 
     _network.cache_clear()
     before = torch.get_rng_state(), random.getstate()
@@ -218,7 +218,7 @@ def test_lpips_refuses_unknown_nets_and_small_images():
 def test_smallest_images_are_the_networks_own():
     """One pixel less leaves a layer without output; on the meta device, where nothing is computed."""
     models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
-    from blurvae.metrics.lpips import BACKBONES
+    from blurvae.models.lpips import BACKBONES
 
     with torch.device("meta"):
         networks = {

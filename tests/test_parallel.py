@@ -24,11 +24,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from blurvae import experiments, losses, parallel, run, training
+from blurvae import experiments, losses, run, training
 from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import Diverged, MissingData
 from blurvae.models import VAE, KernelNet
-from blurvae.parallel import SOLO, GlobalBatchNorm2d, Team, synchronise
+from blurvae.parallel import SOLO, GlobalBatchNorm2d, Team, join, line, synchronise
 from blurvae.training import Players, Settings, State, fit, step
 
 pytest.importorskip("lightning_fabric")
@@ -108,7 +108,7 @@ def child(variables: dict[str, str], log: str, end: Connection, what: Callable[.
     os.environ.update(variables)
     torch.set_num_threads(1)
     training.CHECKPOINT_SECONDS = -1.0  # after every window of steps
-    parallel.PULSE = 0.2
+    line.PULSE = 0.2
     try:
         with Team.from_environment("cpu") as team:
             end.send_bytes(pickle.dumps(what(team, *arguments)))  # send() would share the tensors' memory
@@ -376,6 +376,21 @@ def test_under_autocast_the_moments_are_float32(job: Callable[..., Ended]) -> No
     torch.testing.assert_close(zero["variance"].double(), expected, rtol=1e-6, atol=0)
 
 
+def penalise(team: Team) -> str:
+    net = nn.Sequential(nn.Conv2d(4, 2, 3), nn.BatchNorm2d(2))
+    team.prepare(net)
+    x = team.share(batches("float64")[0][0].float()).clone().requires_grad_()
+    with pytest.raises(ValueError) as caught:  # where a slope is asked for that can be differentiated again
+        torch.autograd.grad(net(x).square().sum(), x, create_graph=True)
+    torch.autograd.grad(net(x).square().sum(), x)
+    return str(caught.value)
+
+
+def test_a_gradient_penalty_through_it_is_refused_with_the_way_out(job: Callable[..., Ended]) -> None:
+    for said in done(job(penalise)):
+        assert "with a gradient penalty in one process, or take a network without batch norm" in said
+
+
 def test_what_is_synchronised_keeps_its_names_its_tensors_and_its_behaviour_alone() -> None:
     vae = players().vae
     before, tensors = list(vae.state_dict()), {id(tensor) for tensor in vae.parameters()}
@@ -547,7 +562,7 @@ def test_a_process_that_is_told_to_stop_takes_the_others_along(job: Callable[...
 
 def lose(team: Team, who: int, how: str) -> None:
     """One rank ends while the others wait for it, or for rank 0."""
-    parallel.PATIENCE = parallel.SOON
+    line.PATIENCE = line.SOON
     if team.rank == who:
         match how:
             case "killed":
@@ -669,13 +684,13 @@ def test_a_terminal_of_sruns_is_no_team_whatever_its_name(monkeypatch: pytest.Mo
 def test_who_waits_says_so_and_not_for_ever(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(parallel, "WAITING", 0.01)
+    monkeypatch.setattr(join, "WAITING", 0.01)
     with pytest.raises(ValueError, match=r"2 processes of this job did not meet \(Timed out\).*env -u SLURM_STEP_ID"):
-        with parallel._patience("slurm", 2):
+        with join._patience("slurm", 2):
             time.sleep(0.3)
             raise dist.DistStoreError("Timed out\nafter 600 s")
     assert "waiting for the 2 processes" in capsys.readouterr().err
-    with parallel._patience("torchrun", 2):
+    with join._patience("torchrun", 2):
         pass
     time.sleep(0.1)
     assert capsys.readouterr().err == ""  # who comes soon hears nothing

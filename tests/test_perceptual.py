@@ -18,8 +18,8 @@ from blurvae import blur, datasets, losses, metrics
 from blurvae.datasets import ImageSet
 from blurvae.errors import CorruptFile, MissingWeights
 from blurvae.losses.watson import THRESHOLDS, block_dct, luma_chroma
-from blurvae.metrics.lpips import _network
 from blurvae.models import VAE
+from blurvae.models.lpips import _network
 from blurvae.training import Players, Settings, fit
 
 SQUEEZE = "squeezenet1_1-b8a52dc0.pth"

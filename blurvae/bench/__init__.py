@@ -17,9 +17,14 @@ from typing import Any
 
 import torch
 
-from blurvae.bench.parts import PARTS, ceilings, plan
-from blurvae.bench.processes import Launcher, NotRun, alone, cores
-from blurvae.bench.report import render, targets
+from blurvae.bench import parts
+from blurvae.bench.clock import NotRun, cores
+from blurvae.bench.parts import PARTS
+from blurvae.bench.parts.ceilings import ceilings
+from blurvae.bench.parts.plan import plan
+from blurvae.bench.processes import Launcher, alone
+from blurvae.bench.report import render
+from blurvae.bench.targets import targets
 from blurvae.provenance import commit, device_name, versions
 from blurvae.training import choose_device, choose_precision, write_json
 
@@ -93,7 +98,7 @@ def run(
     started = time.monotonic()
     save()  # a place that cannot be written is named before any work
     work = plan(where.type, precision, quick, compile)
-    with Launcher() as call:
+    with Launcher(parts.__name__) as call:
 
         def attempt(part: Callable[..., dict[str, Any]], *arguments: Any) -> Any:
             try:

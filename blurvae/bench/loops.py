@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from blurvae import losses
 from blurvae.bench import plain
-from blurvae.bench.processes import Clock
+from blurvae.bench.clock import Clock
 from blurvae.datasets import ImageSet, to_float
 from blurvae.models import VAE, KernelNet
 from blurvae.training import Players, Settings, State, fit

@@ -6,18 +6,9 @@ the optical transfer function H of a kernel with the un-normalised one, so that 
 """
 
 from blurvae.blur.circulant import block_circulant, log_abs_det, proper_log_det, wiener_log_det
-from blurvae.blur.fourier import (
-    circular_convolve,
-    fit_power_law,
-    fourier,
-    hermitian_weights,
-    inverse_fourier,
-    otf,
-    power_spectrum,
-    radial_average,
-    radial_frequency,
-)
+from blurvae.blur.fourier import circular_convolve, fourier, hermitian_weights, inverse_fourier, otf
 from blurvae.blur.kernels import delta_kernel, disk_kernel, gaussian_kernel, kernel_width, motion_kernel
+from blurvae.blur.spectra import fit_power_law, power_spectrum, radial_average, radial_frequency
 from blurvae.blur.wiener import blur_error_spectrum, squared_gain, wiener_deconvolve, wiener_weight
 
 __all__ = [

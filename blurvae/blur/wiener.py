@@ -8,7 +8,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from blurvae.blur.fourier import channels, check_images, fourier, inverse_fourier, otf, power_spectrum
+from blurvae.blur.fourier import channels, check_images, fourier, inverse_fourier, otf
+from blurvae.blur.spectra import power_spectrum
 
 
 def check_C(C: float | Tensor) -> None:

@@ -6,12 +6,14 @@
 ((16, 3, 32, 32), 'natural')
 """
 
-from blurvae.datasets.core import ImageSet, to_float, to_uint8
+from blurvae.datasets.core import ImageSet
 from blurvae.datasets.dead_leaves import dead_leaves_picture
 from blurvae.datasets.natural import photographs
 from blurvae.datasets.packs import write as write_pack
+from blurvae.datasets.pixels import to_float, to_uint8
 from blurvae.datasets.power_law import power_law_fields
-from blurvae.datasets.registry import Report, check, describe, load, names, prepare
+from blurvae.datasets.registry import describe, load, names, prepare
+from blurvae.datasets.verify import Report, check
 
 __all__ = [
     "ImageSet",

@@ -1,4 +1,4 @@
-"""Names of data sets, and what is done with a name: load, describe, prepare, check.
+"""Names of data sets, and what is done with a name: load, describe, prepare.
 
 A new data set is one new file that makes a `Dataset` and one line in `_DATASETS`.
 """
@@ -9,7 +9,6 @@ import dataclasses
 import difflib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,8 @@ from blurvae.datasets import (
     power_law,
     volumes,
 )
-from blurvae.datasets.core import SPLITS, Dataset, ImageSet, Request, check_split
-from blurvae.errors import CorruptFile, MissingData
+from blurvae.datasets.core import Dataset, ImageSet, Request, check_split
+from blurvae.errors import MissingData
 
 _DATASETS = (
     natural.DATASET,
@@ -51,29 +50,6 @@ _BY_NAME = {dataset.card.name: dataset for dataset in _DATASETS}
 _BY_PATH = ("folder", "idx", "pack")
 
 Root = str | os.PathLike[str] | None
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `check` found.
-
-    Attributes:
-        name: the data set.
-        present: whether there is anything to check.
-        ok: present, and every checksum and every statement of the card is right.
-        shape: (n, c, h, w) as stored, all splits together; None where nothing can be read.
-        checksum: sha256 of the pixels; None where they cannot be read.
-        reference: whether these are the very pixels that the recorded results used; None where none are recorded.
-        problem: one sentence that says what is wrong and the way out; empty if ok.
-    """
-
-    name: str
-    present: bool
-    ok: bool
-    shape: tuple[int, ...] | None = None
-    checksum: str | None = None
-    reference: bool | None = None
-    problem: str = ""
 
 
 def names() -> tuple[str, ...]:
@@ -133,7 +109,7 @@ def load(name: str, split: str, *, size: int | None = None, root: Root = None, n
     check_split(split)
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 2):
         raise ValueError(f"size is a whole number of pixels, 2 at least, not {size!r}.")
-    images = dataset.load(Request(split, size, _path(root), argument))
+    images = dataset.load(Request(split, size, as_path(root), argument))
     return images if n is None else images.head(n)
 
 
@@ -177,7 +153,7 @@ def prepare(
     dataset, _ = find(name)
     if not dataset.is_pack:
         raise ValueError(f"{name} needs no preparation: {dataset.card.how_to_get}.")
-    card, given, asked = dataset.card, _path(source), _path(root) or paths.data_root()
+    card, given, asked = dataset.card, as_path(source), as_path(root) or paths.data_root()
     prepared = asked is not None and (asked / name / "card.json").exists()
     if given is None and not prepared and not card.archives:  # before the question where it should go
         raise ValueError(
@@ -205,47 +181,8 @@ def prepare(
     return result
 
 
-def check(name: str, root: Root = None) -> Report:
-    """Verify a data set: every pixel against the card's checksum, and against the recorded results' pixels.
-
-    Never raises for a set that is missing or damaged: the report says so.
-
-    Raises:
-        ValueError: no such data set.
-    """
-    dataset, argument = find(name)
-    reference = dataset.card.reference
-    try:
-        if name == mnist.CARD.name and not (packs.data_root(name, _path(root)) / name / "card.json").exists():
-            return _check_splits(name, dataset, root, ("train",), reference)  # raw files: one checksum for all
-        if not dataset.is_pack and dataset is not packs.DATASET:
-            return _check_splits(name, dataset, root, SPLITS, reference if not argument else {})
-        load(name, "train", root=root)  # the messages of a missing or misplaced pack are those of loading it
-        pack = packs.read(Path(argument).expanduser() if argument else packs.data_root(name, _path(root)) / name)
-        packs.verify(pack)
-    except MissingData as error:
-        return Report(name, present=False, ok=False, problem=str(error))
-    except CorruptFile as error:
-        return Report(name, present=True, ok=False, problem=str(error))
-    digest = pack.card["sha256"]
-    same = digest == reference["pack"] if reference else None
-    return Report(name, True, True, pack.images.shape, digest, same)
-
-
-def _check_splits(name: str, dataset: Dataset, root: Root, splits: tuple[str, ...], reference: Any) -> Report:
-    """Check a set that has no pack: it is made or read once more, and compared with the recorded pixels."""
-    sets = [load(name, split, root=root) for split in SPLITS]
-    digests = [images.checksum for images in sets][: len(splits)]
-    expected = [reference.get(split, reference.get("pack")) for split in splits]
-    same = digests == expected if reference else None
-    problem = (
-        f"{name} has other pixels than the recorded results: see {dataset.card.how_to_get}" if same is False else ""
-    )
-    shape = (sum(len(images) for images in sets), *sets[0].shape)
-    return Report(name, True, same is not False, shape, " ".join(digests), same, problem)
-
-
-def _path(value: Root) -> Path | None:
+def as_path(value: Root) -> Path | None:
+    """A folder as its users name it, as a path; None stays."""
     return None if value is None else Path(value).expanduser()
 
 

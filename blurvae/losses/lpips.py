@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from blurvae.losses.base import Term, check_pair, check_scale, image_shape
-from blurvae.metrics import _check
-from blurvae.metrics.lpips import BACKBONES, network
+from blurvae.models.features import rgb
+from blurvae.models.lpips import BACKBONES, network
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,6 @@ class LPIPS(Term):
         check_pair(x, x_hat)
         distance = network(self.net, image_shape(x), x.device)
         with torch.autocast(x.device.type, enabled=False):
-            a, b = (_check.rgb(v).float().contiguous(memory_format=torch.channels_last) for v in (x.detach(), x_hat))
+            a, b = (rgb(v).float().contiguous(memory_format=torch.channels_last) for v in (x.detach(), x_hat))
             value = distance(a, b).flatten().to(x_hat.dtype)
         return self.scale * math.prod(x.shape[1:]) / 2 * value

@@ -14,7 +14,7 @@ from blurvae.blur import fourier
 from blurvae.errors import CorruptFile, MissingWeights
 from blurvae.losses.base import Term, check_pair, check_scale, per_image, unit_range
 from blurvae.losses.watson import BLOCK, blocks, check_blocks, luma_chroma
-from blurvae.metrics._weights import checkpoint
+from blurvae.models.weights import checkpoint
 
 ADDRESS = "https://github.com/SteffenCzolbe/PerceptualSimilarity/blob/HEAD/src/loss/weights"
 TINY = 1e-10  # keeps powers below 1 from an infinite gradient

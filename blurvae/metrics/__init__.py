@@ -5,6 +5,7 @@ behind a metric and the choices that its value depends on stand in its own descr
 """
 
 from blurvae.metrics.active_units import active_units
+from blurvae.metrics.batches import over_batches
 from blurvae.metrics.evaluate import NAMES, evaluate, names
 from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
@@ -28,6 +29,7 @@ __all__ = [
     "lpips",
     "mean_log_spectrum",
     "names",
+    "over_batches",
     "psnr",
     "ssim",
     "statistics",

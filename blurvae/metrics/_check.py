@@ -73,14 +73,3 @@ def batch_size(x: Tensor, side: int | None = None) -> int:
     """
     pixels = side * side if side else x.shape[-2] * x.shape[-1]
     return max(1, (2**18 if x.device.type == "cpu" else 2**22) // pixels)
-
-
-def rgb(x: Tensor) -> Tensor:
-    """Repeats grey images over three channels, since networks trained on photographs take colour.
-
-    Raises:
-        ValueError: neither 1 nor 3 channels.
-    """
-    if x.shape[1] not in (1, 3):
-        raise ValueError(f"Images of {x.shape[1]} channels are neither grey (1) nor RGB (3).")
-    return x.expand(-1, 3, -1, -1)

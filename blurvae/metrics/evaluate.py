@@ -7,8 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from blurvae.errors import MissingNetwork
 from blurvae.metrics import _check
-from blurvae.metrics._weights import MissingNetwork
+from blurvae.metrics.batches import over_batches
 from blurvae.metrics.frechet import Statistics, frechet_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_ratio
 from blurvae.metrics.lpips import lpips
@@ -82,9 +83,9 @@ def evaluate(
 
     fd, log_spectrum = label(features), "log-spectrum distance"
     rows: dict[str, Callable[[], Entry]] = {
-        "PSNR": lambda: _per_image(psnr, x, x_hat),
-        "SSIM": lambda: _per_image(ssim, x, x_hat),
-        f"LPIPS-{lpips_net}": lambda: _per_image(lambda a, b: lpips(a, b, lpips_net), x, x_hat),
+        "PSNR": lambda: _summary(psnr, x, x_hat),
+        "SSIM": lambda: _summary(ssim, x, x_hat),
+        f"LPIPS-{lpips_net}": lambda: _summary(lambda a, b: lpips(a, b, lpips_net), x, x_hat),
         f"{fd} (recon)": lambda: frechet(x_hat),
         "high-frequency ratio": lambda: {"value": high_frequency_ratio(x_hat, x)},
         f"{log_spectrum} (recon)": lambda: {"value": log_spectrum_distance(x_hat, x)},
@@ -107,9 +108,8 @@ def _centre(images: Tensor, crop: int | None) -> Tensor:
     return images[..., top : top + crop, left : left + crop]
 
 
-def _per_image(metric: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Entry:
-    size = _check.batch_size(x)
-    return summary(torch.cat([metric(a, b).cpu() for a, b in zip(x.split(size), y.split(size), strict=True)]))
+def _summary(metric: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Entry:
+    return summary(over_batches(metric, x, y).cpu())
 
 
 def summary(values: Tensor) -> Entry:

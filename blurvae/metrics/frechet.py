@@ -9,19 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from blurvae.metrics import _check, _weights
-
-# The ImageNet statistics that torchvision's networks were trained with.
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-Network = Callable[[Tensor], Tensor]  # images on [0, 1] (n, 3, h, w) -> features (n, d)
+from blurvae.metrics import _check
+from blurvae.models.features import Features, inception, inception_softmax, squeezenet
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ def statistics(images: Tensor, features: str = "squeeze", batch_size: int | None
         raise ValueError("A Fréchet distance needs at least 2 images in each set for a covariance, not 1.")
     if size < extractor.smallest:
         raise ValueError(f"{extractor.label} needs images of at least {extractor.smallest} px a side, not {size}.")
-    network = extractor.load(images.device)
+    network = extractor.load(images.device, extractor.label)
     count, mean, scatter = 0, torch.zeros(()), torch.zeros(())
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         for batch in images.split(batch_size or _check.batch_size(images, extractor.side)):
@@ -160,75 +153,8 @@ def _extractor(features: str) -> Extractor:
     return FEATURES[features]
 
 
-def _pixels(device: torch.device) -> Network:
+def _pixels(device: torch.device, wanted_by: str) -> Features:
     return lambda images: images.flatten(1)
-
-
-def _squeeze(device: torch.device) -> Network:
-    file = _weights.torchvision_checkpoint("SqueezeNet1_1_Weights", "FD-squeeze")
-    network = _load_squeeze(file, device)
-    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
-
-    def extract(images: Tensor) -> Tensor:
-        x = (_check.rgb(images).float() - mean) / std
-        features: Tensor = network(x.contiguous(memory_format=torch.channels_last))  # (n, 512, h', w')
-        return features.mean((2, 3))
-
-    return extract
-
-
-def _inception(device: torch.device) -> Network:
-    module = _weights.package("torch_fidelity.feature_extractor_inceptionv3", "FID")
-    network = _load_fidelity(_weights.checkpoint(module.URL_INCEPTION_V3, "FID"), device)
-
-    def extract(images: Tensor) -> Tensor:
-        features: Tensor = network((_check.rgb(images).clamp(0, 1) * 255).round().to(torch.uint8))[0]
-        return features  # (n, 2048)
-
-    return extract
-
-
-def _inception_softmax(device: torch.device) -> Network:
-    network = _load_inception(_weights.torchvision_checkpoint("Inception_V3_Weights", "FID-softmax"), device)
-
-    def extract(images: Tensor) -> Tensor:
-        x = _check.rgb(images).float()
-        x = F.interpolate(x, size=(299, 299), mode="bilinear", align_corners=False, antialias=True)
-        logits: Tensor = network(x)
-        return logits.softmax(1)  # (n, 1000)
-
-    return extract
-
-
-@lru_cache(maxsize=2)
-def _load_squeeze(file: Path, device: torch.device) -> nn.Module:
-    from torchvision.models import squeezenet1_1
-
-    with torch.random.fork_rng(devices=[]):  # the initial weights, replaced at once, draw random numbers
-        network = squeezenet1_1(weights=None)
-    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    features: nn.Module = network.features
-    return features.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-
-
-@lru_cache(maxsize=2)
-def _load_fidelity(file: Path, device: torch.device) -> nn.Module:
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    with torch.random.fork_rng(devices=[]):
-        network: nn.Module = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file))
-    return network.eval().requires_grad_(False).to(device)
-
-
-@lru_cache(maxsize=2)
-def _load_inception(file: Path, device: torch.device) -> nn.Module:
-    from torchvision.models import inception_v3
-
-    with torch.random.fork_rng(devices=[]):
-        network = inception_v3(weights=None, init_weights=False, transform_input=True)
-    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    frozen: nn.Module = network.eval().requires_grad_(False)
-    return frozen.to(device)
 
 
 @dataclass(frozen=True)
@@ -236,14 +162,14 @@ class Extractor:
     """One way to see images as vectors."""
 
     label: str  # the reported name of the distance
-    load: Callable[[torch.device], Network]
+    load: Callable[[torch.device, str], Features]  # on a device, for the distance of that label
     smallest: int = 1  # px, the least height and width
     side: int | None = None  # px to which images are resized; None: not at all
 
 
 FEATURES = {
-    "squeeze": Extractor("FD-squeeze", _squeeze, smallest=17),
-    "inception": Extractor("FID", _inception, side=299),
-    "inception-softmax": Extractor("FID-softmax", _inception_softmax, side=299),
+    "squeeze": Extractor("FD-squeeze", squeezenet, smallest=17),
+    "inception": Extractor("FID", inception, side=299),
+    "inception-softmax": Extractor("FID-softmax", inception_softmax, side=299),
     "pixels": Extractor("FD-pixels", _pixels),
 }

@@ -1,21 +1,19 @@
-"""What several processes gain: measured with two on this machine, and a model of cost beyond it.
+"""What several processes gain, measured with two on this machine; `blurvae.bench.cost` is a model of more.
 
-`python -m blurvae.bench_scaling --out data/results/bench/scaling.json` starts two processes (on a GPU machine one for
-each of two GPUs) and lets the sides take turns in them. The model adds the seconds of computing, at a share of the
-datasheet's rates, and those of exchanging, one after the other, as `blurvae.parallel` does it.
+`python -m blurvae.bench.scaling --out data/results/bench/scaling.json` starts two processes (on a GPU machine one for
+each of two GPUs) and lets the sides take turns in them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -23,159 +21,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import nn
 
 from blurvae import losses
-from blurvae.bench import counts
+from blurvae.bench.clock import cores
+from blurvae.bench.cost import volume, widths
 from blurvae.bench.loops import Job
-from blurvae.models import parameter_count
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
 from blurvae.text import speak_any_encoding, to_json
 from blurvae.training import Settings, State, choose_precision, fit, write_json
 
 FORMAT = 1
-CELEBA, IMAGENET = 162_770, 1_281_167  # images of the training splits
 HALF = "one process, half of the threads and of the batch"
 LONG = 3600  # seconds after which the two processes count as hanging
-
-
-# The model ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Machines:
-    """GPUs in equal machines, as datasheets state them, and what is assumed of them.
-
-    Attributes:
-        name: what it is called.
-        flops: floating-point operations a second of a GPU.
-        memory: bytes a second of a GPU's memory.
-        gpus: in a machine.
-        inside: bytes a second from a GPU to another one of its machine, one way.
-        outside: bytes a second from a machine to another, one way, for all its GPUs together.
-        hop: seconds until a message is there, however short it is (assumed).
-        share: part of the arithmetic and memory rates that a training step attains (assumed).
-    """
-
-    name: str
-    flops: float
-    memory: float
-    gpus: int
-    inside: float
-    outside: float
-    hop: float = 5e-6
-    share: float = 1 / 3
-
-
-# NVIDIA's datasheets: H200 SXM (bf16 without sparsity, HBM3e, NVLink 4) and ConnectX-7 (NDR, NDR200).
-H200_400 = Machines("H200, 400 Gb/s", 989e12, 4.8e12, 8, 450e9, 400e9 / 8)
-H200_200 = replace(H200_400, name="H200, 200 Gb/s", outside=200e9 / 8)
-
-
-@dataclass(frozen=True)
-class Step:
-    """Seconds of a training step, and what they lead to.
-
-    Attributes:
-        gpus: that train together.
-        batch: images of all of them.
-        compute: seconds of arithmetic and memory traffic.
-        gradients: seconds in which the gradients are averaged.
-        moments: seconds in which batch norm's moments and their gradients are exchanged.
-    """
-
-    gpus: int
-    batch: int
-    compute: float
-    gradients: float
-    moments: float
-
-    @property
-    def seconds(self) -> float:
-        """Of the whole step; nothing overlaps."""
-        return self.compute + self.gradients + self.moments
-
-    @property
-    def images_per_second(self) -> float:
-        """Of all GPUs."""
-        return self.batch / self.seconds
-
-    @property
-    def exchanged(self) -> float:
-        """The part of the step in which GPUs wait for one another's numbers."""
-        return 1 - self.compute / self.seconds
-
-    def training(self, images: int, epochs: int = 100) -> float:
-        """Seconds of a training on so many images; a last incomplete batch is left out."""
-        return epochs * (images // self.batch) * self.seconds
-
-
-def all_reduce(size: float, gpus: int, machines: Machines) -> float:
-    """Seconds in which every GPU gets the sum of a vector over all: the faster of a ring and a tree.
-
-    Around the ring, 2(n − 1) messages of size/n follow one another, 2(n − 1)/n · size bytes over its slowest link
-    (Patarasuk and Yuan 2009). Up and down a binary tree, 2 log₂ n messages of the whole size do.
-
-    Args:
-        size: of the vector, bytes.
-        gpus: n, filling one machine after the other.
-        machines: the links.
-
-    Example:
-        >>> fast = Machines("no wait", 1, 1, gpus=4, inside=100, outside=10, hop=0)
-        >>> all_reduce(100, 1, fast), all_reduce(100, 4, fast), all_reduce(100, 8, fast)
-        (0.0, 1.5, 17.5)
-    """
-    if gpus == 1:
-        return 0.0
-    rate = machines.inside if gpus <= machines.gpus else machines.outside
-    ring = 2 * (gpus - 1) * (machines.hop + size / gpus / rate)
-    tree = 2 * math.ceil(math.log2(gpus)) * (machines.hop + size / rate)
-    return min(ring, tree)
-
-
-def widths(job: Job) -> list[int]:
-    """The channels of each batch norm of the job's networks."""
-    with torch.device("meta"):
-        return [m.num_features for m in job.players().vae.modules() if isinstance(m, nn.BatchNorm2d)]
-
-
-def volume(job: Job, gpus: int = 2) -> dict[str, float]:
-    """Bytes that each of n GPUs sends in a step around rings, (2(n − 1)/n) times those of the vectors.
-
-    Returns:
-        `gradients`: one float32 a parameter. `moments`: for each batch norm forwards a table of mean and variance by
-        rank, backwards two sums, float32.
-    """
-    with torch.device("meta"):
-        parameters = sum(parameter_count(net) for net in job.players() if net is not None)
-    factor = 2 * (gpus - 1) / gpus
-    moments = sum(4 * 2 * width * (gpus + 1) for width in widths(job))
-    return {"gradients": factor * 4 * parameters, "moments": factor * moments}
-
-
-def model(job: Job, gpus: int, machines: Machines) -> Step:
-    """The seconds of a step in which each GPU has the job's batch size.
-
-    Counted are the operations and the memory traffic of `blurvae.bench.counts`, six passes over the gradients for
-    gathering and spreading them, and the exchanges. Not counted: starting kernels, loading images, waiting for the
-    slowest GPU.
-    """
-    with torch.device("meta"):
-        sizes = [4 * parameter_count(net) for net in job.players() if net is not None]
-    flop, traffic = counts.flop(job), counts.traffic(job, job.precision)
-    compute = job.batch * (flop / machines.flops + traffic / machines.memory) / machines.share
-    passes = 0.0 if gpus == 1 else 6 * sum(sizes) / (machines.share * machines.memory)
-    moments = sum(
-        all_reduce(4 * 2 * width * gpus, gpus, machines) + all_reduce(4 * 2 * width, gpus, machines)
-        for width in widths(job)
-    )
-    exchanged = sum(all_reduce(size, gpus, machines) for size in sizes)
-    return Step(gpus, gpus * job.batch, compute, passes + exchanged, moments)
-
-
-# The measurement ----------------------------------------------------------------------------------------------------
 
 
 def measure(device: str = "auto", *, quick: bool = False, out: Path | None = None) -> dict[str, Any]:
@@ -193,12 +51,11 @@ def measure(device: str = "auto", *, quick: bool = False, out: Path | None = Non
     Raises:
         ValueError: there is one core or GPU only, or the processes failed.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         if torch.cuda.device_count() < 2:
             raise ValueError(f"Two processes need two GPUs, this machine has {torch.cuda.device_count()}.")
         device = "cuda"
-    elif cores < 2:
+    elif cores() < 2:
         raise ValueError("Two processes on one core measure nothing but their quarrel: use a machine with more.")
     else:
         device = "cpu"
@@ -206,9 +63,9 @@ def measure(device: str = "auto", *, quick: bool = False, out: Path | None = Non
     with TemporaryDirectory() as folder:
         file = Path(folder) / "record.json"
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m",
-                   "blurvae.bench_scaling", "--worker", str(file), "--device", device]  # fmt: skip
+                   "blurvae.bench.scaling", "--worker", str(file), "--device", device]  # fmt: skip
         command += ["--quick"] * quick
-        environment = {**os.environ, "OMP_NUM_THREADS": str(cores // 2)}
+        environment = {**os.environ, "OMP_NUM_THREADS": str(cores() // 2)}
         try:
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LONG, check=False)
         except subprocess.TimeoutExpired:  # without their launcher the processes end by themselves
@@ -216,7 +73,7 @@ def measure(device: str = "auto", *, quick: bool = False, out: Path | None = Non
         if not file.exists():
             said = [line for line in done.stderr.splitlines() if line.startswith("blurvae: ")] or ["no reason given"]
             raise ValueError(f"The two processes ended without a result: {said[0].removeprefix('blurvae: ')}")
-        record: dict[str, Any] = json.loads(file.read_text()) | {"cores": cores, "load": load}
+        record: dict[str, Any] = json.loads(file.read_text()) | {"cores": cores(), "load": load}
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, record)
@@ -317,7 +174,7 @@ def _moments(team: Team, job: Job, steps: int) -> float:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Reads the command line, measures, prints."""
     speak_any_encoding()
-    parser = argparse.ArgumentParser(prog="python -m blurvae.bench_scaling", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m blurvae.bench.scaling", description=__doc__)
     parser.add_argument("--out", type=Path, default=None, help="file for the JSON")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (two GPUs)")
     parser.add_argument("--quick", action="store_true", help="tiny networks, to see that it works")

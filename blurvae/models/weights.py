@@ -9,15 +9,7 @@ from urllib.parse import urlsplit
 
 import torch
 
-from blurvae.errors import MissingWeights
-
-
-class MissingNetwork(MissingWeights):
-    """`MissingWeights` that also knows, in `what`, the words for a table: the file or the package that is absent."""
-
-    def __init__(self, what: str, message: str) -> None:
-        super().__init__(message)
-        self.what = what
+from blurvae.errors import MissingNetwork
 
 
 def package(name: str, wanted_by: str) -> ModuleType:
@@ -25,10 +17,10 @@ def package(name: str, wanted_by: str) -> ModuleType:
 
     Args:
         name: of the module, e.g. "torchvision.models".
-        wanted_by: reported name of the metric.
+        wanted_by: who asks, for the message: the reported name of a metric or a term.
 
     Raises:
-        MissingWeights: the package is not installed.
+        MissingNetwork: the package is not installed.
     """
     try:
         return importlib.import_module(name)
@@ -46,10 +38,10 @@ def checkpoint(url: str, wanted_by: str) -> Path:
 
     Args:
         url: where the network's publisher keeps the file; only its last part is used.
-        wanted_by: reported name of the metric.
+        wanted_by: who asks, for the message: the reported name of a metric or a term.
 
     Raises:
-        MissingWeights: the file is not in the checkpoint folder of torch's hub.
+        MissingNetwork: the file is not in the checkpoint folder of torch's hub.
     """
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     file = folder / PurePosixPath(urlsplit(url).path).name
@@ -68,9 +60,9 @@ def torchvision_checkpoint(name: str, wanted_by: str) -> Path:
 
     Args:
         name: of torchvision's enumeration, e.g. "SqueezeNet1_1_Weights".
-        wanted_by: reported name of the metric.
+        wanted_by: who asks, for the message: the reported name of a metric or a term.
 
     Raises:
-        MissingWeights: torchvision or the file is absent.
+        MissingNetwork: torchvision or the file is absent.
     """
     return checkpoint(getattr(package("torchvision.models", wanted_by), name).IMAGENET1K_V1.url, wanted_by)

@@ -1,0 +1,93 @@
+"""Power spectra, their averages over rings of equal frequency, and the power law that they follow."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from blurvae.blur.fourier import Shape, fourier, hermitian_weights
+
+
+def power_spectrum(image: Tensor) -> Tensor:
+    """|F(x)|² with the orthonormal DFT, so that the sum over the full spectrum is the energy Σx².
+
+    Args:
+        image: (…, h, w).
+
+    Returns:
+        (…, h, w//2+1), ≥ 0.
+    """
+    f = fourier(image)
+    return f.real.square() + f.imag.square()
+
+
+def radial_frequency(
+    shape: Shape, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+) -> Tensor:  # (h, w//2+1)
+    """The length of the frequency vector of each bin of the half spectrum, in cycles per px (0 to √½)."""
+    dtype = dtype or torch.get_default_dtype()
+    v = torch.fft.fftfreq(shape[0], dtype=dtype, device=device)
+    u = torch.fft.rfftfreq(shape[1], dtype=dtype, device=device)
+    return torch.hypot(v[:, None], u)
+
+
+def radial_average(spectrum: Tensor, shape: Shape, bins: int | None = None) -> tuple[Tensor, Tensor]:
+    """The mean of a spectrum over rings of equal frequency, each frequency of the full spectrum counted once.
+
+    Args:
+        spectrum: (…, h, w//2+1), real.
+        shape: (h, w) of the image.
+        bins: rings between 0 and ½ cycles/px; min(h, w)//2 where None. DC and the corners beyond ½ are left out.
+
+    Returns:
+        (frequency, average): the mean frequency of each ring in cycles/px, (bins,), and the average, (…, bins).
+
+    Raises:
+        ValueError: a spectrum that is not the half spectrum of that shape, or so many rings that one is empty.
+    """
+    h, w = shape
+    if spectrum.shape[-2:] != (h, w // 2 + 1):
+        raise ValueError(
+            f"The half spectrum of a {h}×{w} image is (…, {h}, {w // 2 + 1}), not {tuple(spectrum.shape)}."
+        )
+    bins = bins or min(shape) // 2
+    frequency = radial_frequency(shape, dtype=spectrum.dtype, device=spectrum.device)
+    # Rings are centred on whole multiples of the spacing: ring 1 of a square image holds its lowest frequencies.
+    ring = torch.round(frequency * 2 * bins).long()
+    weights = hermitian_weights(shape, dtype=spectrum.dtype, device=spectrum.device)
+    weights = torch.where((ring >= 1) & (ring <= bins), weights, 0)
+    index = ring.clamp(max=bins).flatten()
+
+    def ring_sum(values: Tensor) -> Tensor:
+        out = values.new_zeros(*values.shape[:-2], bins + 1)
+        return out.index_add_(-1, index, values.flatten(-2))[..., 1:]
+
+    count = ring_sum(weights.contiguous())
+    if (count == 0).any():
+        raise ValueError(f"{bins} rings are too many for a {h}×{w} image, one would be empty: use {min(shape) // 2}.")
+    return ring_sum(weights * frequency) / count, ring_sum(weights * spectrum) / count
+
+
+def fit_power_law(frequency: Tensor, power: Tensor, low: float = 0.0, high: float = 0.5) -> tuple[float, float]:
+    """Least squares on a log-log scale: power ≈ amplitude / frequency^α.
+
+    Args:
+        frequency: (bins,), cycles/px, > 0.
+        power: (bins,), > 0.
+        low: lowest frequency to use, cycles/px.
+        high: highest frequency to use, cycles/px.
+
+    Returns:
+        (α, amplitude).
+
+    Raises:
+        ValueError: fewer than two points in the range, or power that is not positive there.
+    """
+    use = (frequency >= low) & (frequency <= high) & (frequency > 0)
+    if int(use.sum()) < 2:
+        raise ValueError(f"Fewer than two frequencies lie between {low} and {high} cycles/px: widen the range.")
+    if not bool((power[use] > 0).all()):
+        raise ValueError("A power law is fitted on a log scale: every power in the range must be positive.")
+    x, y = frequency[use].double().log(), power[use].double().log()
+    slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
+    return -slope.item(), (y.mean() - slope * x.mean()).exp().item()

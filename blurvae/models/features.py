@@ -1,0 +1,123 @@
+"""Frozen networks that see images as vectors; their weights are read from the disk when they are first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from blurvae.models import weights
+
+# The ImageNet statistics that torchvision's networks were trained with.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Features = Callable[[Tensor], Tensor]  # images on [0, 1] (n, c, h, w), c = 1 or 3 -> (n, d)
+
+
+def rgb(x: Tensor) -> Tensor:
+    """Repeats grey images over three channels, since networks trained on photographs take colour.
+
+    Raises:
+        ValueError: neither 1 nor 3 channels.
+    """
+    if x.shape[1] not in (1, 3):
+        raise ValueError(f"Images of {x.shape[1]} channels are neither grey (1) nor RGB (3).")
+    return x.expand(-1, 3, -1, -1)
+
+
+def squeezenet(device: torch.device, wanted_by: str) -> Features:
+    """The last feature map of torchvision's SqueezeNet 1.1, averaged over its positions: (n, 512).
+
+    Args:
+        device: where.
+        wanted_by: who asks, for the message.
+
+    Raises:
+        MissingNetwork: torchvision or the file of weights is absent.
+    """
+    file = weights.torchvision_checkpoint("SqueezeNet1_1_Weights", wanted_by)
+    network = _load_squeeze(file, device)
+    mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+
+    def extract(images: Tensor) -> Tensor:
+        x = (rgb(images).float() - mean) / std
+        features: Tensor = network(x.contiguous(memory_format=torch.channels_last))  # (n, 512, h', w')
+        return features.mean((2, 3))
+
+    return extract
+
+
+def inception(device: torch.device, wanted_by: str) -> Features:
+    """The pooled features of the network of the original FID, on images rounded to 8 bits: (n, 2048).
+
+    Args:
+        device: where.
+        wanted_by: who asks, for the message.
+
+    Raises:
+        MissingNetwork: torch-fidelity or the file of weights is absent.
+    """
+    module = weights.package("torch_fidelity.feature_extractor_inceptionv3", wanted_by)
+    network = _load_fidelity(weights.checkpoint(module.URL_INCEPTION_V3, wanted_by), device)
+
+    def extract(images: Tensor) -> Tensor:
+        features: Tensor = network((rgb(images).clamp(0, 1) * 255).round().to(torch.uint8))[0]
+        return features  # (n, 2048)
+
+    return extract
+
+
+def inception_softmax(device: torch.device, wanted_by: str) -> Features:
+    """The class probabilities of torchvision's Inception-v3, on images resized to 299×299 px: (n, 1000).
+
+    Args:
+        device: where.
+        wanted_by: who asks, for the message.
+
+    Raises:
+        MissingNetwork: torchvision or the file of weights is absent.
+    """
+    network = _load_inception(weights.torchvision_checkpoint("Inception_V3_Weights", wanted_by), device)
+
+    def extract(images: Tensor) -> Tensor:
+        x = rgb(images).float()
+        x = F.interpolate(x, size=(299, 299), mode="bilinear", align_corners=False, antialias=True)
+        logits: Tensor = network(x)
+        return logits.softmax(1)  # (n, 1000)
+
+    return extract
+
+
+@lru_cache(maxsize=2)
+def _load_squeeze(file: Path, device: torch.device) -> nn.Module:
+    from torchvision.models import squeezenet1_1
+
+    with torch.random.fork_rng(devices=[]):  # the initial weights, replaced at once, draw random numbers
+        network = squeezenet1_1(weights=None)
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    features: nn.Module = network.features
+    return features.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=2)
+def _load_fidelity(file: Path, device: torch.device) -> nn.Module:
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    with torch.random.fork_rng(devices=[]):
+        network: nn.Module = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file))
+    return network.eval().requires_grad_(False).to(device)
+
+
+@lru_cache(maxsize=2)
+def _load_inception(file: Path, device: torch.device) -> nn.Module:
+    from torchvision.models import inception_v3
+
+    with torch.random.fork_rng(devices=[]):
+        network = inception_v3(weights=None, init_weights=False, transform_input=True)
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    frozen: nn.Module = network.eval().requires_grad_(False)
+    return frozen.to(device)
