@@ -25,8 +25,9 @@ from blurvae.bench.parts.plan import plan
 from blurvae.bench.processes import Launcher, alone
 from blurvae.bench.report import render
 from blurvae.bench.targets import targets
+from blurvae.files import write_json
+from blurvae.machine import choose_device, choose_precision
 from blurvae.provenance import commit, device_name, versions
-from blurvae.training import choose_device, choose_precision, write_json
 
 __all__ = ["PARTS", "render", "run"]
 

@@ -31,7 +31,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from blurvae.bench import plain
 from blurvae.bench.loops import Job
 from blurvae.models import parameter_count
-from blurvae.training import Players
+from blurvae.systems.vae import Players
 
 BYTES = {"float32": 4, "bf16": 2}
 _PRODUCTS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)

@@ -16,7 +16,9 @@ from blurvae.bench import plain
 from blurvae.bench.clock import Clock
 from blurvae.datasets import ImageSet, to_float
 from blurvae.models import VAE, KernelNet
-from blurvae.training import Players, Settings, State, fit
+from blurvae.systems import BlurVAE
+from blurvae.systems.vae import Players
+from blurvae.train import Budget, State, fit
 
 FOREVER = 1 << 30
 
@@ -61,6 +63,15 @@ class Job:
         vae = VAE("A", size=self.size, widths=self.widths, latent=self.latent, hidden=self.hidden)
         return Players(vae, KernelNet(self.latent, self.kernel, self.hidden) if self.term == "wiener" else None)
 
+    def system(self) -> BlurVAE:
+        """How they are trained: weighted from the first step on."""
+        term = losses.get("wiener", kernel_size=self.kernel) if self.term == "wiener" else losses.get("l2")
+        return BlurVAE(term, warm_up=0, widths=self.widths, latent=self.latent, hidden=self.hidden)
+
+    def budget(self, epochs: int) -> Budget:
+        """For how long."""
+        return Budget(epochs, self.batch, precision=self.precision)
+
     def data(self) -> ImageSet:
         """The images: uniform noise, since what they show changes nothing about the time of a step."""
         shape = (self.images, 3, self.size, self.size)
@@ -75,11 +86,10 @@ class Job:
 def train_ours(
     job: Job, callback: Callable[[State], None], epochs: int = FOREVER, data: ImageSet | None = None
 ) -> None:
-    """`blurvae.training.fit` on a job and its images, weighted from the first step on."""
-    term = losses.get("wiener", kernel_size=job.kernel) if job.term == "wiener" else losses.get("l2")
-    settings = Settings(epochs=epochs, warm_up=0, batch_size=job.batch, precision=job.precision)
+    """`blurvae.train.fit` on a job and its images."""
     modes: dict[str, Any] = {name: True for name in ("compile", "deterministic") if getattr(job, name)}
-    fit(job.players(), term, data or job.data(), settings, device=job.device, callback=callback, **modes)
+    budget = job.budget(epochs)
+    fit(job.system(), job.players(), data or job.data(), budget, device=job.device, callback=callback, **modes)
 
 
 def ours(clock: Clock, job: Job) -> None:

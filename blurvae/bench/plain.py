@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from blurvae.training import Players
+from blurvae.systems.vae import Players
 
 
 def transfer(kernel: Tensor, h: int, w: int) -> Tensor:  # (n, 1, h, w), complex

@@ -22,14 +22,15 @@ from typing import Any
 
 import torch
 
-from blurvae import losses
 from blurvae.bench.clock import cores
 from blurvae.bench.cost import volume, widths
 from blurvae.bench.loops import Job
+from blurvae.files import write_json
+from blurvae.machine import choose_precision
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
 from blurvae.text import speak_any_encoding, to_json
-from blurvae.training import Settings, State, choose_precision, fit, write_json
+from blurvae.train import State, fit
 
 FORMAT = 1
 HALF = "one process, half of the threads and of the batch"
@@ -127,10 +128,8 @@ def _training(team: Team, job: Job, steps: int) -> float:
         moments.append(time.perf_counter())
 
     data = replace(job, images=(steps + 1) * job.batch).data()
-    settings = Settings(epochs=1, warm_up=0, batch_size=job.batch, precision=job.precision)
-    term = losses.get("wiener", kernel_size=job.kernel)
     device = team.device if team.size > 1 else job.device
-    fit(job.players(), term, data, settings, device=device, callback=look, team=team)
+    fit(job.system(), job.players(), data, job.budget(1), device=device, callback=look, team=team)
     return median(b - a for a, b in pairwise(moments))
 
 

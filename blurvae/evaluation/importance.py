@@ -1,7 +1,6 @@
 """The importance-weighted bound on −log p(x), in nats per image and in bits per dimension.
 
-Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016, eq. 8. Imported by its own name, since
-it knows the reconstruction terms, which know the other metrics.
+Burda, Grosse and Salakhutdinov, "Importance weighted autoencoders", ICLR 2016, eq. 8.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -17,9 +15,7 @@ from torch import Tensor
 from blurvae import losses
 from blurvae.blur import wiener_log_det
 from blurvae.losses.base import LOG_2PI, image_shape
-
-if TYPE_CHECKING:  # the arrow from training to metrics is not turned round
-    from blurvae.training import Players
+from blurvae.systems.vae import Players
 
 GREY_LEVEL = 1 / 127.5  # the distance of two grey levels on [−1, 1], where x = v/127.5 − 1
 

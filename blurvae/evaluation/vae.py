@@ -12,12 +12,13 @@ from torch import Tensor
 from blurvae import losses, metrics
 from blurvae.blur import fourier, kernel_width, log_abs_det, squared_gain
 from blurvae.datasets import ImageSet, to_float
+from blurvae.errors import MissingNetwork
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
 from blurvae.evaluation.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
 from blurvae.evaluation.kernels import KernelWatch
-from blurvae.metrics._weights import MissingNetwork
 from blurvae.metrics.active_units import active_units
 from blurvae.models import VAE, kl_divergence
+from blurvae.models.lpips import BACKBONES
 from blurvae.models.samplers import fit_gaussian_mixture, interpolate
 from blurvae.systems.vae import BlurVAE, Players
 from blurvae.train import Budget
@@ -28,6 +29,7 @@ STEPS = 7  # of an interpolation between two test images
 LATENTS = 10_000  # training images whose latents the Gaussian mixture is fitted to, at most
 COMPONENTS = 10
 KS = (1, 50, 500)  # importance samples
+SECOND = "alex"  # LPIPS-squeeze is the first
 PRINTED_EPSILON = 0.5  # of the paper's Table 6
 
 
@@ -88,7 +90,8 @@ class VAEEvaluation:
             if kernel_net is not None:
                 kernels.append(kernel_net(mu).float().cpu())
         x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
-        measured = Measured(metrics.evaluate(centre(x, test), centre(x_hat, test), centre(sampled, test)))
+        measured = Measured(*metrics.evaluate_each(centre(x, test), centre(x_hat, test), centre(sampled, test)))
+        _second_lpips(centre(x, test), centre(x_hat, test), measured)
         measured.add("KL", torch.cat(kl))
         measured.metrics["active units"] = {"value": active_units(torch.cat(means))}
         for name, found in bounds.items():
@@ -139,7 +142,9 @@ class VAEEvaluation:
         x_hat, logit = players.vae.decode(z)
         kernel = players.kernel_net(z) if players.kernel_net is not None else None
         rate = kl_divergence(mu, log_var)
-        found = {}
+        # The reconstruction that the code is charged for, beside that from its mean.
+        data = self.test
+        found = {"PSNR (z ~ q)": metrics.psnr(centre(unit(x), data), centre(unit(x_hat), data))}
         if term.is_likelihood or isinstance(term, losses.Wiener):
             found["−ELBO"] = minus_log_likelihood(term, x, x_hat, logit=logit, kernel=kernel) + rate
         if isinstance(term, losses.L2):
@@ -174,6 +179,17 @@ def _line(vae: VAE, test: ImageSet, device: torch.device) -> Tensor:
     """What the decoder makes of the way from the first test image to the second."""
     a, b = to_float(torch.from_numpy(np.array(test.images[:2])).to(device))
     return interpolate(vae, a, b, STEPS)
+
+
+def _second_lpips(x: Tensor, x_hat: Tensor, measured: Measured) -> None:
+    """LPIPS by another network, where the images are large enough for it: a judge who was in no training."""
+    name = f"LPIPS-{SECOND}"
+    if min(x.shape[-2:]) < BACKBONES[SECOND][1]:
+        return
+    try:
+        measured.add(name, metrics.lpips(x, x_hat, SECOND).cpu())
+    except MissingNetwork as missing:
+        measured.metrics[name] = {"state": "needs weights", "what": missing.what}
 
 
 def _distances(x: Tensor, sets: dict[str, Tensor]) -> dict[str, dict[str, object]]:

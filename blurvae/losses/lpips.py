@@ -9,6 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from blurvae.errors import MissingNetwork
 from blurvae.losses.base import Term, check_pair, check_scale, image_shape
 from blurvae.models.features import rgb
 from blurvae.models.lpips import BACKBONES, network
@@ -43,6 +44,14 @@ class LPIPS(Term):
         if self.net not in BACKBONES:
             raise ValueError(f"The net of {self.name!r} is one of {', '.join(BACKBONES)}, not {self.net!r}.")
         check_scale(self.scale, self.name)
+
+    def needs(self, shape: tuple[int, ...]) -> str:
+        """See `Term.needs`."""
+        try:
+            network(self.net, (shape[-2], shape[-1]), torch.device("cpu"))
+        except MissingNetwork as missing:
+            return missing.what
+        return ""
 
     def __call__(
         self, x: Tensor, x_hat: Tensor, *, logit: Tensor | None = None, kernel: Tensor | None = None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from blurvae.blur import fourier
-from blurvae.errors import CorruptFile, MissingWeights
+from blurvae.errors import CorruptFile, MissingNetwork, MissingWeights
 from blurvae.losses.base import Term, check_pair, check_scale, per_image, unit_range
 from blurvae.losses.watson import BLOCK, blocks, check_blocks, luma_chroma
 from blurvae.models.weights import checkpoint
@@ -57,6 +57,14 @@ class WatsonDFT(Term):
 
     def __post_init__(self) -> None:
         check_scale(self.scale, self.name)
+
+    def needs(self, shape: tuple[int, ...]) -> str:
+        """See `Term.needs`."""
+        try:
+            find(self.path, colour=shape[0] == 3)
+        except MissingNetwork as missing:
+            return missing.what
+        return ""
 
     def __call__(
         self, x: Tensor, x_hat: Tensor, *, logit: Tensor | None = None, kernel: Tensor | None = None

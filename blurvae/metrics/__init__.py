@@ -6,7 +6,7 @@ behind a metric and the choices that its value depends on stand in its own descr
 
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.batches import over_batches
-from blurvae.metrics.evaluate import NAMES, evaluate, names
+from blurvae.metrics.evaluate import NAMES, attempt, evaluate, evaluate_each, names, summary
 from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
 from blurvae.metrics.lpips import lpips
@@ -19,7 +19,9 @@ __all__ = [
     "NAMES",
     "Statistics",
     "active_units",
+    "attempt",
     "evaluate",
+    "evaluate_each",
     "frechet_distance",
     "gaussian_distance",
     "high_frequency_energy",
@@ -33,4 +35,5 @@ __all__ = [
     "psnr",
     "ssim",
     "statistics",
+    "summary",
 ]

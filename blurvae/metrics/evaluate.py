@@ -38,7 +38,6 @@ def names(lpips_net: str = "squeeze", features: str = "squeeze") -> tuple[str, .
 NAMES = names()
 
 
-@torch.no_grad()
 def evaluate(
     x: Tensor,
     x_hat: Tensor,
@@ -66,6 +65,20 @@ def evaluate(
     Raises:
         ValueError: shapes that differ, fewer than two images, a crop beyond the images, values outside [0, 1], NaN.
     """
+    return evaluate_each(x, x_hat, samples, lpips_net=lpips_net, features=features, crop=crop)[0]
+
+
+@torch.no_grad()
+def evaluate_each(
+    x: Tensor,
+    x_hat: Tensor,
+    samples: Tensor | None = None,
+    *,
+    lpips_net: str = "squeeze",
+    features: str = "squeeze",
+    crop: int | None = None,
+) -> tuple[dict[str, Entry], dict[str, Tensor]]:
+    """What `evaluate` returns, and by name the values (n,) of the metrics of single images; arguments as there."""
     x, x_hat = _centre(x, crop), _centre(x_hat, crop)
     _check.pair(x, x_hat, ("x", "x_hat"))
     if len(x) < 2:
@@ -81,11 +94,20 @@ def evaluate(
             reference.append(statistics(x, features))
         return {"value": frechet_distance(reference[0], images, features)}
 
+    values: dict[str, Tensor] = {}
+
+    def each(name: str, metric: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], Entry]:
+        def row() -> Entry:
+            values[name] = over_batches(metric, x, x_hat).cpu()
+            return summary(values[name])
+
+        return row
+
     fd, log_spectrum = label(features), "log-spectrum distance"
     rows: dict[str, Callable[[], Entry]] = {
-        "PSNR": lambda: _summary(psnr, x, x_hat),
-        "SSIM": lambda: _summary(ssim, x, x_hat),
-        f"LPIPS-{lpips_net}": lambda: _summary(lambda a, b: lpips(a, b, lpips_net), x, x_hat),
+        "PSNR": each("PSNR", psnr),
+        "SSIM": each("SSIM", ssim),
+        f"LPIPS-{lpips_net}": each(f"LPIPS-{lpips_net}", lambda a, b: lpips(a, b, lpips_net)),
         f"{fd} (recon)": lambda: frechet(x_hat),
         "high-frequency ratio": lambda: {"value": high_frequency_ratio(x_hat, x)},
         f"{log_spectrum} (recon)": lambda: {"value": log_spectrum_distance(x_hat, x)},
@@ -94,7 +116,7 @@ def evaluate(
         drawn = samples
         rows[f"{fd} (samples)"] = lambda: frechet(drawn)
         rows[f"{log_spectrum} (samples)"] = lambda: {"value": log_spectrum_distance(drawn, x)}
-    return {name: _attempt(rows[name]) for name in names(lpips_net, features) if name in rows}
+    return {name: attempt(rows[name]) for name in names(lpips_net, features) if name in rows}, values
 
 
 def _centre(images: Tensor, crop: int | None) -> Tensor:
@@ -108,17 +130,14 @@ def _centre(images: Tensor, crop: int | None) -> Tensor:
     return images[..., top : top + crop, left : left + crop]
 
 
-def _summary(metric: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor) -> Entry:
-    return summary(over_batches(metric, x, y).cpu())
-
-
 def summary(values: Tensor) -> Entry:
     """Mean, sd (with n − 1) and number of the values (n,) of single images, n ≥ 2, as an entry of `evaluate`."""
     values = values.double()
     return {"mean": values.mean().item(), "sd": values.std().item(), "n": len(values)}
 
 
-def _attempt(row: Callable[[], Entry]) -> Entry:
+def attempt(row: Callable[[], Entry]) -> Entry:
+    """An entry, or the state that says which network is not on this machine."""
     try:
         return row()
     except MissingNetwork as missing:

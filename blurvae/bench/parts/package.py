@@ -17,7 +17,7 @@ from blurvae.bench.parts.plan import Plan, absent, installed
 IMPORTS = {
     "torch": "import torch",
     "blurvae": "import blurvae",
-    "blurvae with its parts": "from blurvae import blur, datasets, losses, metrics, models, training",
+    "blurvae with its parts": "from blurvae import blur, datasets, losses, metrics, models, systems, train",
 }
 
 

@@ -15,7 +15,7 @@ from blurvae.bench.cost import CELEBA
 from blurvae.bench.loops import Job
 from blurvae.bench.parts.plan import Plan, absent, installed
 from blurvae.bench.processes import alone, interleave, prepare
-from blurvae.training import State
+from blurvae.train import State
 
 
 def step(plan: Plan) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def _epochs(job: Job, epochs: int) -> list[float]:
 
     def stamp(state: State) -> None:
         if state.step % batches == 0:
-            synchronise(state.x.device)
+            synchronise(state.scenes["vae"].x.device)
             stamps.append(time.perf_counter())
 
     started = time.perf_counter()
