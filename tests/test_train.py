@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,13 +16,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from blurvae import losses, machine, training
+from blurvae import files, losses, machine
 from blurvae.blur import circular_convolve, kernel_width
 from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import CorruptFile, Diverged
 from blurvae.losses import Term
-from blurvae.models import VAE, KernelNet, kl_divergence, reparametrise
-from blurvae.training import Players, Settings, State, fit, forward, kernel_step
+from blurvae.models import VAE, KernelNet, kl_divergence
+from blurvae.systems import BlurVAE
+from blurvae.systems.vae import Players, Seen
+from blurvae.train import Budget, Scene, State, Turn, checkpoint, feed, fit, loop
 
 PATHS = {
     "wiener, detached": losses.get("wiener", kernel_size=3),
@@ -32,6 +35,7 @@ PATHS = {
     "proper, elbo": losses.get("wiener-proper", kernel_size=3, kernel_path="elbo"),
 }
 WIENER = PATHS["wiener, detached"]
+PARTS = ("reconstruction", "kl", "kernel_loss", "kernel_width")
 
 
 def pixels(n: int, size: int = 8, seed: int = 0) -> np.ndarray:
@@ -62,17 +66,50 @@ def players(seed: int = 0, with_kernel_net: bool = True) -> Players:
         return Players(vae, KernelNet(4, 3, 16) if with_kernel_net else None)
 
 
-def settings(**fields: Any) -> Settings:
-    defaults = {"epochs": 2, "warm_up": 0, "batch_size": 8, "lr": 1e-3, "kernel_lr": 1e-3, "precision": "float32"}
-    return Settings(**{**defaults, **fields})
+@dataclass(frozen=True)
+class Chosen:
+    """The fields of system and budget that these tests change."""
+
+    epochs: int = 2
+    warm_up: int = 0
+    batch_size: int = 8
+    lr: float = 1e-3
+    kernel_lr: float = 1e-3
+    beta: float = 1.0
+    seed: int = 0
+    precision: str = "float32"
+
+    def system(self, term: Term, who: Players) -> BlurVAE:
+        return BlurVAE(term, self.beta, self.warm_up, self.lr, self.kernel_lr, latent=who.vae.latent)
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(self.epochs, self.batch_size, seed=self.seed, precision=self.precision)
+
+
+settings = Chosen
 
 
 def train(
-    term: Term, chosen: Settings, *, data: ImageSet | None = None, who: Players | None = None, **fields: Any
+    term: Term, chosen: Chosen, *, data: ImageSet | None = None, who: Players | None = None, **fields: Any
 ) -> Any:
     """(history, players) of a training on the CPU."""
     who = who or players()
-    return fit(who, term, data or image_set(), chosen, device="cpu", **fields), who
+    fields = {"device": "cpu", **fields}
+    return fit(chosen.system(term, who), who, data or image_set(), chosen.budget, **fields), who
+
+
+def play(who: Players, term: Term, x: Tensor, *, beta: float = 1.0, seed: int = 0, phase: str = "weighted") -> Turn:
+    """One move of the system, without the loop around it."""
+    (move,) = BlurVAE(term, beta, latent=who.vae.latent).moves(phase)
+    n = torch.randn(len(x), who.vae.latent, generator=torch.Generator().manual_seed(seed))
+    return move.play(who, Scene(x, {"n": n}, {}, nullcontext))
+
+
+def learn(who: Players, turn: Turn) -> None:
+    """Gives each player the gradient of its own loss by its own weights, as the loop does."""
+    for i, (name, loss) in enumerate(turn.losses.items(), 1):
+        torch.autograd.backward(loss, inputs=list(getattr(who, name).parameters()), retain_graph=i < len(turn.losses))
 
 
 def weights(who: Players) -> dict[str, Tensor]:
@@ -145,14 +182,13 @@ class NanAt(Term):
 def test_what_reaches_whom_through_the_kernel(path: str, reaches_phi: bool, reaches_gamma: bool) -> None:
     """With a term of the kernel alone and β = 0, every gradient of φ comes through z → G → k, and θ gets none."""
     who = players()
-    forward(who, OnlyKernel(kernel_path=path), batch(), beta=0.0).objective.backward()
+    turn = play(who, OnlyKernel(kernel_path=path), batch(), beta=0.0)
     assert who.kernel_net is not None
+    assert (turn.losses["kernel_net"] is turn.losses["vae"]) == reaches_gamma
+    learn(who, turn)
     assert absent_or_zero(who.vae.decoder)
     assert absent_or_zero(who.vae.encoder) != reaches_phi
-    if reaches_gamma:
-        assert all(g is not None and g.any() for g in gradients(who.kernel_net).values())
-    else:  # not even zeros: eq. 11 must not touch what eq. 12 accumulates
-        assert all(g is None for g in gradients(who.kernel_net).values())
+    assert all(g is not None and g.any() for g in gradients(who.kernel_net).values())  # of eq. 11 or of eq. 12
 
 
 def by_hand(who: Players, term: Term, x: Tensor, beta: float, seed: int, path: str) -> Tensor:
@@ -170,11 +206,11 @@ def by_hand(who: Players, term: Term, x: Tensor, beta: float, seed: int, path: s
 @pytest.mark.parametrize("name", PATHS)
 def test_eq_11_has_the_gradients_that_its_path_prescribes(name: str) -> None:
     term, x, ours, reference = PATHS[name], batch(), players(), players()
-    out = forward(ours, term, x, beta=0.3, generator=torch.Generator().manual_seed(7))
-    out.objective.backward()
+    turn = play(ours, term, x, beta=0.3, seed=7)
+    learn(ours, turn)
     expected = by_hand(reference, term, x, 0.3, 7, str(term.kernel_path))
     expected.backward()
-    torch.testing.assert_close(out.objective, expected)
+    torch.testing.assert_close(turn.losses["vae"], expected)
     for key, gradient in gradients(reference.vae).items():
         assert gradient is not None and gradient.any()
         torch.testing.assert_close(gradients(ours.vae)[key], gradient, rtol=1e-4, atol=1e-5, msg=key)
@@ -182,18 +218,15 @@ def test_eq_11_has_the_gradients_that_its_path_prescribes(name: str) -> None:
     if term.kernel_path == "elbo":
         for key, gradient in gradients(reference.kernel_net).items():
             torch.testing.assert_close(gradients(ours.kernel_net)[key], gradient, rtol=1e-4, atol=1e-5, msg=key)
-    else:
-        assert all(g is None for g in gradients(ours.kernel_net).values())
 
 
 def test_live_and_detached_differ_in_phi_only() -> None:
     got = {}
     for path in ("live", "detached"):
         who = players()
-        term = losses.get("wiener", kernel_size=3, kernel_path=path)
-        out = forward(who, term, batch(), generator=torch.Generator().manual_seed(1))
-        out.objective.backward()
-        got[path] = (out.objective.detach(), gradients(who.vae.encoder), gradients(who.vae.decoder))
+        turn = play(who, losses.get("wiener", kernel_size=3, kernel_path=path), batch(), seed=1)
+        learn(who, turn)
+        got[path] = (turn.losses["vae"].detach(), gradients(who.vae.encoder), gradients(who.vae.decoder))
     assert torch.equal(got["live"][0], got["detached"][0])
     encoder = [(g, got["detached"][1][key]) for key, g in got["live"][1].items()]
     assert max((a - b).abs().max() for a, b in encoder if a is not None and b is not None) > 1e-4
@@ -201,66 +234,68 @@ def test_live_and_detached_differ_in_phi_only() -> None:
         torch.testing.assert_close(gradient, got["detached"][2][key])
 
 
-@pytest.mark.parametrize("name", PATHS)
-def test_eq_12_touches_gamma_only(name: str) -> None:
-    who, x = players(), batch()
-    out = forward(who, PATHS[name], x)
-    assert who.kernel_net is not None
-    loss, kernel = kernel_step(who.kernel_net, x, out)
-    loss.backward()
-    assert all(g is None for g in gradients(who.vae).values())
-    assert all(g is not None and g.any() for g in gradients(who.kernel_net).values())
-    expected = (circular_convolve(x, kernel) - out.x_hat).square().sum((1, 2, 3)).mean()
-    torch.testing.assert_close(loss, expected)
+@pytest.mark.parametrize("name", [name for name in PATHS if "elbo" not in name])
+def test_gamma_learns_from_eq_12(name: str) -> None:
+    who, reference, x = players(), players(), batch()
+    turn = play(who, PATHS[name], x)
+    learn(who, turn)
+    z, x_hat, _ = turn.seen
+    assert who.kernel_net is not None and reference.kernel_net is not None
+    kernel = reference.kernel_net(z.detach())
+    expected = (circular_convolve(x, kernel) - x_hat.detach()).square().sum((1, 2, 3)).mean()
+    expected.backward()
+    torch.testing.assert_close(turn.losses["kernel_net"], expected)
+    for key, gradient in gradients(reference.kernel_net).items():
+        torch.testing.assert_close(gradients(who.kernel_net)[key], gradient, rtol=1e-4, atol=1e-5, msg=key)
 
 
 def test_the_objective_is_reconstruction_plus_beta_kl_in_nats_per_image() -> None:
     who, x = players(), batch()
-    outs = {beta: forward(who, losses.get("l2"), x, beta=beta, generator=torch.Generator().manual_seed(3))
-            for beta in (0.0, 1.0, 2.5)}  # fmt: skip
-    for beta, out in outs.items():
-        assert out.kl > 0 and out.reconstruction > 0
-        torch.testing.assert_close(out.objective, out.reconstruction + beta * out.kl)
-        torch.testing.assert_close(out.reconstruction, 0.5 * (x - out.x_hat).square().sum((1, 2, 3)).mean())
+    turns = {beta: play(who, losses.get("l2"), x, beta=beta, seed=3) for beta in (0.0, 1.0, 2.5)}
+    for beta, turn in turns.items():
+        reconstruction, kl = turn.parts["reconstruction"], turn.parts["kl"]
+        assert kl > 0 and reconstruction > 0
+        torch.testing.assert_close(turn.losses["vae"], reconstruction + beta * kl)
+        torch.testing.assert_close(reconstruction, 0.5 * (x - turn.seen.x_hat).square().sum((1, 2, 3)).mean())
     mu, log_var = who.vae.encode(x)
-    torch.testing.assert_close(outs[1.0].kl, kl_divergence(mu, log_var).mean())
-    z = reparametrise(mu, log_var, torch.Generator().manual_seed(3))
-    torch.testing.assert_close(outs[1.0].z, z)
+    torch.testing.assert_close(turns[1.0].parts["kl"], kl_divergence(mu, log_var).mean())
+    n = torch.randn(mu.shape, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(turns[1.0].seen.z, mu + n * torch.exp(log_var / 2))
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_without_weighting_the_term_is_the_squared_error(name: str) -> None:
+def test_in_warm_up_the_term_is_the_squared_error(name: str) -> None:
     who, x = players(), batch()
-    warm = forward(who, PATHS[name], x, weighted=False, generator=torch.Generator().manual_seed(3))
-    plain = forward(who, losses.get("l2"), x, generator=torch.Generator().manual_seed(3))
-    assert warm.kernel is None
-    assert torch.equal(warm.objective, plain.objective)
-    weighted = forward(who, PATHS[name], x, generator=torch.Generator().manual_seed(3))
-    assert weighted.kernel is not None and not torch.equal(weighted.objective, plain.objective)
+    warm = play(who, PATHS[name], x, phase="warm-up", seed=3)
+    plain = play(who, losses.get("l2"), x, seed=3)
+    assert warm.seen.kernel is None
+    assert torch.equal(warm.losses["vae"], plain.losses["vae"])
+    weighted = play(who, PATHS[name], x, seed=3)
+    assert weighted.seen.kernel is not None and not torch.equal(weighted.losses["vae"], plain.losses["vae"])
 
 
-@pytest.mark.parametrize("name", ["l1", "ce", "ffl", "wiener-fixed"])
-def test_terms_without_a_kernel_network_have_no_warm_up(name: str) -> None:
-    who, x = players(), batch()
-    term = losses.get(name, kernel_size=3) if name == "wiener-fixed" else losses.get(name)
-    outs = [forward(who, term, x, weighted=w, generator=torch.Generator().manual_seed(3)) for w in (True, False)]
-    assert torch.equal(outs[0].objective, outs[1].objective)
+def test_the_phases_of_a_training() -> None:
+    weighted = BlurVAE(WIENER, warm_up=2)
+    assert [weighted.phase(epoch) for epoch in range(4)] == ["warm-up", "warm-up", "weighted", "weighted"]
+    for name in ("l1", "ce", "ffl"):  # terms without a kernel network have no warm-up
+        assert BlurVAE(losses.get(name), warm_up=2).phase(0) == "train"
 
 
-@pytest.mark.parametrize("weighted", [True, False])
-def test_a_missing_kernel_network_is_named(weighted: bool) -> None:
-    who = players(with_kernel_net=False)
-    if weighted:
-        with pytest.raises(ValueError, match=r"'wiener' needs a kernel network: pass kernel_net=KernelNet"):
-            forward(who, WIENER, batch())
+@pytest.mark.parametrize("warm_up", [0, 2])
+def test_a_missing_kernel_network_is_named(warm_up: int) -> None:
     with pytest.raises(ValueError, match=r"'wiener' needs a kernel network: pass Players\(vae, KernelNet"):
-        train(WIENER, settings(warm_up=0 if weighted else 2), who=who)
+        train(WIENER, settings(warm_up=warm_up), who=players(with_kernel_net=False))
+
+
+def test_a_code_of_another_length_than_the_systems_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"code of length 4, the system one of 8: give both the same"):
+        fit(BlurVAE(losses.L2(), latent=8), players(), image_set(), settings().budget, device="cpu")
 
 
 # --- the loop --------------------------------------------------------------------------------------------------------
 
 
-def reference_fit(who: Players, term: Term, data: ImageSet, chosen: Settings) -> list[dict[str, float]]:
+def reference_fit(who: Players, term: Term, data: ImageSet, chosen: Chosen) -> list[dict[str, float]]:
     """The algorithm without any of the loop's conveniences: two Adams, one step each per batch."""
     vae, kernel_net = who
     assert kernel_net is not None
@@ -297,7 +332,7 @@ def reference_fit(who: Players, term: Term, data: ImageSet, chosen: Settings) ->
             for adam in adams:
                 adam.step()
             rows.append([reconstruction.item(), kl.item(), blur_error.item(), kernel_width(k).mean().item()])
-        history.append(dict(zip(training.PARTS, np.mean(rows, 0))))
+        history.append(dict(zip(PARTS, np.mean(rows, 0))))
     return history
 
 
@@ -309,14 +344,14 @@ def test_fit_is_the_algorithm(name: str) -> None:
     theirs = players()
     expected = reference_fit(theirs, PATHS[name], data, chosen)
     for ours_epoch, theirs_epoch in zip(history, expected, strict=True):
-        for part in training.PARTS:
+        for part in PARTS:
             assert ours_epoch[part] == pytest.approx(theirs_epoch[part], rel=1e-4), part
     for key, value in weights(theirs).items():
         # A bias before a batch norm has no gradient but rounding, and Adam makes whole steps of that.
         if not re.fullmatch(r"vae/(encoder\.[03]\.bias|decoder\.[25]\.bias|.*running_mean)", key):
             torch.testing.assert_close(weights(ours)[key], value, rtol=1e-3, atol=1e-5, msg=key)
     assert [record["epoch"] for record in history] == [1, 2, 3]
-    assert [record["weighted"] for record in history] == [False, True, True]
+    assert [record["phase"] for record in history] == ["warm-up", "weighted", "weighted"]
 
 
 def test_bf16_follows_the_curve_of_float32() -> None:
@@ -327,10 +362,11 @@ def test_bf16_follows_the_curve_of_float32() -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             who = Players(VAE("A", size=16, widths=(8, 16), latent=8, hidden=32), KernelNet(8, 5, 32))
-        curves[precision] = fit(who, losses.get("wiener", kernel_size=5), data, replace(chosen, precision=precision))
+        term = losses.get("wiener", kernel_size=5)
+        curves[precision], _ = train(term, replace(chosen, precision=precision), data=data, who=who)
     assert curves["float32"] != curves["bf16"]
     for ours, exact in zip(curves["bf16"], curves["float32"], strict=True):
-        for part in training.PARTS:
+        for part in PARTS:
             assert ours[part] == pytest.approx(exact[part], rel=0.01, abs=0.01 * exact["reconstruction"]), part
 
 
@@ -347,9 +383,9 @@ def test_a_compiled_step_is_the_same_step(precision: str, monkeypatch: pytest.Mo
     chosen = settings(warm_up=1, precision=precision)
     history, _ = train(PATHS["wiener, live"], chosen)
     compiled_history, _ = train(PATHS["wiener, live"], chosen, compile=True)
-    assert modes == [None]  # CUDA graphs are for GPUs
+    assert modes == [None, None]  # once a phase; repeating what is fused is not the compiler's
     for ours, theirs in zip(compiled_history, history, strict=True):
-        for part in training.PARTS:
+        for part in PARTS:
             assert ours[part] == pytest.approx(theirs[part], rel=1e-4 if precision == "float32" else 0.01), part
 
 
@@ -369,20 +405,20 @@ def test_in_warm_up_the_vae_learns_from_l2_and_the_kernel_network_from_eq_12() -
     before = weights(players())
     history, warm = train(WIENER, settings(warm_up=2))
     plain_history, plain = train(losses.get("l2"), settings())
-    assert [r["weighted"] for r in history] == [False, False]
+    assert [r["phase"] for r in history] == ["warm-up", "warm-up"]
     assert_same(weights(Players(warm.vae, None)), weights(Players(plain.vae, None)))
     assert_same(weights(warm), weights(plain))  # a kernel network beside a term without kernel learns eq. 12 as well
-    assert history == [{**r, "weighted": False} for r in plain_history]
+    assert history == [{**r, "phase": "warm-up"} for r in plain_history]
     after = weights(warm)
     assert all(not torch.equal(after[key], before[key]) for key in after if key.startswith("kernel_net"))
 
 
 def test_the_history_has_what_the_players_measure() -> None:
     history, who = train(losses.get("l2"), settings(), who=players(with_kernel_net=False))
-    assert [set(record) for record in history] == [{"epoch", "weighted", "reconstruction", "kl"}] * 2
+    assert [set(record) for record in history] == [{"epoch", "phase", "reconstruction", "kl"}] * 2
     assert not who.vae.training
     history, _ = train(WIENER, settings())
-    assert set(history[0]) == {"epoch", "weighted", *training.PARTS}
+    assert set(history[0]) == {"epoch", "phase", *PARTS}
     assert 0 < history[0]["kernel_width"] < 1
     json.dumps(history)
 
@@ -416,7 +452,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others() -> None:
 
 def test_each_epoch_sees_every_image_once_in_an_order_of_its_own() -> None:
     data, seen = image_set(24), []
-    train(losses.get("l2"), settings(), data=data, callback=lambda state: seen.append(state.x.clone()))
+    train(losses.get("l2"), settings(), data=data, callback=lambda state: seen.append(state.scenes["vae"].x.clone()))
     images = to_float(torch.from_numpy(data.images)).flatten(1)
     order = [int((images - x.flatten()).abs().sum(1).argmin()) for x in torch.cat(seen)]
     assert sorted(order[:24]) == sorted(order[24:]) == list(range(24))
@@ -424,15 +460,17 @@ def test_each_epoch_sees_every_image_once_in_an_order_of_its_own() -> None:
 
 
 def test_the_callback_sees_every_step() -> None:
-    states: list[tuple[int, int, bool]] = []
+    states: list[tuple[int, int, str]] = []
 
     def look(state: State) -> None:
-        states.append((state.epoch, state.step, state.weighted))
-        assert state.x.shape == state.forward.x_hat.shape == (8, 3, 8, 8)
-        assert (state.forward.kernel is None) == (not state.weighted)
+        states.append((state.epoch, state.step, state.phase))
+        seen: Seen = state.turns["vae"].seen
+        assert state.scenes["vae"].x.shape == seen.x_hat.shape == (8, 3, 8, 8)
+        assert (seen.kernel is None) == (state.phase == "warm-up")
 
     train(WIENER, settings(warm_up=1), callback=look)
-    assert states == [(e, 3 * e + b + 1, e == 1) for e in (0, 1) for b in range(3)]
+    phases = ("warm-up", "weighted")
+    assert states == [(e, 3 * e + b + 1, phases[e]) for e in (0, 1) for b in range(3)]
 
 
 def test_few_images_are_one_batch_and_a_single_one_is_refused() -> None:
@@ -465,7 +503,7 @@ def stop_at(step: int) -> Callable[[State], None]:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after every window of 50 steps and at the end of every epoch."""
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
 
 
 LONG = settings(epochs=2, warm_up=1, batch_size=2, seed=5)  # 52 steps an epoch: saved at 50, 52, 102 and 104
@@ -504,9 +542,8 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(
         # Once something is saved, the networks that the resumed run starts with play no part.
         who = players(seed if reached else 0)
         try:
-            resumed = fit(
-                who, PATHS["proper, live"], STEPS, LONG, device="cpu", checkpoint=tmp_path, resume=True, callback=watch
-            )
+            how: dict[str, Any] = {"checkpoint": tmp_path, "resume": True, "callback": watch}
+            resumed, _ = train(PATHS["proper, live"], LONG, data=STEPS, who=who, **how)
         except Stopped:
             pass
         # It went on from the last checkpoint, not from the start. At a stop the step's own is not written yet.
@@ -558,7 +595,7 @@ def test_without_resume_a_checkpoint_is_ignored(tmp_path: Path) -> None:
 def test_a_kill_while_saving_leaves_the_checkpoint_before(
     tmp_path: Path, eager: None, uninterrupted: Any, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
-    real, count = training.write_atomically, {"checkpoint.json": 0}
+    real, count = checkpoint.write_atomically, {"checkpoint.json": 0}
 
     def write(path: Path, action: Callable[[Path], Any]) -> None:
         count[path.name] = count.get(path.name, 0) + 1
@@ -567,10 +604,10 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(
             raise Stopped
         real(path, action)
 
-    monkeypatch.setattr(training, "write_atomically", write)
+    monkeypatch.setattr(checkpoint, "write_atomically", write)
     with pytest.raises(Stopped):
         train(PATHS["proper, live"], LONG, data=STEPS, checkpoint=tmp_path)
-    monkeypatch.setattr(training, "write_atomically", real)
+    monkeypatch.setattr(checkpoint, "write_atomically", real)
     assert json.loads((tmp_path / "checkpoint.json").read_text())["progress"]["step"] == 50
     resumed, who = train(PATHS["proper, live"], LONG, data=STEPS, checkpoint=tmp_path, resume=True)
     assert resumed == uninterrupted[0]
@@ -580,8 +617,8 @@ def test_a_kill_while_saving_leaves_the_checkpoint_before(
 def test_checkpoints_keep_their_distance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At most every CHECKPOINT_SECONDS and at the end: 30 s are not over in a short run."""
     saved: list[int] = []
-    monkeypatch.setattr(training._Store, "save", lambda self, now: saved.append(now.step))
-    assert training.CHECKPOINT_SECONDS == 30
+    monkeypatch.setattr(checkpoint.Store, "save", lambda self, now: saved.append(now.step))
+    assert loop.CHECKPOINT_SECONDS == 30
     train(WIENER, settings(epochs=4), checkpoint=tmp_path)
     assert saved == [12]
 
@@ -709,13 +746,14 @@ def memory_map(tmp_path: Path) -> np.ndarray:
 
 
 def test_a_streamed_batch_is_the_resident_one(memory_map: np.ndarray) -> None:
-    resident, streamed = (training.Images(memory_map, torch.device("cpu"), resident) for resident in (True, False))
-    assert resident.resident and not streamed.resident and streamed.tensor is None
+    cpu = torch.device("cpu")
+    resident, streamed = (feed.Feed(memory_map, cpu, 7, resident=resident) for resident in (True, False))
     for seed in range(3):
-        index = torch.randperm(24, generator=torch.Generator().manual_seed(seed))[:7]
-        assert torch.equal(resident[index], streamed[index])
-        assert torch.equal(resident[index], to_float(np.asarray(memory_map)[index.numpy()]))
-    assert resident[index].min() >= -1 and resident[index].max() <= 1
+        rows = torch.randperm(24, generator=torch.Generator().manual_seed(seed))[:7]
+        streamed.stage(rows)
+        assert torch.equal(resident.batch(rows), streamed.batch(rows))
+        assert torch.equal(resident.batch(rows), to_float(np.asarray(memory_map)[rows.numpy()]))
+    assert resident.batch(rows).min() >= -1 and resident.batch(rows).max() <= 1
 
 
 def test_streaming_from_a_memory_map_gives_the_same_training(
@@ -723,7 +761,7 @@ def test_streaming_from_a_memory_map_gives_the_same_training(
 ) -> None:
     history, who = train(WIENER, settings())
     asked: list[int] = []
-    monkeypatch.setattr(training, "_fits", lambda size, device: bool(asked.append(size)))
+    monkeypatch.setattr(feed, "_fits", lambda size, device: bool(asked.append(size)))
     streamed, who_streamed = train(WIENER, settings(), data=image_set(images=memory_map))
     assert asked == [24 * 3 * 8 * 8]
     assert streamed == history
@@ -731,8 +769,8 @@ def test_streaming_from_a_memory_map_gives_the_same_training(
 
 
 def test_what_is_larger_than_memory_is_streamed() -> None:
-    assert training._fits(1000, torch.device("cpu"))
-    assert not training._fits(2**60, torch.device("cpu"))
+    assert feed._fits(1000, torch.device("cpu"))
+    assert not feed._fits(2**60, torch.device("cpu"))
 
 
 # --- the kernel network ----------------------------------------------------------------------------------------------
@@ -751,8 +789,8 @@ def test_the_kernel_network_recovers_known_blurs() -> None:
         z = torch.randn(24, 3, generator=generator) / 4
         z[:, 0] += z[:, 0].sign()
         x_hat = circular_convolve(x, true[(z[:, 0] > 0).long()])
-        zero = torch.zeros(())
-        loss, kernel = kernel_step(net, x, training.Forward(zero, zero, zero, z, x_hat, None))
+        kernel = net(z)
+        loss = losses.kernel_loss(x, x_hat, kernel).mean()
         if step == 0:
             first = (loss.item(), (kernel.detach() - true[(z[:, 0] > 0).long()]).abs().max().item())
         adam.zero_grad()
@@ -795,14 +833,16 @@ REFUSED = [
 
 @pytest.mark.parametrize(("fields", "message"), REFUSED, ids=[m for _, m in REFUSED])
 def test_bad_settings_are_refused(fields: dict[str, Any], message: str) -> None:
+    budget = {key: value for key, value in fields.items() if key in ("epochs", "batch_size", "seed", "precision")}
     with pytest.raises(ValueError, match=message):
-        Settings(**fields)
+        Budget(**budget) if budget else BlurVAE(**fields)
 
 
 def test_settings_accept_their_bounds_and_default_to_the_paper() -> None:
-    Settings(epochs=1, batch_size=1, warm_up=0, beta=0.0, seed=-1)
-    assert Settings() == Settings(100, 10, 64, 1e-4, 1e-4, 1.0, 0, "auto")
-    assert replace(Settings(), beta=2).beta == 2
+    assert Budget(epochs=1, batch_size=1, seed=-1) and BlurVAE(warm_up=0, beta=0.0)
+    assert Budget() == Budget(100, 64, 1, 0, "auto")
+    assert BlurVAE() == BlurVAE(losses.L2(), 1.0, 10, 1e-4, 1e-4, "A", (64, 128, 256, 512), 256, 1000)
+    assert replace(BlurVAE(), beta=2).beta == 2
 
 
 @pytest.mark.parametrize(
@@ -822,9 +862,9 @@ def test_precision_on_a_cpu_is_bf16_only_where_it_is_faster(
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     monkeypatch.setattr(machine, "_is_intel", lambda: intel)
     cpu = torch.device("cpu")
-    assert training.choose_precision("auto", cpu) == expected
-    assert training.choose_precision("float32", cpu) == "float32"
-    assert training.choose_precision("bf16", cpu) == "bf16"
+    assert machine.choose_precision("auto", cpu) == expected
+    assert machine.choose_precision("float32", cpu) == "float32"
+    assert machine.choose_precision("bf16", cpu) == "bf16"
 
 
 @pytest.mark.parametrize(("capability", "expected"), [((7, 5), "float32"), ((8, 0), "bf16"), ((9, 0), "bf16")])
@@ -832,7 +872,7 @@ def test_precision_on_a_gpu_follows_its_generation(
     capability: tuple[int, int], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert training.choose_precision("auto", torch.device("cuda")) == expected
+    assert machine.choose_precision("auto", torch.device("cuda")) == expected
 
 
 def test_bf16_trains_with_losses_and_weights_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -841,9 +881,8 @@ def test_bf16_trains_with_losses_and_weights_in_float32(monkeypatch: pytest.Monk
     who.vae.encoder[0].register_forward_hook(lambda m, i, out: used.append(out.dtype))
 
     def look(state: State) -> None:
-        out = state.forward
-        assert out.kernel is not None
-        assert {t.dtype for t in (out.objective, out.z, out.x_hat, out.kernel)} == {torch.float32}
+        turn = state.turns["vae"]
+        assert {t.dtype for t in (*turn.losses.values(), *turn.seen)} == {torch.float32}
 
     history, _ = train(WIENER, settings(precision="bf16"), who=who, callback=look)
     assert set(used) == {torch.bfloat16}
@@ -855,29 +894,29 @@ def test_bf16_trains_with_losses_and_weights_in_float32(monkeypatch: pytest.Monk
 
 def test_devices_that_are_not_there_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert training.choose_device() == training.choose_device("cpu") == torch.device("cpu")
+    assert machine.choose_device() == machine.choose_device("cpu") == torch.device("cpu")
     with pytest.raises(ValueError, match="no device 'gpu'"):
-        training.choose_device("gpu")
+        machine.choose_device("gpu")
     with pytest.raises(ValueError, match="no CUDA GPU cuda that torch can use: pass device='cpu'"):
-        fit(players(), WIENER, image_set(), settings(), device="cuda")
+        train(WIENER, settings(), device="cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert training.choose_device() == torch.device("cuda")
-    assert training.choose_device("cuda:0") == torch.device("cuda:0")
+    assert machine.choose_device() == torch.device("cuda")
+    assert machine.choose_device("cuda:0") == torch.device("cuda:0")
     with pytest.raises(ValueError, match="no CUDA GPU cuda:1 "):
-        training.choose_device("cuda:1")
+        machine.choose_device("cuda:1")
 
 
 def test_atomic_writing_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
-    training.write_atomically(path, lambda p: p.write_text("old"))
+    files.write_atomically(path, lambda p: p.write_text("old"))
 
     def fail(temporary: Path) -> None:
         temporary.write_text("half")
         raise Stopped
 
     with pytest.raises(Stopped):
-        training.write_atomically(path, fail)
+        files.write_atomically(path, fail)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -891,8 +930,8 @@ def test_atomic_writing_leaves_the_old_file_and_no_litter(tmp_path: Path) -> Non
 def test_the_gpu_trains_resumes_and_agrees_with_the_cpu(tmp_path: Path, eager: None, precision: str) -> None:
     term, chosen = PATHS["proper, live"], settings(warm_up=1, precision=precision)
     with pytest.raises(Stopped):
-        fit(players(), term, image_set(), chosen, device="cuda", checkpoint=tmp_path, callback=stop_at(5))
-    history = fit(players(), term, image_set(), chosen, device="cuda", checkpoint=tmp_path, resume=True)
+        train(term, chosen, device="cuda", checkpoint=tmp_path, callback=stop_at(5))
+    history, _ = train(term, chosen, device="cuda", checkpoint=tmp_path, resume=True)
     assert [record["reconstruction"] > 0 for record in history] == [True, True]
     expected, _ = train(term, replace(chosen, precision="float32"))
     # Another generator draws the noise there, so the numbers agree as those of two seeds do.
@@ -905,14 +944,14 @@ def test_the_gpu_trains_resumes_and_agrees_with_the_cpu(tmp_path: Path, eager: N
 def test_a_seed_that_torch_cannot_take_is_refused_before_the_training() -> None:
     for seed in (2**40, -(2**40), 1_790_000_000_000_000_000):
         with pytest.raises(ValueError, match=r"seed must lie between −2\^40 and 2\^40"):
-            settings(seed=seed)
+            Budget(seed=seed)
     assert len(train(losses.L2(), settings(epochs=1, seed=2**40 - 1), who=players(with_kernel_net=False))[0]) == 1
 
 
 @pytest.mark.parametrize("name", ["lr", "kernel_lr", "beta"])
 def test_a_number_beyond_every_float_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        settings(**{name: 10**400})
+        BlurVAE(**{name: 10**400})
 
 
 def test_a_batch_of_one_image_whose_features_are_one_pixel_is_refused() -> None:
@@ -956,7 +995,7 @@ def test_a_checkpoint_of_a_gpu_is_not_called_damaged_on_a_cpu(tmp_path: Path) ->
     record = json.loads((tmp_path / "checkpoint.json").read_text())
     file = tmp_path / record["tensors"]
     save_file(load_file(file) | {"noise": torch.zeros(16, dtype=torch.uint8)}, file)  # as CUDA's generators have
-    record["crc32"] = training._crc32(file, record["progress"])
+    record["crc32"] = checkpoint._crc32(file, record["progress"])
     (tmp_path / "checkpoint.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match="belongs to another kind of device: resume with the one"):
         train(losses.L2(), settings(), who=players(with_kernel_net=False), checkpoint=tmp_path, resume=True)
