@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from blurvae import blur, datasets, experiments, paths, results
-from blurvae.experiments import rate
+from blurvae import blur, datasets, experiments, paths
+from blurvae.experiments import rate, recorded
 from blurvae.metrics.high_frequency import CUTOFF
 from blurvae.metrics.rate_curves import Curve, mean_difference
 from blurvae.run import Result
@@ -173,7 +173,7 @@ class Comparison:
 
     def __str__(self) -> str:
         if not self.values:
-            return results.NOT_RUN
+            return recorded.NOT_RUN
         signed = "+" if not self.limit and not self.exact else ""
         text = f"{statistics.fmean(self.values):{signed}.{self.digits}f}"
         if len(self.values) > 1:
@@ -271,7 +271,7 @@ def _evidence(claim: str, group: dict[str, Any]) -> list[Evidence]:
     methods = {m.name for m in (*module.METHODS, *module.VARIANTS)}
     if group["experiment"] == "rate":
         methods = {m.name for m in (*rate.TERMS, *rate.OTHER_TERMS)}
-    sides = results.HIGHER_IS_BETTER
+    sides = recorded.HIGHER_IS_BETTER
     for what, names, allowed in (
         ("method", (group["method"], *group.get("rivals", ())), methods),
         ("metric with a better side", (*group.get("metrics", ()), *group.get("worse", ())), set(sides)),
@@ -291,7 +291,7 @@ def _printed(text: str) -> str:
 
     def cell(match: re.Match[str]) -> str:
         table, data, method, column = match.groups()
-        rows = results.paper_table(table)
+        rows = recorded.paper_table(table)
         found = rows[(rows.data == data) & (rows.method == method)]
         if found.empty or column not in found:
             raise ValueError(f"{table} of the paper has no {column} of {method} on {data}.")
@@ -306,14 +306,14 @@ def _printed(text: str) -> str:
 def _values(evidence: Evidence, folder: Path | None) -> dict[str, dict[str, dict[int, float]]]:
     """{metric: {method: {seed: value}}}."""
     found: dict[str, dict[str, dict[int, float]]] = {}
-    runs = results.frame(evidence.experiment, evidence.tier, evidence.data, folder).dropna(subset="value")
+    runs = recorded.frame(evidence.experiment, evidence.tier, evidence.data, folder).dropna(subset="value")
     for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
         found.setdefault(metric, {}).setdefault(method, {})[seed] = value
     return found
 
 
 def _runs(evidence: Evidence, folder: Path | None) -> list[Result]:
-    found = results.load(evidence.experiment, evidence.tier, evidence.data, folder)
+    found = recorded.load(evidence.experiment, evidence.tier, evidence.data, folder)
     return [result for result in found if result.run.method == evidence.method]
 
 
@@ -321,12 +321,12 @@ def _better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """The method minus each rival on each metric, seed by seed."""
     values, made = _values(evidence, folder), []
     for metric in dict.fromkeys((*evidence.metrics, *evidence.worse)):
-        side = 1 if results.HIGHER_IS_BETTER[metric] else -1
+        side = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
         sign = side if metric in evidence.metrics else -side
         for rival in evidence.rivals:
             own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
             gaps = tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
-            label, digits = results.label(evidence.experiment, rival), results.DIGITS[metric]
+            label, digits = recorded.label(evidence.experiment, rival), recorded.DIGITS[metric]
             rates = values.get("KL", {})
             silent = any(_collapsed(rates.get(name, {}).values()) for name in (evidence.method, rival))
             made.append(Comparison(metric, label, gaps, sign, digits=digits, collapsed=silent))
@@ -342,13 +342,13 @@ def _smaller_change(evidence: Evidence, folder: Path | None) -> list[Comparison]
     """Whether the step to the second rival changes a metric by more than the step to the first."""
     values, made = _values(evidence, folder), []
     names = (evidence.method, *evidence.rivals)
-    near, far = (results.label(evidence.experiment, rival) for rival in evidence.rivals)
+    near, far = (recorded.label(evidence.experiment, rival) for rival in evidence.rivals)
     for metric in evidence.metrics:
         own, one, two = (values.get(metric, {}).get(name, {}) for name in names)
         seeds = sorted(own.keys() & one.keys() & two.keys())
         gaps = tuple(abs(own[s] - two[s]) - abs(own[s] - one[s]) for s in seeds)
         against = f"change to {far} minus change to {near}"
-        made.append(Comparison(metric, against, gaps, digits=results.DIGITS[metric]))
+        made.append(Comparison(metric, against, gaps, digits=recorded.DIGITS[metric]))
     return made
 
 
@@ -393,12 +393,12 @@ def _error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Whether low frequencies hold most of a trained model's squared error, at every β that is recorded."""
     shares: dict[float, list[float]] = {}
     rates: dict[float, list[float]] = {}
-    for result in results.load(evidence.experiment, evidence.tier, evidence.data, folder):
+    for result in recorded.load(evidence.experiment, evidence.tier, evidence.data, folder):
         if result.run.method.partition(",beta=")[0] == evidence.method and "error_power" in result.pictures:
             power, beta = torch.from_numpy(result.pictures["error_power"]), result.run.settings.beta
             shares.setdefault(beta, []).append(_share(power, (power.shape[0], 2 * (power.shape[1] - 1))))
             rates.setdefault(beta, []).append(result.record["metrics"]["KL"]["mean"])
-    label = results.label(evidence.experiment, evidence.method)
+    label = recorded.label(evidence.experiment, evidence.method)
     made = [
         Comparison(
             f"squared error of {label} below {LOW} cycles/px, β = {beta:g}, %",
@@ -473,9 +473,9 @@ def _fitted_covariance(evidence: Evidence, folder: Path | None) -> list[Comparis
     """The method's −ELBO minus that of L2 with one variance, and with one spectrum, fitted to its errors."""
     own = _values(evidence, folder).get("−ELBO", {}).get(evidence.method, {})
     squared = _runs(replace(evidence, method="l2"), folder)
-    rivals = {r.run.settings.seed: results.fitted_bounds(r) for r in squared}
+    rivals = {r.run.settings.seed: recorded.fitted_bounds(r) for r in squared}
     made = []
-    for name in results.FITTED:
+    for name in recorded.FITTED:
         seeds = sorted(seed for seed in own if name in rivals.get(seed, {}))
         gaps = tuple(own[seed] - rivals[seed][name] for seed in seeds)
         made.append(Comparison("−ELBO", f"L2, {name}", gaps, sign=-1, digits=0))
@@ -495,8 +495,8 @@ def _equal_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             for seed in seeds:
                 kl, quality = ([cell[seed] for cell in row] for row in cells)
                 gaps.append(mean_difference(Curve(kl[:half], quality[:half]), Curve(kl[half:], quality[half:])))
-            sign = 1 if results.HIGHER_IS_BETTER[metric] else -1
-            against, digits = f"{results.label('rate', rival)} at equal KL", results.DIGITS[metric]
+            sign = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
+            against, digits = f"{recorded.label('rate', rival)} at equal KL", recorded.DIGITS[metric]
             made.append(Comparison(metric, against, tuple(gaps), sign, digits=digits))
     return made
 

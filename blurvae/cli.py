@@ -238,17 +238,17 @@ def table(
     results: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
 ) -> None:
     """Print the table of an experiment, the paper's numbers beside the measured ones."""
-    from blurvae import results as recorded
+    from blurvae.pages import tables
 
-    shown = recorded.table(experiment, tier, data, results, over=over, paper=True)
+    shown = tables.table(experiment, tier, data, results, over=over, paper=True)
     if form == "text":  # a terminal is narrow: what is missing is said once, below
         missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
         shown = shown.replace(dict.fromkeys(missing, "needs weights"))
-    typer.echo(recorded.render(shown, form))
+    typer.echo(tables.render(shown, form))
     if form == "text" and missing:
         typer.echo("\n" + "\n".join(missing))
     if form in ("text", "markdown"):
-        typer.echo(f"\n{recorded.caption(experiment, tier, data, results)} ± is the sd over {over}.")
+        typer.echo(f"\n{tables.caption(experiment, tier, data, results)} ± is the sd over {over}.")
 
 
 @app.command()
@@ -337,7 +337,7 @@ def figure(
     form: Annotated[str, typer.Option("--format", help="pdf or png.")] = "pdf",
 ) -> None:
     """Write the publication version of a figure."""
-    from blurvae import figures, plotting
+    from blurvae.pages import figures, plotting
 
     if not name:
         typer.echo("\n".join(sorted(figures.FIGURES)))

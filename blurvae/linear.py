@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from blurvae import datasets, experiments, metrics, paths, results
+from blurvae import datasets, experiments, metrics, paths
 from blurvae.errors import CorruptFile, MissingData
+from blurvae.experiments import recorded
 from blurvae.models.linear import fit_linear_vae, linear_vae
 from blurvae.provenance import provenance
 from blurvae.run import Run, centre, image_sets
@@ -127,7 +128,7 @@ def deficits(folder: Path | None = None) -> list[Deficit]:
     curves: dict[Path, dict[str, list[float]]] = {}
     for name in SHOWN:
         for data in experiments.get(name).GRID["lesson"]:
-            for result in results.load(name, "lesson", data, folder):
+            for result in recorded.load(name, "lesson", data, folder):
                 run, measured, file = result.run, result.record["metrics"], path(result.run, folder)
                 if run.term not in TERMS or run.constants or run.experiment != name or not file.exists():
                     continue

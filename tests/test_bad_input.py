@@ -16,12 +16,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from blurvae import blur, datasets, experiments, losses, metrics, notebook, plotting, queue, results, run
+from blurvae import blur, datasets, experiments, losses, metrics, notebook, queue, run
 from blurvae.cli import app
 from blurvae.datasets import ImageSet, download
 from blurvae.datasets.core import Archive
 from blurvae.errors import CorruptFile, MissingData, MissingWeights
+from blurvae.experiments import recorded
 from blurvae.models import VAE, KernelNet, load_model
+from blurvae.pages import plotting, tables
 from blurvae.run import Run
 from blurvae.training import Players, Settings, choose_device, fit
 
@@ -367,18 +369,18 @@ RESULTS = [
     row("tier of a queue", lambda: queue.matrix("big", Path()), ValueError, "'big'", "smoke (seconds), lesson"),
     row("only", lambda: queue.matrix("smoke", Path(), ["l22"]), ValueError, "'l22'", "choose of"),
     row("budget", lambda: queue.finish("smoke", Path(), (), "9 parsecs"), ValueError, "'9 parsecs'", "9m"),
-    row("data of results", lambda: results.load("table5", "smoke", "cfar10", Path()), ValueError, "mean cifar10"),
+    row("data of results", lambda: recorded.load("table5", "smoke", "cfar10", Path()), ValueError, "mean cifar10"),
     row(
-        "no results", lambda: results.load("table5", "smoke", "natural", Path("absent")), ValueError, "absent", "--out"
+        "no results", lambda: recorded.load("table5", "smoke", "natural", Path("absent")), ValueError, "absent", "--out"
     ),
     row(
         "spread",
-        lambda: results.spread(results.frame("table5", "smoke", "natural", Path()), "PSNR", "days"),
+        lambda: tables.spread(recorded.frame("table5", "smoke", "natural", Path()), "PSNR", "days"),
         ValueError,
         "'days'",
         "'seeds' or 'images'",
     ),
-    row("format", lambda: results.render(results.paper_table("table5"), "xml"), ValueError, "'xml'", "markdown"),
+    row("format", lambda: tables.render(recorded.paper_table("table5"), "xml"), ValueError, "'xml'", "markdown"),
     row("chapter", lambda: notebook.find("99"), ValueError, "99", "09"),
     row("parameter", lambda: notebook.check_parameters("09", {"teir": "smoke"}), ValueError, "'teir'", "tier"),
     row("type", lambda: notebook.check_parameters("09", {"seed": "0"}), ValueError, "'seed'", "must be int", "'0'"),

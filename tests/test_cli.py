@@ -247,7 +247,7 @@ def test_tune_says_what_it_chose_and_refuses_what_has_no_search(tmp_path, monkey
 def test_figures_are_written(tmp_path, monkeypatch, out):
     from functools import partial
 
-    from blurvae import figures
+    from blurvae.pages import figures
 
     for name, make in (("grid", figures.reconstructions), ("axes", figures.radial_spectra)):
         monkeypatch.setitem(figures.FIGURES, name, partial(make, "table5", "smoke", "natural", out))

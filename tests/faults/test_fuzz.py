@@ -37,9 +37,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from blurvae import losses, notebook, results, run, training
+from blurvae import losses, notebook, run, training
 from blurvae.datasets import ImageSet, celeba, cifar10, files, folder, mnist, nifti, packs
 from blurvae.errors import CorruptFile, MissingData, MissingWeights
+from blurvae.experiments import recorded
 from blurvae.models import VAE, KernelNet, load_model, save_model
 from blurvae.training import Players, Progress, Settings
 
@@ -1089,8 +1090,8 @@ def test_run_record(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pyte
             originals = [(value.tobytes(), value.shape, value.dtype) for value in pictures.values()]
             assert all((v.tobytes(), v.shape, v.dtype) in originals for v in result.pictures.values())
         assert all(type(value) is np.ndarray and not value.dtype.hasobject for value in result.pictures.values())
-        results.frame("table5", "smoke", "natural", tmp_path)
-        results.history("table5", "smoke", "natural", tmp_path)
+        recorded.frame("table5", "smoke", "natural", tmp_path)
+        recorded.history("table5", "smoke", "natural", tmp_path)
         assert not (tmp_path / "unpickled").exists()
 
     def part(kind: str, suffix: str, data: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, str, bytes]]:

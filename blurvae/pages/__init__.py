@@ -1,0 +1,1 @@
+"""What the chapters and the command show: tables and figures of recorded runs, and the pages themselves."""
