@@ -428,16 +428,16 @@ def notebook(
     from papermill import PapermillExecutionError
     from papermill.exceptions import PapermillException
 
-    from blurvae import notebook as chapters
+    from blurvae.pages.notebooks import chapters, execution, parameters
 
     rest = context.args
     if len(rest) % 3 or any(flag != "-p" for flag in rest[::3]):
         raise ValueError(f"{' '.join(rest)!r} is not of the form -p NAME VALUE, e.g. -p tier lesson.")
     name = chapters.find(slug)
     target = out / f"{name}.ipynb"
-    given = chapters.parse_parameters(name, list(zip(rest[1::3], rest[2::3])))
+    given = parameters.parse(name, list(zip(rest[1::3], rest[2::3])))
     try:
-        chapters.execute(name, given, target)
+        execution.execute(name, given, target)
     except PapermillExecutionError as error:
         kinds = {kind.__name__: kind for kind in (MissingData, MissingWeights, CorruptFile, Diverged)}
         said = f"{name} stopped at cell {error.cell_index}: {error.evalue} ({target} holds it up to there)"

@@ -16,7 +16,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from blurvae import blur, datasets, experiments, losses, metrics, notebook, queue, run
+from blurvae import blur, datasets, experiments, losses, metrics, queue, run
 from blurvae.cli import app
 from blurvae.datasets import ImageSet, download
 from blurvae.datasets.core import Archive
@@ -24,6 +24,7 @@ from blurvae.errors import CorruptFile, MissingData, MissingWeights
 from blurvae.experiments import recorded
 from blurvae.models import VAE, KernelNet, load_model
 from blurvae.pages import plotting, tables
+from blurvae.pages.notebooks import chapters, parameters
 from blurvae.run import Run
 from blurvae.training import Players, Settings, choose_device, fit
 
@@ -381,10 +382,10 @@ RESULTS = [
         "'seeds' or 'images'",
     ),
     row("format", lambda: tables.render(recorded.paper_table("table5"), "xml"), ValueError, "'xml'", "markdown"),
-    row("chapter", lambda: notebook.find("99"), ValueError, "99", "09"),
-    row("parameter", lambda: notebook.check_parameters("09", {"teir": "smoke"}), ValueError, "'teir'", "tier"),
-    row("type", lambda: notebook.check_parameters("09", {"seed": "0"}), ValueError, "'seed'", "must be int", "'0'"),
-    row("text", lambda: notebook.parse_parameters("09", [("seed", "abc")]), ValueError, "'seed'", "'abc'"),
+    row("chapter", lambda: chapters.find("99"), ValueError, "99", "09"),
+    row("parameter", lambda: parameters.check("09", {"teir": "smoke"}), ValueError, "'teir'", "tier"),
+    row("type", lambda: parameters.check("09", {"seed": "0"}), ValueError, "'seed'", "must be int", "'0'"),
+    row("text", lambda: parameters.parse("09", [("seed", "abc")]), ValueError, "'seed'", "'abc'"),
     row("grid", lambda: plotting.image_grid([UNIT[:, :2]]), ValueError, "1 or 3 channels", "(3, 2, 20, 20)"),
     row("grid NaN", lambda: plotting.image_grid([spoilt(X, NAN)]), ValueError, "NaN", "diverged"),
     row("rows", lambda: plotting.image_grid({"a": X, "b": X[:2]}), ValueError, "(2"),

@@ -14,7 +14,8 @@ import yaml
 from bs4 import BeautifulSoup
 
 import blurvae
-from blurvae import notebook, paths
+from blurvae import paths
+from blurvae.pages.notebooks import build
 
 ROOT = paths.root()
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -130,7 +131,7 @@ def test_a_path_that_sphinx_would_take_for_a_pattern_is_built_elsewhere(tmp_path
     (source / "page.md").write_text("text")
     seen = []
 
-    def build(command, **options):
+    def made(command, **options):
         folder = Path(command[-1])
         seen.append((folder / "page.md").read_text())
         assert not set("[]*?") & set(str(folder))
@@ -138,6 +139,6 @@ def test_a_path_that_sphinx_would_take_for_a_pattern_is_built_elsewhere(tmp_path
         (folder / "_build" / "html" / "index.html").write_text("built")
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(notebook.subprocess, "run", build)
-    page = notebook.build_html(source, tmp_path / "[k]" / "html")
+    monkeypatch.setattr(build.subprocess, "run", made)
+    page = build.build_html(source, tmp_path / "[k]" / "html")
     assert page == tmp_path / "[k]" / "html" / "index.html" and page.read_text() == "built" and seen == ["text"]

@@ -214,7 +214,7 @@ def test_an_error_of_a_chapter_is_one_sentence(name, code, tmp_path, monkeypatch
     def stop(*arguments):
         raise PapermillExecutionError(6, 5, "x = 1", name, "what went wrong", ["its traceback"])
 
-    monkeypatch.setattr("blurvae.notebook.execute", stop)
+    monkeypatch.setattr("blurvae.pages.notebooks.execution.execute", stop)
     text = call("notebook", "09", "-p", "tier", "paper", "--out", str(tmp_path), code=code)
     assert "stopped at cell 6: what went wrong" in text
     assert "traceback" not in text
@@ -332,18 +332,18 @@ def test_a_full_memory_is_told_from_other_errors_that_mention_memory(error, full
 
 
 def test_paths_given_to_a_chapter_are_those_that_the_user_sees(tmp_path, monkeypatch):
-    from blurvae import notebook
+    from blurvae.pages.notebooks import parameters
 
     monkeypatch.chdir(tmp_path)
-    given = notebook.parse_parameters("09", [("results", "res"), ("data", "folder:pics")])
+    given = parameters.parse("09", [("results", "res"), ("data", "folder:pics")])
     assert given == {"results": str(tmp_path / "res"), "data": f"folder:{tmp_path / 'pics'}"}
-    assert notebook.parse_parameters("09", [("results", ""), ("data", "natural")]) == {"results": "", "data": "natural"}
+    assert parameters.parse("09", [("results", ""), ("data", "natural")]) == {"results": "", "data": "natural"}
 
 
 def test_braces_in_paths_of_a_chapter_are_no_template(tmp_path, monkeypatch):
     import papermill
 
-    from blurvae import notebook
+    from blurvae.pages.notebooks import execution
 
     class Reached(Exception):
         pass
@@ -356,7 +356,7 @@ def test_braces_in_paths_of_a_chapter_are_no_template(tmp_path, monkeypatch):
 
     monkeypatch.setattr(papermill, "execute_notebook", look)
     with pytest.raises(Reached):
-        notebook.execute("09", {}, tmp_path / "nb{x}" / "y.ipynb", cwd=tmp_path)
+        execution.execute("09", {}, tmp_path / "nb{x}" / "y.ipynb", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["missing", "dead", "died early", "papermill"])
@@ -365,7 +365,7 @@ def test_a_kernel_that_does_not_start_is_one_sentence(kind, tmp_path, monkeypatc
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillException
 
-    from blurvae import notebook
+    from blurvae.pages.notebooks import execution
 
     error = {
         "missing": NoSuchKernel("python3"),
@@ -373,6 +373,6 @@ def test_a_kernel_that_does_not_start_is_one_sentence(kind, tmp_path, monkeypatc
         "died early": RuntimeError("Kernel died before replying to kernel_info"),
         "papermill": PapermillException("no engine"),
     }[kind]
-    monkeypatch.setattr(notebook, "execute", lambda *a, **k: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(execution, "execute", lambda *a, **k: (_ for _ in ()).throw(error))
     text = call("notebook", "09", "--out", str(tmp_path), code=2)
     assert "python3" in text and "ipykernel install" in text and str(error) in text

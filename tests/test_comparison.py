@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_output
 
-from blurvae import notebook, paths
-from blurvae.comparison import NEAR_INTEGERS, NUMBER, compare_outputs, differences, texts
+from blurvae import paths
 from blurvae.experiments import recorded
+from blurvae.pages.comparison import NEAR_INTEGERS, NUMBER, compare_outputs, differences, texts
+from blurvae.pages.notebooks.chapters import slugs
 
 ACCEPTED = {
     "one unit": ("108.0 nats, 25.1 dB", "107.9 nats, 25.2 dB"),
@@ -174,7 +175,7 @@ def _is_decimal(number: str) -> bool:
     return "." in number or "e" in number
 
 
-each = pytest.mark.parametrize("slug", notebook.slugs())
+each = pytest.mark.parametrize("slug", slugs())
 
 
 @each

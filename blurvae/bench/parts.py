@@ -435,8 +435,8 @@ def html(plan: Plan) -> dict[str, Any]:
         raise NotRun(absent("jupyter-book")["not_run"])
     with TemporaryDirectory() as folder:
         code = (
-            "from pathlib import Path; from blurvae import notebook; "
-            f"notebook.build_html(notebook.copy_sources(Path({folder!r}) / 'src'), Path({folder!r}) / 'html')"
+            "from pathlib import Path; from blurvae.pages.notebooks import build; "
+            f"build.build_html(build.copy_sources(Path({folder!r}) / 'src'), Path({folder!r}) / 'html')"
         )
         started = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=paths.root())
