@@ -14,7 +14,9 @@ import torch
 
 from blurvae import datasets, experiments, paths
 from blurvae.blur import hermitian_weights
+from blurvae.experiments import rate
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
+from blurvae.metrics.rate_curves import Curve, mean_difference
 from blurvae.run import KS, Result, read
 
 DIGITS = {
@@ -185,4 +187,32 @@ def fitted_bounds(result: Result) -> dict[str, float]:
         power = torch.from_numpy(result.pictures["error_power"].astype(np.float64))  # (h, w//2+1), mean of the channels
         power *= squared_error / (channels * (power * hermitian_weights((size, size))).sum())
         found["one spectrum fitted"] = channels * stationary_nats(power, power, (size, size)).item() + kl
+    return found
+
+
+def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_rate: bool = True) -> dict[int, float]:
+    """How much higher a term's curve of a metric over the KL term runs than a rival's, seed by seed.
+
+    Args:
+        runs: of `frame("rate", …)`.
+        term: the one in question, such as "wiener".
+        rival: the term it is compared with.
+        metric: a measured column.
+        log_rate: see `mean_difference`.
+
+    Returns:
+        The mean difference by seed, for the seeds in which both terms are recorded at every β.
+
+    Raises:
+        ValueError: see `mean_difference`.
+    """
+    betas = rate.betas(runs.data.iloc[0]) if len(runs) else ()
+    found = {}
+    for seed in sorted(set(runs.seed)):
+        own = runs[runs.seed == seed]
+        wide = own.pivot(index="method", columns="metric", values="value").reindex(columns=["KL", metric])
+        a, b = (wide.reindex([f"{name},beta={beta:g}" for beta in betas]) for name in (rival, term))
+        if not pd.concat([a, b]).isna().any(axis=None):
+            curves = (Curve(c["KL"].to_numpy(), c[metric].to_numpy()) for c in (a, b))
+            found[seed] = mean_difference(*curves, log_rate=log_rate)
     return found
