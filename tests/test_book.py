@@ -55,13 +55,12 @@ def test_every_public_module_is_in_the_api_page():
     listed = set(re.findall(r"blurvae(?:\.\w+)+", text))
     modules = {m.name for m in pkgutil.walk_packages(blurvae.__path__, "blurvae.") if not m.ispkg}
     public = {name for name in modules if not any(part.startswith("_") for part in name.split("."))}
-    # A package documents its parts where it is listed by its own name; the commands are in `blurvae --help`.
     missing = {name for name in public if name not in listed and name.rpartition(".")[0] not in PARTS}
-    assert not missing - {"blurvae.cli"}, "add the modules to book/api.md"
+    assert not missing, "add the modules to book/api.md"
 
 
-# One file a table or figure, listed by `blurvae list`; and packages whose own page shows what their parts offer.
-PARTS = {"blurvae.claims", "blurvae.experiments", "blurvae.pages.figures"}
+# Shown elsewhere: by `blurvae --help`, by `blurvae list`, or on the page of the package, which exports what they offer.
+PARTS = {"blurvae.cli", "blurvae.experiments", "blurvae.claims", "blurvae.pages.figures"}
 
 
 def test_every_reference_is_cited():

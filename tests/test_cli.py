@@ -16,9 +16,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from blurvae import cli, experiments
+from blurvae import experiments
 from blurvae import run as running
 from blurvae.cli import app
+from blurvae.cli import run as command
 from blurvae.datasets import write_pack
 
 runner = CliRunner()
@@ -62,21 +63,21 @@ def test_a_changed_run_stands_beside_the_unchanged_one(out):
 def test_the_first_steps_say_how_long_all_runs_will_take(monkeypatch, tmp_path, capsys):
     """Two runs of 1,500 steps at 0.1 s a step, 1.3 times that with a kernel network; the finished one aside."""
     clock = iter(np.arange(1000) * 0.1)
-    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
     made = experiments.get("table5").runs("lesson", "natural", (0,))
     l2, wiener, done = (next(r for r in made if r.method == m) for m in ("l2", "wiener", "ce"))
     done.path(tmp_path).parent.mkdir()
     done.path(tmp_path).touch()
-    after_step = cli._forecast([done, l2, wiener], tmp_path, True)
+    after_step = command._forecast([done, l2, wiener], tmp_path, True)
     for _ in range(200):
         after_step(None)
     steps = l2.settings.epochs * l2.n_train / l2.settings.batch_size
-    minutes = round(steps * 0.1 * (1 + cli.WITH_KERNEL) * cli.WITH_EVALUATION / 60)
+    minutes = round(steps * 0.1 * (1 + command.WITH_KERNEL) * command.WITH_EVALUATION / 60)
     assert capsys.readouterr().err == f"about {minutes} minutes for 2 runs on this machine, by its first steps\n"
 
 
 def test_seconds_are_not_forecast(monkeypatch, tmp_path, capsys):
-    after_step = cli._forecast(list(experiments.get("table5").runs("smoke", "natural", (0,))), tmp_path, False)
+    after_step = command._forecast(list(experiments.get("table5").runs("smoke", "natural", (0,))), tmp_path, False)
     for _ in range(200):
         after_step(None)
     assert capsys.readouterr().err == ""
