@@ -25,18 +25,18 @@ BOOK := l2 wiener l2,beta=0.4
 
 book: setup  ## train three models on the embedded data (minutes), show them in chapter 09, build the pages
 	$(BIN)/blurvae run table5 --tier lesson --data natural --seed 0 $(BOOK:%=--only %) --resume --out "$(RESULTS)"
-	$(BIN)/python -m blurvae.notebook html --execute 09 -p tier lesson -p results "$(RESULTS)" -p methods "$(BOOK)"
+	$(BIN)/python -m blurvae.pages html --execute 09 -p tier lesson -p results "$(RESULTS)" -p methods "$(BOOK)"
 	$(BIN)/blurvae table table5 --tier lesson --data natural --results "$(RESULTS)"
 	@echo "The book: $(CURDIR)/_build/html/index.html"
 
 html: setup  ## build the pages from the checkout as it is; executes nothing
-	$(BIN)/python -m blurvae.notebook html
+	$(BIN)/python -m blurvae.pages html
 
 chapters: setup  ## re-execute every chapter and store its outputs in the checkout
-	$(BIN)/python -m blurvae.notebook update
+	$(BIN)/python -m blurvae.pages update
 
 address: setup  ## write the repository's address from _config.yml into the chapters
-	$(BIN)/python -m blurvae.notebook address
+	$(BIN)/python -m blurvae.pages address
 
 test: setup  ## lint, types, unit tests, doctests, notebooks, smoke runs, pages
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from blurvae import notebook
+from blurvae.pages.notebooks import build
 
 
 class Site(NamedTuple):
@@ -23,7 +23,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     """The pages of the checkout as it is, built once, outside of it, with warnings as errors."""
     folder = tmp_path_factory.mktemp("site")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    notebook.build_html(notebook.copy_sources(folder / "src"), folder / "html")
+    build.build_html(build.copy_sources(folder / "src"), folder / "html")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Site(folder / "html", seconds)

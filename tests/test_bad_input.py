@@ -16,12 +16,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from blurvae import blur, datasets, experiments, losses, metrics, notebook, plotting, queue, results, run
+from blurvae import blur, datasets, experiments, losses, metrics, queue, run
 from blurvae.cli import app
 from blurvae.datasets import ImageSet, download
 from blurvae.datasets.core import Archive
 from blurvae.errors import CorruptFile, MissingData, MissingWeights
+from blurvae.experiments import recorded
 from blurvae.models import VAE, KernelNet, load_model
+from blurvae.pages import plotting, tables
+from blurvae.pages.notebooks import chapters, parameters
 from blurvae.run import Run
 from blurvae.training import Players, Settings, choose_device, fit
 
@@ -367,22 +370,22 @@ RESULTS = [
     row("tier of a queue", lambda: queue.matrix("big", Path()), ValueError, "'big'", "smoke (seconds), lesson"),
     row("only", lambda: queue.matrix("smoke", Path(), ["l22"]), ValueError, "'l22'", "choose of"),
     row("budget", lambda: queue.finish("smoke", Path(), (), "9 parsecs"), ValueError, "'9 parsecs'", "9m"),
-    row("data of results", lambda: results.load("table5", "smoke", "cfar10", Path()), ValueError, "mean cifar10"),
+    row("data of results", lambda: recorded.load("table5", "smoke", "cfar10", Path()), ValueError, "mean cifar10"),
     row(
-        "no results", lambda: results.load("table5", "smoke", "natural", Path("absent")), ValueError, "absent", "--out"
+        "no results", lambda: recorded.load("table5", "smoke", "natural", Path("absent")), ValueError, "absent", "--out"
     ),
     row(
         "spread",
-        lambda: results.spread(results.frame("table5", "smoke", "natural", Path()), "PSNR", "days"),
+        lambda: tables.spread(recorded.frame("table5", "smoke", "natural", Path()), "PSNR", "days"),
         ValueError,
         "'days'",
         "'seeds' or 'images'",
     ),
-    row("format", lambda: results.render(results.paper_table("table5"), "xml"), ValueError, "'xml'", "markdown"),
-    row("chapter", lambda: notebook.find("99"), ValueError, "99", "09"),
-    row("parameter", lambda: notebook.check_parameters("09", {"teir": "smoke"}), ValueError, "'teir'", "tier"),
-    row("type", lambda: notebook.check_parameters("09", {"seed": "0"}), ValueError, "'seed'", "must be int", "'0'"),
-    row("text", lambda: notebook.parse_parameters("09", [("seed", "abc")]), ValueError, "'seed'", "'abc'"),
+    row("format", lambda: tables.render(recorded.paper_table("table5"), "xml"), ValueError, "'xml'", "markdown"),
+    row("chapter", lambda: chapters.find("99"), ValueError, "99", "09"),
+    row("parameter", lambda: parameters.check("09", {"teir": "smoke"}), ValueError, "'teir'", "tier"),
+    row("type", lambda: parameters.check("09", {"seed": "0"}), ValueError, "'seed'", "must be int", "'0'"),
+    row("text", lambda: parameters.parse("09", [("seed", "abc")]), ValueError, "'seed'", "'abc'"),
     row("grid", lambda: plotting.image_grid([UNIT[:, :2]]), ValueError, "1 or 3 channels", "(3, 2, 20, 20)"),
     row("grid NaN", lambda: plotting.image_grid([spoilt(X, NAN)]), ValueError, "NaN", "diverged"),
     row("rows", lambda: plotting.image_grid({"a": X, "b": X[:2]}), ValueError, "(2"),

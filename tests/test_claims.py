@@ -12,6 +12,7 @@ import pytest
 from scipy.interpolate import PchipInterpolator
 
 from blurvae import claims, datasets, experiments, paths, run
+from blurvae.pages import claims as page
 from blurvae.run import asdict
 
 NAMES = ["B1a", "B1b", *(f"B{i}" for i in range(2, 14))]
@@ -26,12 +27,12 @@ def found():
 
 @pytest.fixture(scope="module")
 def table(found):
-    return claims.table(found)
+    return page.table(found)
 
 
 @pytest.fixture(scope="module")
 def details(found):
-    return claims.details(found)
+    return page.details(found)
 
 
 # What the pages show, read as a reader would and recomputed -----------------------------------------------------------
@@ -442,7 +443,7 @@ def test_a_verdict_turns_when_records_arrive_and_needs_two_seeds(tmp_path, seeds
     ablation(tmp_path, seeds, gap)
     made = finding("B3", tmp_path, "better", "table1", "faces64")
     assert claims.verdict(made) == made[0].verdict == expected
-    assert f"{len(seeds)} of at least 2 seeds" in "\n".join(claims.details({claims.load()[3]: made})) or len(seeds) > 1
+    assert f"{len(seeds)} of at least 2 seeds" in "\n".join(page.details({claims.load()[3]: made})) or len(seeds) > 1
 
 
 def test_one_rival_that_is_not_recorded_leaves_the_evidence_untested(tmp_path):

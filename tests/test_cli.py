@@ -16,9 +16,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from blurvae import cli, experiments
+from blurvae import experiments
 from blurvae import run as running
 from blurvae.cli import app
+from blurvae.cli import run as command
 from blurvae.datasets import write_pack
 
 runner = CliRunner()
@@ -62,21 +63,21 @@ def test_a_changed_run_stands_beside_the_unchanged_one(out):
 def test_the_first_steps_say_how_long_all_runs_will_take(monkeypatch, tmp_path, capsys):
     """Two runs of 1,500 steps at 0.1 s a step, 1.3 times that with a kernel network; the finished one aside."""
     clock = iter(np.arange(1000) * 0.1)
-    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
     made = experiments.get("table5").runs("lesson", "natural", (0,))
     l2, wiener, done = (next(r for r in made if r.method == m) for m in ("l2", "wiener", "ce"))
     done.path(tmp_path).parent.mkdir()
     done.path(tmp_path).touch()
-    after_step = cli._forecast([done, l2, wiener], tmp_path, True)
+    after_step = command._forecast([done, l2, wiener], tmp_path, True)
     for _ in range(200):
         after_step(None)
     steps = l2.settings.epochs * l2.n_train / l2.settings.batch_size
-    minutes = round(steps * 0.1 * (1 + cli.WITH_KERNEL) * cli.WITH_EVALUATION / 60)
+    minutes = round(steps * 0.1 * (1 + command.WITH_KERNEL) * command.WITH_EVALUATION / 60)
     assert capsys.readouterr().err == f"about {minutes} minutes for 2 runs on this machine, by its first steps\n"
 
 
 def test_seconds_are_not_forecast(monkeypatch, tmp_path, capsys):
-    after_step = cli._forecast(list(experiments.get("table5").runs("smoke", "natural", (0,))), tmp_path, False)
+    after_step = command._forecast(list(experiments.get("table5").runs("smoke", "natural", (0,))), tmp_path, False)
     for _ in range(200):
         after_step(None)
     assert capsys.readouterr().err == ""
@@ -214,7 +215,7 @@ def test_an_error_of_a_chapter_is_one_sentence(name, code, tmp_path, monkeypatch
     def stop(*arguments):
         raise PapermillExecutionError(6, 5, "x = 1", name, "what went wrong", ["its traceback"])
 
-    monkeypatch.setattr("blurvae.notebook.execute", stop)
+    monkeypatch.setattr("blurvae.pages.notebooks.execution.execute", stop)
     text = call("notebook", "09", "-p", "tier", "paper", "--out", str(tmp_path), code=code)
     assert "stopped at cell 6: what went wrong" in text
     assert "traceback" not in text
@@ -247,7 +248,7 @@ def test_tune_says_what_it_chose_and_refuses_what_has_no_search(tmp_path, monkey
 def test_figures_are_written(tmp_path, monkeypatch, out):
     from functools import partial
 
-    from blurvae import figures
+    from blurvae.pages import figures
 
     for name, make in (("grid", figures.reconstructions), ("axes", figures.radial_spectra)):
         monkeypatch.setitem(figures.FIGURES, name, partial(make, "table5", "smoke", "natural", out))
@@ -332,18 +333,18 @@ def test_a_full_memory_is_told_from_other_errors_that_mention_memory(error, full
 
 
 def test_paths_given_to_a_chapter_are_those_that_the_user_sees(tmp_path, monkeypatch):
-    from blurvae import notebook
+    from blurvae.pages.notebooks import parameters
 
     monkeypatch.chdir(tmp_path)
-    given = notebook.parse_parameters("09", [("results", "res"), ("data", "folder:pics")])
+    given = parameters.parse("09", [("results", "res"), ("data", "folder:pics")])
     assert given == {"results": str(tmp_path / "res"), "data": f"folder:{tmp_path / 'pics'}"}
-    assert notebook.parse_parameters("09", [("results", ""), ("data", "natural")]) == {"results": "", "data": "natural"}
+    assert parameters.parse("09", [("results", ""), ("data", "natural")]) == {"results": "", "data": "natural"}
 
 
 def test_braces_in_paths_of_a_chapter_are_no_template(tmp_path, monkeypatch):
     import papermill
 
-    from blurvae import notebook
+    from blurvae.pages.notebooks import execution
 
     class Reached(Exception):
         pass
@@ -356,7 +357,7 @@ def test_braces_in_paths_of_a_chapter_are_no_template(tmp_path, monkeypatch):
 
     monkeypatch.setattr(papermill, "execute_notebook", look)
     with pytest.raises(Reached):
-        notebook.execute("09", {}, tmp_path / "nb{x}" / "y.ipynb", cwd=tmp_path)
+        execution.execute("09", {}, tmp_path / "nb{x}" / "y.ipynb", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["missing", "dead", "died early", "papermill"])
@@ -365,7 +366,7 @@ def test_a_kernel_that_does_not_start_is_one_sentence(kind, tmp_path, monkeypatc
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillException
 
-    from blurvae import notebook
+    from blurvae.pages.notebooks import execution
 
     error = {
         "missing": NoSuchKernel("python3"),
@@ -373,6 +374,6 @@ def test_a_kernel_that_does_not_start_is_one_sentence(kind, tmp_path, monkeypatc
         "died early": RuntimeError("Kernel died before replying to kernel_info"),
         "papermill": PapermillException("no engine"),
     }[kind]
-    monkeypatch.setattr(notebook, "execute", lambda *a, **k: (_ for _ in ()).throw(error))
+    monkeypatch.setattr(execution, "execute", lambda *a, **k: (_ for _ in ()).throw(error))
     text = call("notebook", "09", "--out", str(tmp_path), code=2)
     assert "python3" in text and "ipykernel install" in text and str(error) in text

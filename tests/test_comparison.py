@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_output
 
-from blurvae import notebook, paths, results
-from blurvae.comparison import NEAR_INTEGERS, NUMBER, compare_outputs, differences, texts
+from blurvae import paths
+from blurvae.experiments import recorded
+from blurvae.pages.comparison import NEAR_INTEGERS, NUMBER, compare_outputs, differences, texts
+from blurvae.pages.notebooks.chapters import slugs
 
 ACCEPTED = {
     "one unit": ("108.0 nats, 25.1 dB", "107.9 nats, 25.2 dB"),
@@ -173,7 +175,7 @@ def _is_decimal(number: str) -> bool:
     return "." in number or "e" in number
 
 
-each = pytest.mark.parametrize("slug", notebook.slugs())
+each = pytest.mark.parametrize("slug", slugs())
 
 
 @each
@@ -218,7 +220,7 @@ def test_every_printed_decimal_is_a_number_a_name_or_a_version(slug):
 
 def test_how_to_read_quotes_the_recorded_run_and_its_spread():
     text = (paths.root() / "book" / "how-to-read.md").read_text(encoding="utf-8")
-    frame = results.frame("rate", "lesson", "natural").query("method == 'l2,beta=0.8'")
+    frame = recorded.frame("rate", "lesson", "natural").query("method == 'l2,beta=0.8'")
     values = frame.pivot_table(index="seed", columns="metric", values="value")
     folder = paths.results()
     again = json.loads((folder / "repeated" / "rate-natural-l2,beta=0.8.json").read_text(encoding="utf-8"))
@@ -227,7 +229,7 @@ def test_how_to_read_quotes_the_recorded_run_and_its_spread():
     assert again["provenance"]["device"] != first["provenance"]["device"]
     for metric in ("PSNR", "KL", "FD-squeeze (recon)"):
         (row,) = re.findall(rf"^\| {re.escape(metric)}.*\|$", text, re.MULTILINE)
-        _, recorded, repeated, spread = row.strip(" |").split(" | ")
-        digits, entry = len(recorded.partition(".")[2]), again["metrics"][metric]
+        _, shown, repeated, spread = row.strip(" |").split(" | ")
+        digits, entry = len(shown.partition(".")[2]), again["metrics"][metric]
         assert repeated == f"{entry.get('mean', entry.get('value')):,.{digits}f}"
-        assert recorded == f"{values[metric][0]:,.{digits}f}" and spread == f"{values[metric].std():,.{digits}f}"
+        assert shown == f"{values[metric][0]:,.{digits}f}" and spread == f"{values[metric].std():,.{digits}f}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from blurvae import datasets, experiments, losses, results
+from blurvae import datasets, experiments, losses
+from blurvae.experiments.recorded import paper_table
 from blurvae.run import networks
 
 TIERS = [(name, tier) for name in experiments.EXPERIMENTS for tier in experiments.TIERS]
@@ -53,7 +54,7 @@ def test_lessons_fit_the_data_and_are_three_seeds_except_at_256_px(name):
 @pytest.mark.parametrize("name", [n for n in experiments.EXPERIMENTS if experiments.get(n).PAPER_TABLE])
 def test_every_row_of_the_paper_is_a_method_and_every_method_names_a_row(name):
     module = experiments.get(name)
-    table = results.paper_table(module.PAPER_TABLE)
+    table = paper_table(module.PAPER_TABLE)
     printed = set(table[table.data == module.PAPER_DATA].method)
     named = {m.paper for m in module.METHODS if m.paper is not None}
     assert named <= printed

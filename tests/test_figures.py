@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from blurvae import experiments, figures, results
-from blurvae.plotting import Grid
+from blurvae import experiments
+from blurvae.experiments import recorded
+from blurvae.pages import figures
+from blurvae.pages.plotting import Grid
+from blurvae.pages.runs import by_method
 from blurvae.run import execute
 
 MADE = {
@@ -71,7 +74,7 @@ def test_no_two_methods_look_alike_and_one_looks_the_same_everywhere(experiment)
 def test_reconstructions_show_the_recorded_pixels_under_the_original(folder):
     grid = figures.reconstructions("table2", "smoke", "natural", folder, columns=3, zoom=1)
     assert grid.labels == ("original", "L2", "Wiener", "Watson (1993)")
-    runs = figures.by_method("table2", "smoke", "natural", folder)
+    runs = by_method("table2", "smoke", "natural", folder)
     rows = [runs["L2"].pictures["original"], *(run.pictures["reconstruction"] for run in runs.values())]
     left = grid.pixels.shape[1] - (3 * 64 + 2 * 2)
     for i, row in enumerate(rows):
@@ -89,7 +92,7 @@ def test_only_the_named_methods_are_shown(folder):
 
 def test_kernels_are_enlarged_by_a_whole_factor_on_one_range(folder):
     grid = figures.kernel_snapshots("figure2", "smoke", "natural", folder)
-    pictures = figures.by_method("figure2", "smoke", "natural", folder)["Wiener"].pictures
+    pictures = by_method("figure2", "smoke", "natural", folder)["Wiener"].pictures
     epochs = pictures["snapshot_epoch"]
     assert grid.labels == ("original", *(f"{what}{e}" for e in epochs for what in ("epoch ", "kernel, ")))
     kernels = np.sqrt(pictures["snapshot_kernel"])
@@ -107,7 +110,7 @@ def test_kernels_are_enlarged_by_a_whole_factor_on_one_range(folder):
 
 def test_rate_curves_join_the_means_of_each_term_in_order_of_the_rate(folder):
     fig = figures.rate_curves("rate", "smoke", "natural", folder, panels=("PSNR", "SSIM"))
-    frame = results.frame("rate", "smoke", "natural", folder)
+    frame = recorded.frame("rate", "smoke", "natural", folder)
     for ax, metric in zip(fig.axes, ("PSNR", "SSIM")):
         line = next(line for line in ax.lines if line.get_label() == "L2")
         own = frame[frame.method.str.startswith("l2,")].pivot_table(index="method", columns="metric", values="value")

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from blurvae import experiments, results, run
+from blurvae import experiments, run
 from blurvae.blur import fourier, squared_gain
+from blurvae.experiments.recorded import FITTED, fitted_bounds
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
 
 
@@ -105,10 +106,10 @@ def recorded(out, *, spectrum: bool = True) -> run.Result:
 
 
 def test_the_bounds_of_a_record_are_those_of_its_errors(tmp_path) -> None:
-    found = results.fitted_bounds(recorded(tmp_path))
+    found = fitted_bounds(recorded(tmp_path))
     e = errors(300, 3, 32, 32)
     p = power(e)
-    assert set(found) == set(results.FITTED)
+    assert set(found) == set(FITTED)
     exact = stationary_nats(p, p.mean((0, 1)), (32, 32)).sum(1).mean().item() + 12.5
     assert found["one spectrum fitted"] == pytest.approx(exact, rel=1e-5)
     sigma = math.sqrt(e.square().mean().item())
@@ -118,7 +119,7 @@ def test_the_bounds_of_a_record_are_those_of_its_errors(tmp_path) -> None:
 
 
 def test_what_a_record_lacks_is_absent(tmp_path) -> None:
-    assert set(results.fitted_bounds(recorded(tmp_path, spectrum=False))) == {"σ² fitted"}
+    assert set(fitted_bounds(recorded(tmp_path, spectrum=False))) == {"σ² fitted"}
     bare = recorded(tmp_path / "other")
     del bare.record["metrics"]["KL"]
-    assert results.fitted_bounds(bare) == {}
+    assert fitted_bounds(bare) == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 
-from blurvae import notebook
+from blurvae.pages.notebooks import build
 
 PAGE = Path(__file__).resolve().parent.parent / "book" / "for-teachers.md"
 
@@ -17,7 +17,7 @@ def test_the_script_removes_every_solution_and_nothing_else(tmp_path, monkeypatc
     script = re.search(r"<<'EOF'\n(.*?)^EOF$", page, re.MULTILINE | re.DOTALL)
     assert script is not None
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(notebook, "build_html", lambda source, out: out)  # the build has a test of its own
+    monkeypatch.setattr(build, "build_html", lambda source, out: out)  # the build has a test of its own
     exec(compile(script[1], PAGE.name, "exec"), {})
     made = sorted((tmp_path / "_build/students/src/notebooks").iterdir())
     originals = sorted(PAGE.parent.parent.glob("notebooks/*.ipynb"))

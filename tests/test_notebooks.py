@@ -11,12 +11,14 @@ import nbformat
 import pytest
 from papermill import PapermillExecutionError
 
-from blurvae import notebook, paths
+from blurvae import paths
+from blurvae.pages import glue
+from blurvae.pages.notebooks import address, chapters, execution, parameters
 
 ROOT = paths.root()
-SLUGS = notebook.slugs()
-EXPERIMENTS = [slug for slug in SLUGS if notebook.parameters(slug)]
-COMPARE = ["-p", "blurvae.comparison", "--nbval", "--nbval-current-env"]
+SLUGS = chapters.slugs()
+EXPERIMENTS = [slug for slug in SLUGS if parameters.declared(slug)]
+COMPARE = ["-p", "blurvae.pages.comparison", "--nbval", "--nbval-current-env"]
 COMPARE += ["--nbval-sanitize-with", str(ROOT / "tests" / "nbval-sanitize.cfg")]
 
 each = pytest.mark.parametrize("slug", SLUGS)
@@ -33,7 +35,7 @@ def _tags(cell) -> list[str]:
 
 @each
 def test_pair_is_in_sync(slug):
-    assert notebook.pairs_in_sync(slug), f"run: python -m blurvae.notebook update {slug[:2]}"
+    assert chapters.pairs_in_sync(slug), f"run: python -m blurvae.pages update {slug[:2]}"
 
 
 @each
@@ -47,8 +49,8 @@ def test_was_executed_from_top_to_bottom_without_error(slug):
 def test_outputs_belong_to_the_present_source(slug):
     file = ROOT / "notebooks" / f"{slug}.ipynb"
     record = nbformat.read(file, as_version=4).metadata["blurvae"]
-    assert record["source_sha256"] == notebook.source_hash(slug)
-    known = notebook.chapters()[slug]
+    assert record["source_sha256"] == chapters.source_hash(slug)
+    known = chapters.recorded()[slug]
     assert known["seconds"] == record["seconds"] and known["versions"] == record["versions"]
 
 
@@ -99,7 +101,7 @@ def test_figures_are_named_captioned_and_described(slug):
 @each
 def test_first_code_cell_installs_the_package_on_colab(slug):
     first = _cells(slug)[0]
-    assert first.source.strip() == notebook.install_cell(), "run: make address"
+    assert first.source.strip() == address.install_cell(), "run: make address"
     assert "hide-cell" in _tags(first)
 
 
@@ -118,7 +120,7 @@ def test_has_the_parts_that_a_reader_expects(slug):
 
 @pytest.mark.parametrize("slug", EXPERIMENTS)
 def test_declares_the_common_parameters(slug):
-    declared = notebook.parameters(slug)
+    declared = parameters.declared(slug)
     common = {"tier": (str, "smoke"), "data": (str, "natural"), "seed": (int, 0), "results": (str, "")}
     assert {name: declared[name] for name in common} == common
 
@@ -137,7 +139,7 @@ def chapter(tmp_path, monkeypatch) -> str:
     head += "jupytext: {text_representation: {extension: .md, format_name: myst, format_version: 0.13}}\n---\n\n"
     cells = [
         ':tags: [parameters]\n\ntier: str = "smoke"  # size\nseed: int = 0\nlr: float = 0.1\nlive: bool = True',
-        ":tags: [run-time]\n\nfrom blurvae import notebook\n\nnotebook.RunTime('99-tiny', {})",
+        ":tags: [run-time]\n\nfrom blurvae.pages.prose import RunTime\n\nRunTime('99-tiny', {})",
         'print(f"{tier} {seed} {lr} {live}")',
     ]
     body = "# Tiny\n\n" + "\n\n".join(f"```{{code-cell}} ipython3\n{cell}\n```" for cell in cells)
@@ -158,38 +160,38 @@ def chapter(tmp_path, monkeypatch) -> str:
 )
 def test_misspelt_or_ill_typed_parameters_are_refused(chapter, given, culprit):
     with pytest.raises(ValueError, match=culprit):
-        notebook.check_parameters(chapter, given)
+        parameters.check(chapter, given)
 
 
 def test_text_of_a_command_line_is_converted_and_checked(chapter):
     pairs = [("seed", "7"), ("lr", "1e-3"), ("live", "false"), ("tier", "lesson")]
     expected = {"seed": 7, "lr": 1e-3, "live": False, "tier": "lesson"}
-    assert notebook.parse_parameters(chapter, pairs) == expected
-    assert notebook.check_parameters(chapter, {"lr": 1}) == {"lr": 1}
+    assert parameters.parse(chapter, pairs) == expected
+    assert parameters.check(chapter, {"lr": 1}) == {"lr": 1}
     for pair in (("seed", "1.5"), ("live", "maybe"), ("sed", "1")):
         with pytest.raises(ValueError, match="it takes tier: str"):
-            notebook.parse_parameters(chapter, [pair])
+            parameters.parse(chapter, [pair])
 
 
 def test_parameters_cell_may_hold_only_annotated_constants(chapter):
     file = paths.notebooks() / f"{chapter}.md"
     file.write_text(file.read_text(encoding="utf-8").replace("seed: int = 0", "seed = 0"), encoding="utf-8")
     with pytest.raises(ValueError, match="seed: int = 0"):
-        notebook.parameters(chapter)
+        parameters.declared(chapter)
 
 
 def test_unknown_chapter_names_those_that_exist(chapter):
-    assert notebook.find("99") == "99-tiny"
+    assert chapters.find("99") == "99-tiny"
     with pytest.raises(ValueError, match="99-tiny"):
-        notebook.find("10")
+        chapters.find("10")
 
 
 def test_update_stores_outputs_that_comparison_accepts_and_a_tampered_output_fails(chapter):
-    notebook.update()
+    execution.update()
     file = paths.notebooks() / f"{chapter}.ipynb"
-    assert notebook.pairs_in_sync(chapter)
-    record = notebook.chapters()[chapter]
-    assert record["seconds"] > 0 and record["source_sha256"] == notebook.source_hash(chapter)
+    assert chapters.pairs_in_sync(chapter)
+    record = chapters.recorded()[chapter]
+    assert record["seconds"] > 0 and record["source_sha256"] == chapters.source_hash(chapter)
     stored = nbformat.read(file, as_version=4)
     sentence = stored.cells[2].outputs[0].data["text/markdown"]
     assert f"{record['seconds']:.0f} s" in sentence and "has not been recorded" not in sentence
@@ -217,13 +219,13 @@ def test_an_update_that_fails_leaves_the_stored_chapter_as_it_was(chapter):
     stored = source.with_suffix(".ipynb")
     stored.write_text("as it was", encoding="utf-8")
     with pytest.raises(PapermillExecutionError):
-        notebook.update()
-    assert stored.read_text(encoding="utf-8") == "as it was" and not notebook.chapters()
+        execution.update()
+    assert stored.read_text(encoding="utf-8") == "as it was" and not chapters.recorded()
 
 
 def test_execute_passes_parameters_and_says_so(chapter, tmp_path):
     out = tmp_path / "out" / "run.ipynb"
-    record = notebook.execute(chapter, {"seed": 3}, out)
+    record = execution.execute(chapter, {"seed": 3}, out)
     cells = nbformat.read(out, as_version=4).cells
     assert cells[-1].outputs[0].text == "smoke 3 0.1 True\n"
     assert record["parameters"] == {"seed": 3}
@@ -236,11 +238,11 @@ def test_address_is_written_from_the_configuration(chapter):
     old = 'fetch = "git clone --depth 1 https://github.com/X/y /content/book"'
     text = file.read_text(encoding="utf-8").replace("seed: int = 0", f"seed: int = 0\n{old}")
     file.write_text(text, encoding="utf-8")
-    notebook.write_address()
+    address.write()
     assert 'fetch = "git clone --depth 1 https://example.org/a/b /content/book"' in file.read_text(encoding="utf-8")
 
 
 def test_glue_shows_the_value_without_myst_nb(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "myst_nb", None)
-    notebook.glue("99-gain", 0.5)
+    glue("99-gain", 0.5)
     assert capsys.readouterr().out == "99-gain = 0.5\n"

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from blurvae import plotting
+from blurvae.pages import plotting
 
 RNG = np.random.default_rng(0)
 

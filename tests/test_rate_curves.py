@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.integrate
 import scipy.interpolate
 import torch
 
+from blurvae.experiments import rate
+from blurvae.experiments.recorded import equal_rate
 from blurvae.metrics.active_units import active_units
-from blurvae.metrics.rate_curves import Curve, mean_difference, spread
+from blurvae.metrics.rate_curves import Curve, mean_difference
 
 A = Curve([12.0, 25.0, 70.0, 110.0, 260.0], [17.1, 18.0, 19.2, 19.7, 20.3])
 B = Curve([18.0, 31.0, 55.0, 140.0], [17.6, 18.4, 19.5, 19.9])
@@ -80,19 +84,25 @@ def test_a_rate_of_zero_is_allowed_on_a_linear_axis() -> None:
     assert mean_difference(a, Curve([0.0, 10.0], [1.0, 2.0]), log_rate=False) == pytest.approx(1)
 
 
-def test_spread_over_seeds() -> None:
-    lifted = [Curve(B.rate, np.asarray(B.quality) + offset) for offset in (0.0, 0.3, -0.6)]
-    entry = spread([A, A, A], lifted)
-    base = mean_difference(A, B)
-    assert entry["n"] == 3
-    assert entry["mean"] == pytest.approx(base - 0.1)
-    assert entry["sd"] == pytest.approx(np.std([0.0, 0.3, -0.6], ddof=1))
-    one = spread([A], [B])
-    assert one == {"mean": base, "n": 1}
-    with pytest.raises(ValueError, match=r"seed by seed.*not 1, 2"):
-        spread([A], [B, B])
-    with pytest.raises(ValueError, match=r"seed by seed.*not 0, 0"):
-        spread([], [])
+@pytest.mark.parametrize("log_rate", [True, False])
+def test_terms_are_compared_seed_by_seed_where_every_beta_is_recorded(log_rate: bool) -> None:
+    generator, rows = np.random.default_rng(0), []
+    for seed, term, beta in itertools.product((0, 1, 2), ("l2", "wiener"), rate.betas("natural")):
+        for metric, value in (("KL", generator.uniform(10, 90)), ("PSNR", generator.uniform(20, 30))):
+            rows.append(("natural", f"{term},beta={beta:g}", seed, metric, value))
+    runs = pd.DataFrame(rows, columns=["data", "method", "seed", "metric", "value"]).sample(frac=1, random_state=0)
+
+    def curve(term: str, seed: int) -> Curve:
+        own = [row for row in rows if row[1].startswith(term) and row[2] == seed]
+        return Curve(*([row[-1] for row in own if row[3] == metric] for metric in ("KL", "PSNR")))
+
+    expected = {seed: mean_difference(curve("l2", seed), curve("wiener", seed), log_rate=log_rate) for seed in range(3)}
+    assert equal_rate(runs, "wiener", "l2", "PSNR", log_rate=log_rate) == expected
+    lost = (runs.method == "l2,beta=5") & (runs.seed == 1) & (runs.metric == "KL")
+    del expected[1]
+    assert equal_rate(runs.assign(value=runs.value.mask(lost)), "wiener", "l2", "PSNR", log_rate=log_rate) == expected
+    assert equal_rate(runs[~lost], "wiener", "l2", "PSNR", log_rate=log_rate) == expected
+    assert equal_rate(runs, "wiener-proper", "l2", "PSNR") == equal_rate(runs[:0], "wiener", "l2", "PSNR") == {}
 
 
 # --- active units ----------------------------------------------------------------------------------------------------

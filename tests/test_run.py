@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from blurvae import datasets, experiments, figures, metrics, results, run
+from blurvae import datasets, experiments, metrics, paths, run
 from blurvae.errors import CorruptFile, MissingData, MissingWeights
+from blurvae.experiments.recorded import load
+from blurvae.pages import figures
 
 RUNS = experiments.get("table5").runs("smoke", "natural", (0, 1))
 WIENER = next(r for r in RUNS if r.method == "wiener")
@@ -166,7 +168,7 @@ def test_a_damaged_record_is_named(tmp_path, damage):
     path.parent.mkdir()
     path.write_text(damage)
     with pytest.raises(CorruptFile, match=r"natural-l2-smoke-s0\.json"):
-        results.load("table5", "smoke", "natural", tmp_path)
+        load("table5", "smoke", "natural", tmp_path)
 
 
 def test_pictures_are_read_when_they_are_asked_for(recorded, tmp_path):
@@ -291,7 +293,7 @@ def test_figures_come_from_the_folder_that_is_given(recorded, tmp_path, make):
 def test_the_recorded_lessons_are_whole(data):
     """What the book shows: three seeds a method, one commit, all metrics measured."""
     methods = {m.name for m in experiments.get("table5").METHODS}
-    found = [r for r in results.load("table5", "lesson", data) if r.run.method in methods]
+    found = [r for r in load("table5", "lesson", data) if r.run.method in methods]
     assert {(r.run.method, r.run.settings.seed) for r in found} == {(m, s) for m in methods for s in (0, 1, 2)}
     expected = {(r.method, r.settings.seed): r for r in experiments.get("table5").runs("lesson", data, (0, 1, 2))}
     for result in found:
@@ -335,7 +337,7 @@ def test_folders_of_one_spelling_have_records_of_their_own():
 def test_the_recorded_names_are_what_they_were():
     named = replace(WIENER, data="power-law:2.8", method="l2,beta=0.5,widths=16-32")
     assert named.name == "power-law_2.8-l2,beta=0.5,widths=16-32-smoke-s0"
-    for path in results.paths.results().glob("*/*-s[0-9].json"):
+    for path in paths.results().glob("*/*-s[0-9].json"):
         assert run.read(path).run.path(path.parent.parent) == path
 
 

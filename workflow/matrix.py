@@ -18,9 +18,11 @@ from typing import Any
 import digest
 
 import blurvae
-from blurvae import datasets, experiments, losses, notebook, paths
+from blurvae import datasets, experiments, losses, paths
 from blurvae.datasets import registry
 from blurvae.errors import MissingData
+from blurvae.pages.notebooks import parameters
+from blurvae.pages.notebooks.chapters import slugs
 from blurvae.run import Run, needs, read
 from blurvae.training import Settings
 
@@ -239,9 +241,9 @@ class Chapter:
 def chapters(tables: Mapping[tuple[str, str], tuple[Run, ...]]) -> list[Chapter]:
     """The chapters that show tables, once for each data set: those with the parameters of an experiment."""
     found = []
-    for slug in notebook.slugs():
+    for slug in slugs():
         source = (paths.notebooks() / f"{slug}.md").read_text(encoding="utf-8")
-        if {"tier", "data", "seed", "results"} <= set(notebook.parameters(slug)):
+        if {"tier", "data", "seed", "results"} <= set(parameters.declared(slug)):
             shown = [key for key in tables if f'"{key[0]}"' in source]
             for data in dict.fromkeys(data for _, data in shown):
                 keys = tuple(key for key in shown if key[1] == data)

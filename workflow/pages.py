@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from blurvae import notebook
+from blurvae.pages.notebooks.build import build_html, copy_sources
 
 
 def build(out: Path, chapters: list[Path]) -> Path:
@@ -22,10 +22,10 @@ def build(out: Path, chapters: list[Path]) -> Path:
     Raises:
         RuntimeError: the build warned or failed.
     """
-    source = notebook.copy_sources(out.with_name(f"{out.name}-src"))
+    source = copy_sources(out.with_name(f"{out.name}-src"))
     for chapter in chapters:
         shutil.copy(chapter, source / "notebooks" / chapter.name)
-    return notebook.build_html(source, out)
+    return build_html(source, out)
 
 
 if __name__ == "__main__":

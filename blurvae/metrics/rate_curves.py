@@ -6,13 +6,10 @@ cubic polynomial; here, as in later standards, a piecewise cubic one that keeps 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from blurvae.metrics.evaluate import Entry
 
 
 class Curve(NamedTuple):
@@ -62,29 +59,6 @@ def mean_difference(a: Curve, b: Curve, *, log_rate: bool = True) -> float:
         for rate, quality in ((rate_a, quality_a), (rate_b, quality_b))
     )
     return float((area_b - area_a) / (high - low))
-
-
-def spread(a: Sequence[Curve], b: Sequence[Curve], *, log_rate: bool = True) -> Entry:
-    """The mean difference seed by seed, and its spread.
-
-    Args:
-        a: a curve of the reference for each seed.
-        b: as many of the other method, in the same order of seeds.
-        log_rate: see `mean_difference`.
-
-    Returns:
-        {"mean", "sd", "n"}, sd over the seeds with n − 1; for one seed {"mean", "n"}, since it has no spread.
-
-    Raises:
-        ValueError: no curve, or another number of them; see also `mean_difference`.
-    """
-    if not a or len(a) != len(b):
-        raise ValueError(
-            f"Curves are compared seed by seed, so give as many of both, at least one: not {len(a)}, {len(b)}."
-        )
-    values = np.array([mean_difference(one, other, log_rate=log_rate) for one, other in zip(a, b)])
-    entry: Entry = {"mean": float(values.mean()), "n": len(values)}
-    return entry | {"sd": float(values.std(ddof=1))} if len(values) > 1 else entry
 
 
 def _sorted(curve: Curve, log_rate: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

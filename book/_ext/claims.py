@@ -12,6 +12,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from blurvae import claims, linear
+from blurvae.pages.claims import details, table
 
 _found = cache(claims.find_all)  # both tables of a build show the same
 
@@ -25,8 +26,8 @@ class Claims(SphinxDirective):
         """Render the part as if it stood in the page."""
         topic = self.arguments[0]
         parts: dict[str, Callable[[], list[str]]] = {
-            "verdicts": lambda: claims.table(_found(), self._link),
-            "evidence": lambda: claims.details(_found(), self._link),
+            "verdicts": lambda: table(_found(), self._link),
+            "evidence": lambda: details(_found(), self._link),
             "deficit": linear.table,
         }
         if topic not in parts:

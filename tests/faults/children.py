@@ -22,6 +22,7 @@ import typer.rich_utils  # noqa: F401
 from tqdm import tqdm
 
 from blurvae import cli, datasets, queue, training
+from blurvae.cli import guard
 from blurvae.datasets import cifar10, download
 from blurvae.datasets.core import Archive
 
@@ -117,7 +118,7 @@ def prepare(arguments: list[str]) -> None:
     try:
         datasets.prepare("cifar10", root, source=source or None, mirror=mirror or None, progress=False)
     except (OSError, ValueError) as error:
-        sys.exit(f"blurvae: {cli._sentence(error)}")
+        sys.exit(f"blurvae: {guard.sentence(error)}")
 
 
 assert torch  # imported for its time

@@ -37,10 +37,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from blurvae import losses, notebook, results, run, training
+from blurvae import losses, run, training
 from blurvae.datasets import ImageSet, celeba, cifar10, files, folder, mnist, nifti, packs
 from blurvae.errors import CorruptFile, MissingData, MissingWeights
+from blurvae.experiments import recorded
 from blurvae.models import VAE, KernelNet, load_model, save_model
+from blurvae.pages.notebooks import chapters, parameters
 from blurvae.training import Players, Progress, Settings
 
 COUNT = int(os.environ.get("BLURVAE_FUZZ", "10000"))
@@ -1089,8 +1091,8 @@ def test_run_record(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pyte
             originals = [(value.tobytes(), value.shape, value.dtype) for value in pictures.values()]
             assert all((v.tobytes(), v.shape, v.dtype) in originals for v in result.pictures.values())
         assert all(type(value) is np.ndarray and not value.dtype.hasobject for value in result.pictures.values())
-        results.frame("table5", "smoke", "natural", tmp_path)
-        results.history("table5", "smoke", "natural", tmp_path)
+        recorded.frame("table5", "smoke", "natural", tmp_path)
+        recorded.history("table5", "smoke", "natural", tmp_path)
         assert not (tmp_path / "unpickled").exists()
 
     def part(kind: str, suffix: str, data: st.SearchStrategy[bytes]) -> st.SearchStrategy[tuple[str, str, bytes]]:
@@ -1288,16 +1290,16 @@ def test_model(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_notebook_parameters(fuzz: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     """The parameters cell of a chapter, and what is given for it on a command line or from Python."""
-    slug = notebook.slugs()[-1]
+    slug = chapters.slugs()[-1]
     cell = 'tier: str = "smoke"\nseed: int = 0\nrate: float = 0.5\nfast: bool = True\n'
     chapter = SimpleNamespace(cells=[SimpleNamespace(metadata={"tags": ["parameters"]}, source=cell)])
-    monkeypatch.setattr(notebook, "_read", lambda _: chapter)
+    monkeypatch.setattr(parameters, "read", lambda _: chapter)
     kinds = {"tier": str, "seed": int, "rate": float, "fast": bool}
 
     def attempt(case: tuple[str, Any]) -> None:
         source, given_values = case
         chapter.cells[0].source = source
-        declared = notebook.parameters(slug)
+        declared = parameters.declared(slug)
         assert all(
             type(default) is kind or (kind is float and type(default) is int) for kind, default in declared.values()
         )
@@ -1307,9 +1309,9 @@ def test_notebook_parameters(fuzz: Callable[..., None], monkeypatch: pytest.Monk
                 for name, line in zip(kinds, cell.splitlines())
             }
         if isinstance(given_values, dict):
-            values = notebook.check_parameters(slug, given_values)
+            values = parameters.check(slug, given_values)
         else:
-            values = notebook.parse_parameters(slug, given_values)
+            values = parameters.parse(slug, given_values)
         assert set(values) <= set(declared)
         assert all(
             type(v) in {declared[k][0], int if declared[k][0] is float else declared[k][0]} for k, v in values.items()

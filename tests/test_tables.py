@@ -11,7 +11,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blurvae import experiments, results, run
+from blurvae import experiments, run
+from blurvae.experiments import recorded
+from blurvae.pages import runs, tables
 from blurvae.text import to_json
 
 RUNS = experiments.get("table5").runs("smoke", "natural", (0, 1))
@@ -34,7 +36,7 @@ def write(out, made, **values):
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def finished(tmp_path_factory):
     """Every method of Table 5 at tier smoke, two seeds."""
     out = tmp_path_factory.mktemp("results")
     for i, made in enumerate(RUNS):
@@ -45,40 +47,40 @@ def recorded(tmp_path_factory):
 # Tables ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_table_shows_the_mean_and_the_sd_over_seeds(recorded):
-    table = results.table("table5", "smoke", "natural", recorded)
+def test_the_table_shows_the_mean_and_the_sd_over_seeds(finished):
+    table = tables.table("table5", "smoke", "natural", finished)
     assert list(table.index[:5]) == ["L2", "FFL", "CE", "Wiener", "Wiener-proper"]
-    values = [run.read(r.path(recorded)).record["metrics"]["PSNR"]["mean"] for r in RUNS if r.method == "l2"]
+    values = [run.read(r.path(finished)).record["metrics"]["PSNR"]["mean"] for r in RUNS if r.method == "l2"]
     assert table.loc["L2", "PSNR"] == f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
     assert table.loc["L2", "seeds"] == "2"
     assert not any("paper" in column for column in table), "the paper has no numbers on these patches"
-    images = results.table("table5", "smoke", "natural", recorded, over="images")
+    images = tables.table("table5", "smoke", "natural", finished, over="images")
     assert images.loc["L2", "PSNR"] != table.loc["L2", "PSNR"]
 
 
 def test_cells_without_a_run_say_so_and_the_paper_stands_beside_its_own_data(tmp_path):
     (tmp_path / "table5").mkdir()
-    table = results.table("table5", "paper", "cifar10", tmp_path)
+    table = tables.table("table5", "paper", "cifar10", tmp_path)
     assert (table["PSNR"] == "not run").all()
     assert table.loc["Wiener", "PSNR (paper)"] == "20.7"
     assert table.loc["Wiener-proper", "PSNR (paper)"] == "–"
-    assert "not run" in results.caption("table5", "paper", "cifar10", tmp_path)
+    assert "not run" in tables.caption("table5", "paper", "cifar10", tmp_path)
 
 
-def test_absent_weights_are_named_in_the_cell(recorded, tmp_path):
-    record = json.loads(WIENER.path(recorded).read_text())
+def test_absent_weights_are_named_in_the_cell(finished, tmp_path):
+    record = json.loads(WIENER.path(finished).read_text())
     record["metrics"]["LPIPS-squeeze"] = {"state": "needs weights", "what": "squeezenet1_1-b8a52dc0.pth"}
     WIENER.path(tmp_path).parent.mkdir()
     WIENER.path(tmp_path).write_text(json.dumps(record))
-    table = results.table("table5", "smoke", "natural", tmp_path)
+    table = tables.table("table5", "smoke", "natural", tmp_path)
     assert table.loc["Wiener", "LPIPS-squeeze"] == "needs weights (squeezenet1_1-b8a52dc0.pth)"
     assert table.loc["Wiener", "PSNR"] == f"{record['metrics']['PSNR']['mean']:.2f}"
     assert table.loc["L2", "LPIPS-squeeze"] == "not run"
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "csv", "json"])
-def test_every_format_holds_every_method(recorded, form):
-    text = results.render(results.table("table5", "smoke", "natural", recorded), form)
+def test_every_format_holds_every_method(finished, form):
+    text = tables.render(tables.table("table5", "smoke", "natural", finished), form)
     for method in experiments.get("table5").METHODS:
         assert method.label in text
     if form == "json":
@@ -87,7 +89,7 @@ def test_every_format_holds_every_method(recorded, form):
 
 def test_the_published_table_is_the_papers():
     """Spot values of Table 5, typed here a second time from the paper."""
-    table = results.paper_table("table5").set_index("method")
+    table = recorded.paper_table("table5").set_index("method")
     assert table.loc["L2", "PSNR"] == 20.43
     assert table.loc["Ours", "SSIM"] == 0.6382
     assert table.loc["CE", "FID samples"] == 0.0618
@@ -118,13 +120,13 @@ SPOT = [  # one cell a row of the paper, typed here a second time
 
 @pytest.mark.parametrize(("name", "data", "method", "column", "value"), SPOT)
 def test_published_cells(name, data, method, column, value):
-    table = results.paper_table(name).set_index(["data", "method"])
+    table = recorded.paper_table(name).set_index(["data", "method"])
     assert table.loc[(data, method), column] == value
 
 
 def test_table_6_prints_metrics_of_table_2_and_its_rows_are_the_same_methods():
     """So its ε = 0.5 is that of the printed −log p alone, not that of a training."""
-    printed = (results.paper_table(name).query("data == 'celeba'") for name in ("table2", "table6"))
+    printed = (recorded.paper_table(name).query("data == 'celeba'") for name in ("table2", "table6"))
     two, six = (table.set_index("method") for table in printed)
     shared = [column for column in six if column in two and column != "data"]
     assert shared == ["SSIM", "SSIM sd", "FID recon", "FID samples"]
@@ -136,13 +138,13 @@ def test_table_6_prints_metrics_of_table_2_and_its_rows_are_the_same_methods():
 
 def test_other_data_stand_beside_the_paper_under_a_heading_that_names_its_data(tmp_path):
     (tmp_path / "table2_256").mkdir()
-    table = results.table("table2_256", "smoke", "natural", tmp_path, paper=True)
+    table = tables.table("table2_256", "smoke", "natural", tmp_path, paper=True)
     assert table.loc["Wiener", "PSNR (paper, celeba-hq)"] == "20.17", "not the row of CelebA at 64×64 px"
     assert table.loc["Wiener-proper", "SSIM (paper, celeba-hq)"] == "–"
-    assert not any("paper" in column for column in results.table("table2_256", "smoke", "natural", tmp_path))
+    assert not any("paper" in column for column in tables.table("table2_256", "smoke", "natural", tmp_path))
     (tmp_path / "rate").mkdir()
-    assert not any("paper" in column for column in results.table("rate", "smoke", "natural", tmp_path, paper=True))
-    table6 = results.table("table6", "smoke", "natural", tmp_path, paper=True)
+    assert not any("paper" in column for column in tables.table("rate", "smoke", "natural", tmp_path, paper=True))
+    table6 = tables.table("table6", "smoke", "natural", tmp_path, paper=True)
     assert table6.loc["L2", "−log p (paper, celeba)"] == "632"
     assert table6.loc["Wiener, ε large", "−log p (paper, celeba)"] == "-3062"
     assert table6.loc["Wiener, ε large", "SSIM (paper, celeba)"] == "0.73"
@@ -154,19 +156,19 @@ def test_a_shared_run_is_read_from_its_own_experiment_and_counted_once(tmp_path)
     for made in own:
         write(tmp_path, made)
     write(tmp_path, next(r for r in experiments.get("table2").runs("smoke", "natural", (0,)) if r.method == "l2"))
-    found = results.load("table1", "smoke", "natural", tmp_path)
+    found = recorded.load("table1", "smoke", "natural", tmp_path)
     assert {(r.run.method, r.run.settings.seed) for r in found} == {(r.method, r.settings.seed) for r in own}
     assert len(found) == len(own)
-    table = results.table("table1", "smoke", "natural", tmp_path)
+    table = tables.table("table1", "smoke", "natural", tmp_path)
     assert set(table["seeds"]) == {"2"}
     assert table.loc["ε large, C = 0.025", "PSNR"] == "1.50 ± 0.71"
-    assert [r.run.method for r in results.load("figure2", "smoke", "natural", tmp_path)] == ["wiener", "wiener"]
-    assert {r.run.method for r in results.load("table3", "smoke", "natural", tmp_path)} == {"wiener", "l2"}
+    assert [r.run.method for r in recorded.load("figure2", "smoke", "natural", tmp_path)] == ["wiener", "wiener"]
+    assert {r.run.method for r in recorded.load("table3", "smoke", "natural", tmp_path)} == {"wiener", "l2"}
 
 
 def test_beta_is_shown_where_a_search_chose_it_and_the_caption_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(experiments.paths, "results", lambda: tmp_path)
-    before = results.table("table2", "lesson", "natural", tmp_path.parent)
+    before = tables.table("table2", "lesson", "natural", tmp_path.parent)
     assert before.loc["L2", "β"] == "1" and before.loc["FFL", "β"] == "0.2"
     path = experiments.search_path("table2", "natural", "lesson", tmp_path)
     path.parent.mkdir()
@@ -178,21 +180,21 @@ def test_beta_is_shown_where_a_search_chose_it_and_the_caption_says_so(tmp_path,
     for made in experiments.get("table2").runs("lesson", "natural", (0,)):
         if made.method in ("l2", "wiener"):
             write(tmp_path, made)
-    table = results.table("table2", "lesson", "natural", tmp_path)
+    table = tables.table("table2", "lesson", "natural", tmp_path)
     assert (table.loc["L2", "β"], table.loc["Wiener", "β"], table.loc["FFL", "β"]) == ("0.3", "3", "0.2")
-    caption = results.caption("table2", "lesson", "natural", tmp_path)
+    caption = tables.caption("table2", "lesson", "natural", tmp_path)
     assert "(tune/table2-natural-lesson.json), but for L1, SSIM, CE, FFL, Wiener-proper, Watson (1993), " in caption
     assert "the paper's row VGG" in caption.replace("The", "the")
     write(tmp_path, experiments.get("table1").runs("lesson", "natural", (0,))[1])  # all its rows have Wiener's β
-    assert "but for" not in results.caption("table1", "lesson", "natural", tmp_path)
+    assert "but for" not in tables.caption("table1", "lesson", "natural", tmp_path)
     path.write_text("{")
     with pytest.raises(experiments.CorruptFile, match=r"table2-natural-lesson\.json is not a whole record"):
         experiments.get("table2").runs("lesson", "natural", (0,))
 
 
 def test_a_method_whose_weights_are_absent_says_so_in_every_cell(tmp_path, monkeypatch):
-    monkeypatch.setattr(results, "needs", lambda made: "vgg16.pth" if made.method == "lpips-vgg" else "")
-    table = results.table("table4", "smoke", "natural", tmp_path)
+    monkeypatch.setattr(tables, "needs", lambda made: "vgg16.pth" if made.method == "lpips-vgg" else "")
+    table = tables.table("table4", "smoke", "natural", tmp_path)
     assert table.loc["LPIPS-VGG", "PSNR"] == "needs weights (vgg16.pth)"
     assert table.loc["L2", "PSNR"] == "not run"
 
@@ -200,24 +202,24 @@ def test_a_method_whose_weights_are_absent_says_so_in_every_cell(tmp_path, monke
 def test_a_metric_that_older_records_lack_is_a_dash(tmp_path):
     for i, made in enumerate(experiments.get("table4").runs("smoke", "natural", (0,))[:2]):
         write(tmp_path, made, **({"active units": {"value": 7}} if i else {}))
-    table = results.table("table4", "smoke", "natural", tmp_path)
+    table = tables.table("table4", "smoke", "natural", tmp_path)
     assert table["active units"].tolist()[:3] == ["–", "7", "not run"]
 
 
 def test_labels_of_runs_with_another_beta():
-    assert results.label("rate", "l2,beta=0.05") == "L2, β = 0.05"
-    assert results.label("table5", "l2,beta=0.4") == "L2, β = 0.4"
-    assert results.label("table5", "l2,beta=0.7") == "L2, beta=0.7"
-    assert results.label("rate", "wiener") == "Wiener" and results.label("rate", "l2,beta=2") == "L2, β = 2"
+    assert recorded.label("rate", "l2,beta=0.05") == "L2, β = 0.05"
+    assert recorded.label("table5", "l2,beta=0.4") == "L2, β = 0.4"
+    assert recorded.label("table5", "l2,beta=0.7") == "L2, beta=0.7"
+    assert recorded.label("rate", "wiener") == "Wiener" and recorded.label("rate", "l2,beta=2") == "L2, β = 2"
 
 
 def test_the_bounds_show_every_weighted_arm_and_the_fitted_covariances_of_l2_alone():
-    shown = results.bounds("table5", "lesson", "natural")
+    shown = tables.bounds("table5", "lesson", "natural")
     proper = ["Wiener-proper", "Wiener-proper (a)", "Wiener-proper (c)"]
     assert list(shown.index) == ["L2", "Wiener", *proper]
-    squared = [r for r in results.load("table5", "lesson", "natural") if r.run.method == "l2"]
-    for name in results.FITTED:
-        values = [results.fitted_bounds(r)[name] for r in squared]
+    squared = [r for r in recorded.load("table5", "lesson", "natural") if r.run.method == "l2"]
+    for name in recorded.FITTED:
+        values = [recorded.fitted_bounds(r)[name] for r in squared]
         assert len(values) == 3 and shown.loc["L2", f"−ELBO, {name}"] == f"{np.mean(values):.0f}"
         assert set(shown[f"−ELBO, {name}"][1:]) == {"–"}
 
@@ -225,33 +227,33 @@ def test_the_bounds_show_every_weighted_arm_and_the_fitted_covariances_of_l2_alo
 def test_the_bounds_need_one_run_with_images(tmp_path):
     write(tmp_path, replace(WIENER, tier="smoke"))
     with pytest.raises(ValueError, match=r"recorded with its pictures: make it with `blurvae run table5 .*--out"):
-        results.bounds("table5", "smoke", "natural", tmp_path)
+        tables.bounds("table5", "smoke", "natural", tmp_path)
 
 
 def test_a_chapter_may_ask_for_some_rows_only(tmp_path, monkeypatch):
     made = []
-    monkeypatch.setattr(results, "execute", lambda run, **_: made.append(run.method))
-    assert results.ensure("table5", "paper", "cifar10", 0, str(tmp_path), "l2 l2,beta=0.4") == ("paper", tmp_path)
+    monkeypatch.setattr(runs, "execute", lambda run, **_: made.append(run.method))
+    assert runs.ensure("table5", "paper", "cifar10", 0, str(tmp_path), "l2 l2,beta=0.4") == ("paper", tmp_path)
     assert made == ["l2", "l2,beta=0.4"]
     with pytest.raises(ValueError, match="no method 'l3': choose of l2, ffl"):
-        results.ensure("table5", "paper", "cifar10", 0, str(tmp_path), "l3")
+        runs.ensure("table5", "paper", "cifar10", 0, str(tmp_path), "l3")
 
 
 # A stranger's folder ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("copy", ["{} (1)", "{} (conflicted copy)", "Copy of {}", "{}-s7", "._{}", ".{}"])
-def test_a_copy_of_a_record_does_not_count(copy, recorded, tmp_path):
+def test_a_copy_of_a_record_does_not_count(copy, finished, tmp_path):
     folder = tmp_path / "r"
-    shutil.copytree(recorded, folder)
-    before = results.table("table5", "smoke", "natural", folder)
+    shutil.copytree(finished, folder)
+    before = tables.table("table5", "smoke", "natural", folder)
     original = RUNS[0].path(folder)
     made = original.with_name(copy.format(original.stem) + ".json")
     made.write_bytes(b"\0\5\26\7" if copy.startswith(".") else original.read_bytes())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        assert results.table("table5", "smoke", "natural", folder).equals(before)
-        results.compare("table5", "smoke", "natural", "wiener", ("l2",), ("PSNR",), folder)
+        assert tables.table("table5", "smoke", "natural", folder).equals(before)
+        tables.compare("table5", "smoke", "natural", "wiener", ("l2",), ("PSNR",), folder)
     said = [str(one.message) for one in caught if "is passed over" in str(one.message)]
     assert bool(said) != copy.startswith(".") and all(made.name in text and "Rename it" in text for text in said)
 
@@ -268,6 +270,6 @@ def test_a_number_that_is_not_finite_is_null_in_the_record_and_said_in_the_table
         "sd": None,
         "n": 32,
     }
-    table = results.table("table5", "smoke", "natural", tmp_path)
-    assert table.loc[results.label("table5", RUNS[0].method), "PSNR"] == "not finite"
-    assert "not finite" in results.render(table, "json")
+    table = tables.table("table5", "smoke", "natural", tmp_path)
+    assert table.loc[recorded.label("table5", RUNS[0].method), "PSNR"] == "not finite"
+    assert "not finite" in tables.render(table, "json")

@@ -46,9 +46,6 @@ def use_style() -> None:
     )
 
 
-# Images -------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Grid:
     """A grid of images at their own pixels, shown enlarged by a whole factor without interpolation.
@@ -165,9 +162,6 @@ def image_grid(rows: Mapping[str, Any] | Sequence[Any], labels: Sequence[str] | 
     return Grid(canvas, int(zoom), tuple(labels or ()))
 
 
-# Kernels, spectra, curves -------------------------------------------------------------------------------------------
-
-
 def show_kernels(kernels: Any, labels: Sequence[str] | None = None, *, zoom: int = 8) -> Grid:
     """Blur kernels side by side, all on one range from 0 (black) to the largest weight among them (white).
 
@@ -177,8 +171,7 @@ def show_kernels(kernels: Any, labels: Sequence[str] | None = None, *, zoom: int
         zoom: screen pixels per tap.
 
     Raises:
-        ValueError: kernels of another shape, with weights that are not finite, or negative, which a range from 0 would
-            hide.
+        ValueError: another shape, a weight below 0, which a range from 0 would hide, or one that is not finite.
     """
     array = _values(kernels)
     if array.ndim != 3 or array.size == 0 or array.min() < 0:

@@ -1,0 +1,20 @@
+"""The paper's claims and what the recorded runs say of each: a verdict is computed from its numbers, never typed."""
+
+from blurvae.claims.ledger import find_all, load
+from blurvae.claims.model import Claim, Comparison, Evidence, Finding, predicate, verdict
+from blurvae.claims.records import COLLAPSED
+from blurvae.claims.rules import RULES, findings
+
+__all__ = [
+    "COLLAPSED",
+    "RULES",
+    "Claim",
+    "Comparison",
+    "Evidence",
+    "Finding",
+    "find_all",
+    "findings",
+    "load",
+    "predicate",
+    "verdict",
+]

@@ -1,0 +1,140 @@
+"""Rules that look into runs, at their kernels, errors and histories, and two that need none: blur and its cost."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from blurvae import blur, datasets, paths
+from blurvae.claims import records
+from blurvae.claims.model import Comparison, Evidence
+from blurvae.experiments import recorded
+from blurvae.metrics.high_frequency import CUTOFF
+
+LOW = 0.1  # cycles/px, below which chapter 2 calls a frequency low
+HALF = 50.0  # %, from where on something dominates
+DIFFERENT = 5.0  # %, of its mass in which one image's kernel differs from another's
+RISE = 5.0  # %, of the objective from one epoch to the next
+CHEAP = 10.0  # %, of a training step
+
+
+def kernel_falls(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the mean kernel width falls faster over the first two weighted epochs than before and later.
+
+    The width is a mean over an epoch's training batches, so it lags behind the switch: two epochs are needed to see a
+    change. They are compared with up to two epochs before the switch and with the median of those later.
+    """
+    gaps = []
+    for result in records.runs(evidence, folder):
+        width = [epoch["kernel_width"] for epoch in result.record["history"]]
+        falls = [100 * (1 - after / before) for before, after in pairwise(width)]
+        switch = result.run.settings.warm_up - 1  # from the last epoch of the warm-up to the first weighted one
+        before, after, later = falls[max(switch - 2, 0) : switch], falls[switch : switch + 2], falls[switch + 2 :]
+        others = [statistics.fmean(before)] * bool(before) + [statistics.median(later)] * bool(later)
+        gaps.append(statistics.fmean(after) - max(others))
+    what = "fall of the kernel width an epoch, first two weighted epochs, %"
+    return [Comparison(what, "up to two before, or the median later", tuple(gaps))]
+
+
+def kernel_differs(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether images have kernels of their own: the total variation between two of them, mean over pairs."""
+    differences = []
+    for result in records.runs(evidence, folder):
+        if "kernel" in result.pictures:
+            kernel = result.pictures["kernel"].astype(np.float64)  # (images, K, K)
+            pairs = [np.abs(a - b).sum() / 2 for a, b in combinations(kernel, 2)]
+            differences.append(100 * float(np.mean(pairs)))
+    what = "part of its mass in which an image's kernel differs from another's, %"
+    return [Comparison(what, f"over {DIFFERENT:g}", tuple(differences), limit=DIFFERENT)]
+
+
+def _share(power: torch.Tensor, shape: tuple[int, int], below: float = LOW) -> float:
+    """Per cent of a half spectrum's power below a frequency, frequency zero left out as in chapter 2."""
+    frequency = blur.radial_frequency(shape)
+    weighted = power.double() * blur.hermitian_weights(shape) * (frequency > 0)
+    return 100 * (weighted[frequency < below].sum() / weighted.sum()).item()
+
+
+def error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether low frequencies hold most of a trained model's squared error, at every β that is recorded."""
+    shares: dict[float, list[float]] = {}
+    rates: dict[float, list[float]] = {}
+    for result in recorded.load(evidence.experiment, evidence.tier, evidence.data, folder):
+        if result.run.method.partition(",beta=")[0] == evidence.method and "error_power" in result.pictures:
+            power, beta = torch.from_numpy(result.pictures["error_power"]), result.run.settings.beta
+            shares.setdefault(beta, []).append(_share(power, (power.shape[0], 2 * (power.shape[1] - 1))))
+            rates.setdefault(beta, []).append(result.record["metrics"]["KL"]["mean"])
+    label = recorded.label(evidence.experiment, evidence.method)
+    made = [
+        Comparison(
+            f"squared error of {label} below {LOW} cycles/px, β = {beta:g}, %",
+            f"over {HALF:g}",
+            tuple(own),
+            limit=HALF,
+            collapsed=records.collapsed(rates[beta]),
+        )
+        for beta, own in sorted(shares.items())
+    ]
+    return made or [Comparison(f"squared error of {label} below {LOW} cycles/px, %", f"over {HALF:g}", limit=HALF)]
+
+
+def blur_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the error of Gaussian blurs of patches of 64×64 px is one of low frequencies, in three readings.
+
+    As a sum over the frequencies below 0.1 cycles/px, over those below 0.25, and per frequency.
+    """
+    x = torch.from_numpy(np.array(datasets.load(evidence.data, "test", size=64).images) / 255)
+    made, few = [], _share(torch.ones(64, 33), (64, 64))  # few: per cent of the frequencies that are low
+    for variance in (2.0, 4.0):
+        error = blur.blur_error_spectrum(x, blur.gaussian_kernel(11, variance, dtype=x.dtype)).mean((0, 1))
+        of = f"variance {variance:g}, {len(x)} patches"
+        for below in (LOW, CUTOFF):
+            what, share = f"blur error below {below:g} cycles/px, {of}, %", _share(error, (64, 64), below)
+            made.append(Comparison(what, f"over {HALF:g}", (share,), limit=HALF, digits=0, exact=True))
+        what = f"blur error per frequency below {LOW} cycles/px, {of}, in units of its mean"
+        made.append(Comparison(what, "over 1", (_share(error, (64, 64)) / few,), limit=1.0, exact=True))
+    return made
+
+
+def determinant(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the determinant's time grows no faster than the pixels, and is a small part of a step at 64×64 px."""
+    file = (paths.results() if folder is None else folder) / "bench" / "cpu.json"
+    exponents, shares, machine = [], [], "not run"
+    if file.exists() and not (record := json.loads(file.read_text(encoding="utf-8")))["quick"]:
+        machine, determinant = record["machine"]["name"], record["parts"]["log-determinant"]
+        exponents.append(float(determinant["fft"]["exponent"]))
+        seconds = determinant["fft with gradient"]["seconds"]["64"]["max"]
+        rounds = record["parts"]["step"]["batches"]["64"]["ours"]["images_per_second"]["rounds"]
+        shares = [100 * seconds * speed for speed in rounds]
+    part = f"log-determinant with its gradient, % of a step's time at 64×64 px, {machine}"
+    return [
+        Comparison(part, f"under {CHEAP:g}", tuple(shares), sign=-1, limit=CHEAP),
+        Comparison("exponent of its time in the number of pixels", "under 1.1", tuple(exponents), -1, 1.1, 2, True),
+    ]
+
+
+def converges(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether both players' losses fall while the weighting is on, without a jump."""
+    values: list[list[float]] = [[], [], []]
+    weighted = 0
+    for result in records.runs(evidence, folder):
+        epochs = [epoch for epoch in result.record["history"] if epoch["weighted"]]
+        weighted = len(epochs)
+        objective = [epoch["reconstruction"] + result.run.settings.beta * epoch["kl"] for epoch in epochs]
+        kernel = [epoch["kernel_loss"] for epoch in epochs]
+        values[0].append(100 * (objective[-1] / objective[0] - 1))
+        values[1].append(100 * (kernel[-1] / kernel[0] - 1))
+        values[2].append(100 * max(after / before - 1 for before, after in pairwise(objective)))
+    last = f"last of {weighted} weighted epochs against first, %"
+    names = (
+        (f"objective, {last}", "below 0"),
+        (f"kernel loss, {last}", "below 0"),
+        ("largest rise of the objective between epochs, %", f"under {RISE:g}"),
+    )
+    limits = (0.0, 0.0, RISE)
+    return [Comparison(*name, tuple(v), sign=-1, limit=limit) for name, v, limit in zip(names, values, limits)]

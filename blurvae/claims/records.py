@@ -1,0 +1,33 @@
+"""The recorded numbers behind a piece of evidence."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Collection
+from pathlib import Path
+
+from blurvae.claims.model import Evidence
+from blurvae.experiments import recorded
+from blurvae.run import Result
+
+COLLAPSED = 5.0  # nats per image, below which a code tells nothing and a comparison with its model decides nothing
+
+
+def values(evidence: Evidence, folder: Path | None) -> dict[str, dict[str, dict[int, float]]]:
+    """{metric: {method: {seed: value}}}."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    runs = recorded.frame(evidence.experiment, evidence.tier, evidence.data, folder).dropna(subset="value")
+    for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
+        found.setdefault(metric, {}).setdefault(method, {})[seed] = value
+    return found
+
+
+def runs(evidence: Evidence, folder: Path | None) -> list[Result]:
+    """The runs of the evidence's method, with their histories and pictures."""
+    found = recorded.load(evidence.experiment, evidence.tier, evidence.data, folder)
+    return [result for result in found if result.run.method == evidence.method]
+
+
+def collapsed(rates: Collection[float]) -> bool:
+    """Whether the code of a method's models tells nothing, by their KL terms, one a seed."""
+    return bool(rates) and statistics.fmean(rates) < COLLAPSED

@@ -1,0 +1,40 @@
+"""The rules by name: each turns a piece of evidence into comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from blurvae.claims.model import Claim, Comparison, Evidence, Finding
+from blurvae.claims.observations import (
+    blur_share,
+    converges,
+    determinant,
+    error_share,
+    kernel_differs,
+    kernel_falls,
+)
+from blurvae.claims.scores import better, equal_rate, fitted_covariance, smaller_change
+
+RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
+    "better": better,
+    "smaller change": smaller_change,
+    "kernel falls": kernel_falls,
+    "kernel differs": kernel_differs,
+    "error share": error_share,
+    "blur share": blur_share,
+    "determinant": determinant,
+    "converges": converges,
+    "fitted covariance": fitted_covariance,
+    "equal rate": equal_rate,
+}
+
+
+def findings(claim: Claim, folder: Path | None = None) -> tuple[Finding, ...]:
+    """What each piece of a claim's evidence says.
+
+    Args:
+        claim: one of `load`.
+        folder: of results; the checkout's data/results where None.
+    """
+    return tuple(Finding(e, tuple(RULES[e.rule](e, folder))) for e in claim.evidence)

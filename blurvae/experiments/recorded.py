@@ -1,0 +1,218 @@
+"""Recorded runs and published tables as data: read from files, never typed, with the columns that runs measure."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from blurvae import datasets, experiments, paths
+from blurvae.blur import hermitian_weights
+from blurvae.experiments import rate
+from blurvae.metrics.fitted import scalar_nats, stationary_nats
+from blurvae.metrics.rate_curves import Curve, mean_difference
+from blurvae.run import KS, Result, read
+
+DIGITS = {
+    "PSNR": 2,
+    "SSIM": 3,
+    "LPIPS-squeeze": 3,
+    "FD-squeeze (recon)": 0,
+    "FD-squeeze (samples)": 0,
+    "FD-squeeze (GMM samples)": 0,
+    "FD-squeeze (data)": 0,
+    "high-frequency ratio": 2,
+    "log-spectrum distance (recon)": 3,
+    "log-spectrum distance (samples)": 3,
+    "KL": 1,
+    "−ELBO": 0,
+    "−log p as printed": 0,
+    **{f"−log p bound, K = {k}": 0 for k in KS},
+    **{f"bits/dim bound, K = {k}": 3 for k in KS},
+    "active units": 0,
+    "kernel width": 2,
+}
+# The high-frequency ratio is best at 1, the KL term is a price, and a printed −log p gets lower where more is left out
+# of it (erratum E5): none of them has a side that is better.
+HIGHER_IS_BETTER = {
+    name: name in ("PSNR", "SSIM")
+    for name in DIGITS
+    if name not in ("high-frequency ratio", "KL", "−log p as printed", "active units", "kernel width")
+}
+FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
+NOT_RUN = "not run"
+
+
+def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> list[Result]:
+    """Every recorded run of an experiment at a tier on a data set, methods in the experiment's order, then seeds.
+
+    Runs that its table shares with another experiment are read from that one's folder.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+
+    Raises:
+        ValueError: an unknown experiment, tier or data set, or a folder that does not exist.
+        CorruptFile: a record that cannot be read.
+    """
+    known = [m.name for m in experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS]
+    experiments.check_tier(tier)
+    datasets.describe(data)  # refuses a name that no data set has
+    folder = paths.results() if folder is None else Path(folder)
+    if not folder.is_dir():
+        raise ValueError(
+            f"There is no folder of results {folder}: make it with `blurvae run {experiment} --out {folder}`."
+        )
+    shared = {(run.experiment, run.method) for run in experiments.borrowed(experiment, tier, data)}
+    found = [
+        result
+        for source in dict.fromkeys([experiment, *(owner for owner, _ in shared)])
+        for result in _records(folder / source, tier)
+        if (result.run.data, result.run.tier) == (data, tier)
+        and (source == experiment or (source, result.run.method) in shared)
+    ]
+
+    def order(result: Result) -> tuple[int, str, int]:
+        method = result.run.method
+        return known.index(method) if method in known else len(known), method, result.run.settings.seed
+
+    return sorted(found, key=order)
+
+
+def _records(folder: Path, tier: str) -> Iterator[Result]:
+    """The records of a tier in a folder; files that are named otherwise than their runs are passed over, aloud.
+
+    A browser or a cloud drive leaves copies, which would count a seed twice.
+    """
+    for file in sorted(folder.glob(f"*-{tier}-s*.json")):
+        if file.name.startswith("."):  # macOS's own
+            continue
+        result = read(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None
+        if result is not None and result.run.path(folder.parent) == file:
+            yield result
+        else:
+            held = f"the record of {result.run.name}" if result else "no run's record by its name"
+            warnings.warn(f"{file} is passed over: it holds {held}. Rename it or remove it.", stacklevel=2)
+
+
+def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """One row for each run and metric.
+
+    Returns:
+        Columns experiment, data, method, tier, seed, beta, metric, value (mean over images, or the distance), sd_images
+        (over the images, NaN for distances), state ("recorded", "not finite" or "needs weights (file)").
+    """
+    rows = [
+        {
+            "experiment": experiment,
+            "data": data,
+            "method": result.run.method,
+            "tier": tier,
+            "seed": result.run.settings.seed,
+            "beta": result.run.settings.beta,
+            "metric": metric,
+            "value": entry.get("mean", entry.get("value")),
+            "sd_images": entry.get("sd"),
+            "state": _state(entry),
+        }
+        for result in load(experiment, tier, data, folder)
+        for metric, entry in result.record["metrics"].items()
+    ]
+    columns = ["experiment", "data", "method", "tier", "seed", "beta", "metric", "value", "sd_images", "state"]
+    return pd.DataFrame(rows, columns=columns).astype({"value": float, "sd_images": float})
+
+
+def _state(entry: dict[str, Any]) -> str:
+    if "state" in entry:
+        return f"{entry['state']} ({entry['what']})"
+    return "not finite" if entry.get("mean", entry.get("value")) is None else "recorded"
+
+
+def history(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """One row a run and epoch: method, seed and what `fit` returns of an epoch."""
+    rows = [
+        {"method": result.run.method, "seed": result.run.settings.seed, **record}
+        for result in load(experiment, tier, data, folder)
+        for record in result.record["history"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def paper_table(name: str) -> pd.DataFrame:
+    """A published table, as printed."""
+    return pd.read_csv(paths.paper() / f"{name}.csv")
+
+
+def label(experiment: str, method: str) -> str:
+    """A method's name in tables: "L2" for "l2", "L2, beta=0.4" for a run with a change, "l2,beta=0.4"."""
+    module = experiments.get(experiment)
+    labels = {m.name: m.label for m in (*module.METHODS, *module.VARIANTS)}
+    if method in labels:
+        return labels[method]
+    # A term of the rate curves is a method at every β, and none without.
+    terms = {name.partition(",")[0]: label.partition(", β")[0] for name, label in labels.items()}
+    name, *changes = method.split(",")
+    return ", ".join([labels.get(name, terms.get(name, name)), *changes])
+
+
+def fitted_bounds(result: Result) -> dict[str, float]:
+    """The −ELBO of a recorded L2 run once its Σ is fitted to the errors of its own test images, in nats per image.
+
+    Args:
+        result: a run of the squared error; its parts are read from "−log p as printed" = ½‖e‖² + KL.
+
+    Returns:
+        "σ² fitted": Σ = σ²I, which is D/2·(log 2πσ² + 1) + KL.
+        "one spectrum fitted": Σ = F* diag(v) F, one variance a frequency for all images and channels. An estimate:
+        records hold the error's power at z = μ, here scaled to the squared error at z ~ q.
+        Either is absent where the record lacks what it is made of.
+    """
+    values = {name: entry.get("mean") for name, entry in result.record["metrics"].items()}
+    kl, printed = values.get("KL"), values.get("−log p as printed")
+    if kl is None or printed is None:
+        return {}
+    size, channels = result.run.size, datasets.describe(result.run.data)["shape"][0]
+    squared_error = 2 * (printed - kl)
+    found = {"σ² fitted": scalar_nats(squared_error, channels * size**2) + kl}
+    if "error_power" in result.pictures:
+        power = torch.from_numpy(result.pictures["error_power"].astype(np.float64))  # (h, w//2+1), mean of the channels
+        power *= squared_error / (channels * (power * hermitian_weights((size, size))).sum())
+        found["one spectrum fitted"] = channels * stationary_nats(power, power, (size, size)).item() + kl
+    return found
+
+
+def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_rate: bool = True) -> dict[int, float]:
+    """How much higher a term's curve of a metric over the KL term runs than a rival's, seed by seed.
+
+    Args:
+        runs: of `frame("rate", …)`.
+        term: the one in question, such as "wiener".
+        rival: the term it is compared with.
+        metric: a measured column.
+        log_rate: see `mean_difference`.
+
+    Returns:
+        The mean difference by seed, for the seeds in which both terms are recorded at every β.
+
+    Raises:
+        ValueError: see `mean_difference`.
+    """
+    betas = rate.betas(runs.data.iloc[0]) if len(runs) else ()
+    found = {}
+    for seed in sorted(set(runs.seed)):
+        own = runs[runs.seed == seed]
+        wide = own.pivot(index="method", columns="metric", values="value").reindex(columns=["KL", metric])
+        a, b = (wide.reindex([f"{name},beta={beta:g}" for beta in betas]) for name in (rival, term))
+        if not pd.concat([a, b]).isna().any(axis=None):
+            curves = (Curve(c["KL"].to_numpy(), c[metric].to_numpy()) for c in (a, b))
+            found[seed] = mean_difference(*curves, log_rate=log_rate)
+    return found

@@ -1,0 +1,88 @@
+"""The claims as Markdown: the table of their verdicts, and every comparison behind them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from blurvae.claims.ledger import Found
+from blurvae.claims.model import NOT_TESTED, REFUTES, SEEDS, UNDECIDED, Claim, Finding, verdict
+
+COLUMNS = ("claim", "the paper", "ours", "verdict", "evidence")
+
+
+def table(found: Found, link: Callable[[str], str] = str) -> list[str]:
+    """The verdicts as lines of a Markdown table, one row a claim.
+
+    Args:
+        found: of `find_all`.
+        link: from a chapter's number to what the page shows for it.
+    """
+    rows = [f"| {' | '.join(COLUMNS)} |", f"|{'---|' * len(COLUMNS)}"]
+    for claim, made in found.items():
+        chapters = ", ".join(link(number) for number in dict.fromkeys(f.evidence.chapter for f in made))
+        tested = [f for f in made if f.verdict != NOT_TESTED]
+        ours = "<br>".join(map(_headline, tested)) or "–"
+        tiers = ", ".join(dict.fromkeys(f"tier {f.evidence.tier}" for f in tested if f.evidence.tier))
+        count = f"{len(tested)} of {len(made)} tested"
+        rows.append(
+            f"| [{claim.name}](#{_anchor(claim)}) {claim.says} | {claim.where}: {claim.printed} | {ours} "
+            f"| **{verdict(made)}** ({f'{tiers}; ' if tiers else ''}{count}) | {chapters} |"
+        )
+    return rows
+
+
+def _trouble(made: Iterable[Finding]) -> str:
+    """How many runs of how many weighted epochs the rule of convergence has seen, where none speaks against it."""
+    seen = [f for f in made if f.evidence.rule in REFUTES and f.verdict == UNDECIDED]
+    if not seen:
+        return ""
+    epochs = [int(number) for f in seen for number in re.findall(r"last of (\d+) weighted", f.comparisons[0].what)]
+    runs = sum(len(f.comparisons[0].values) for f in seen)
+    return f"No trouble seen in {runs} runs of {min(epochs)} to {max(epochs)} weighted epochs."
+
+
+def _anchor(claim: Claim) -> str:
+    return f"claim-{claim.name.lower()}"
+
+
+def _headline(finding: Finding) -> str:
+    """The first comparison, with where and how often, and how many speak for the claim and against it."""
+    first = finding.comparisons[0]
+    repeats = [len(c.values) for c in finding.comparisons if not c.exact]
+    seeds = f", {min(repeats)} {'seeds' if finding.evidence.experiment else 'rounds'}" if repeats else ""
+    calls = finding.calls
+    count = ", ".join(f"{calls[call]} {call}" for call in ("for", "open", "against", "collapsed") if calls[call])
+    more = f"; in all {count}" if len(finding.comparisons) > 1 else ""
+    return f"*{finding.verdict}*: {finding.evidence.where}{seeds}: {first.what} ({first.against}) {first}{more}."
+
+
+def details(found: Found, link: Callable[[str], str] = str) -> list[str]:
+    """Every comparison as Markdown: for each claim and piece of evidence a table, or the command that records it."""
+    lines: list[str] = []
+    for claim, made in found.items():
+        lines += [f"{{#{_anchor(claim)}}}", f"**{claim.name}, {verdict(made)}.** {claim.says}", ""]
+        if remark := " ".join(filter(None, (_trouble(made), claim.remark))):
+            lines += [remark, ""]
+        for finding in made:
+            if finding.verdict == NOT_TESTED:
+                continue
+            rule = finding.evidence.rule
+            lines += [
+                f"- {finding.evidence.where} ({link(finding.evidence.chapter)}; {rule}): **{finding.verdict}**",
+                "",
+            ]
+            against = list(dict.fromkeys(c.against for c in finding.comparisons))
+            cells = {(c.what, c.against): str(c) for c in finding.comparisons}
+            lines += [f"  |  | {' | '.join(against)} |", f"  |---|{'---:|' * len(against)}"]
+            for what in dict.fromkeys(c.what for c in finding.comparisons):
+                lines.append(f"  | {what} | {' | '.join(cells.get((what, rival), '–') for rival in against)} |")
+            lines.append("")
+        waiting: dict[str, int] = {}
+        for finding in (f for f in made if f.verdict == NOT_TESTED):
+            seeds = min(len(c.values) for c in finding.comparisons if not c.tested)
+            line = f"- {finding.evidence.where}: **{NOT_TESTED}**, `{finding.evidence.command}`"
+            waiting[line] = min(seeds, waiting.get(line, seeds))
+        lines += [f"{line} ({seeds} of at least {SEEDS} seeds recorded)" for line, seeds in waiting.items()]
+        lines.append("")
+    return lines

@@ -1,0 +1,30 @@
+"""The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
+
+from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
+from blurvae.pages.figures.lines import RATE_PANELS, curves, determinants, kernel_widths, rate_curves
+from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
+from blurvae.pages.figures.named import FIGURES, SHOWN, write
+from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
+
+__all__ = [
+    "BLUE",
+    "FIGURES",
+    "GREEN",
+    "LOOKS",
+    "RATE_PANELS",
+    "SHOWN",
+    "VERMILION",
+    "curves",
+    "determinants",
+    "error_spectra",
+    "interpolations",
+    "kernel_snapshots",
+    "kernel_widths",
+    "looks",
+    "radial_spectra",
+    "rate_curves",
+    "reconstructions",
+    "samples",
+    "spectra",
+    "write",
+]

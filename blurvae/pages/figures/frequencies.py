@@ -1,0 +1,103 @@
+"""Spectra of recorded runs: of data, reconstructions, samples and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from blurvae.blur import hermitian_weights, radial_average
+from blurvae.pages.figures.looks import looks
+from blurvae.pages.plotting import full_spectrum
+from blurvae.pages.runs import by_method
+
+
+def radial_spectra(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    seed: int = 0,
+    only: Iterable[str] = (),
+) -> Figure:
+    """Fig. 6 as curves: mean log amplitude over frequency of the data, the reconstructions and the samples."""
+    runs, known = by_method(experiment, tier, data, folder, seed, only), looks(experiment)
+    fig, axes = plt.subplots(1, 2, figsize=(8.0, 3.6), sharey=True)
+    first = next(iter(runs.values())).pictures["log_spectrum_data"]
+    for ax, kind in zip(axes, ("reconstruction", "sample")):
+        ax.plot(*_radial(first), color="black", linestyle="--", label="data")
+        for label, run in runs.items():
+            colour, dash = known[label]
+            ax.plot(*_radial(run.pictures[f"log_spectrum_{kind}"]), color=colour, linestyle=dash, label=label)
+        ax.set(xlabel="frequency (cycles/px)", xlim=(0, 0.5))
+        ax.annotate(f"{kind}s", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top", weight="bold")
+    axes[0].set_ylabel("mean ln |F| of the luma")
+    axes[0].legend(loc="lower left", fontsize=8, ncols=1 + (len(runs) > 6))
+    return fig
+
+
+def error_spectra(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    seed: int = 0,
+    only: Iterable[str] = (),
+) -> Figure:
+    """Where the reconstruction error sits: |F(x − x̂)|² over |F(x)|² at each frequency; at 1 nothing is kept."""
+    runs, known = by_method(experiment, tier, data, folder, seed, only), looks(experiment)
+    fig, ax = plt.subplots()
+    for label, run in runs.items():
+        frequency, error = _radial(run.pictures["error_power"])
+        colour, dash = known[label]
+        share = error / _radial(run.pictures["data_power"])[1]
+        ax.plot(frequency, share, color=colour, linestyle=dash, label=label)
+    ax.axhline(1, color="black", linestyle="--", linewidth=1)
+    ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5), ylim=(0, None))
+    ax.legend(fontsize=8, ncols=1 + (len(runs) > 6))
+    return fig
+
+
+def spectra(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    seed: int = 0,
+    only: Iterable[str] = (),
+) -> Figure:
+    """Fig. 6: the mean log spectrum of reconstructions (top) and samples (bottom), with the distance to the data's."""
+    runs = by_method(experiment, tier, data, folder, seed, only)
+    reference = next(iter(runs.values())).pictures["log_spectrum_data"]
+    low, high = np.quantile(reference, [0.001, 0.999])
+    panels = [*runs.items(), ("data", None)]
+    fig, axes = plt.subplots(2, len(panels), figsize=(1.5 * len(panels), 3.5))
+    for line, kind in zip(axes, ("reconstruction", "sample")):
+        for ax, (label, run) in zip(line, panels):
+            half = reference if run is None else run.pictures[f"log_spectrum_{kind}"]
+            ax.imshow(full_spectrum(half, _shape(half)), vmin=low, vmax=high, cmap="viridis", interpolation="none")
+            ax.set(xticks=[], yticks=[])
+            ax.grid(False)
+            ax.annotate(label, (0.5, 1.03), xycoords="axes fraction", ha="center", fontsize=9)
+            if run is not None:
+                ax.set_xlabel(f"{_distance(half, reference):.3f}", fontsize=9)
+        line[0].set_ylabel(f"{kind}s")
+    return fig
+
+
+def _shape(half: np.ndarray) -> tuple[int, int]:
+    return half.shape[0], 2 * (half.shape[1] - 1)  # the experiments' images have even sides
+
+
+def _radial(half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    frequency, average = radial_average(torch.from_numpy(half), _shape(half))
+    return frequency.numpy(), average.numpy()
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    weights = hermitian_weights(_shape(a)).numpy()
+    return float((np.abs(a - b) * weights).sum() / weights.sum())

@@ -1,0 +1,130 @@
+"""Curves of recorded runs: what each epoch measured, and quality over the KL term."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from blurvae import experiments
+from blurvae.experiments import rate, recorded
+from blurvae.pages.figures.looks import BLUE, DASHED, DOTTED, GREEN, LOOKS, SOLID, VERMILION, looks
+from blurvae.pages.runs import by_method, not_recorded
+
+RATE_PANELS = ("PSNR", "SSIM", "LPIPS-squeeze", "high-frequency ratio")
+
+
+def _epochs(experiment: str, tier: str, data: str, folder: Path | None) -> pd.DataFrame:
+    """The histories of an experiment's methods, by label."""
+    labels = {m.name: m.label for m in experiments.get(experiment).METHODS}
+    frame = recorded.history(experiment, tier, data, folder)
+    if frame.empty:
+        by_method(experiment, tier, data, folder)  # says what is missing
+    return frame[frame.method.isin(list(labels))].assign(method=lambda f: f.method.map(labels))
+
+
+def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes, **legend: Any) -> None:
+    """Mean and standard deviation over seeds, epoch by epoch, a line for each method that has y."""
+    ax.set(xlabel="epoch")
+    if y not in frame:
+        return
+    frame = frame.dropna(subset=[y])
+    present = set(frame.method)
+    for label, (colour, dash) in looks(experiment).items():
+        if label in present:
+            own = frame[frame.method == label].groupby("epoch")[y].agg(["mean", "std"])
+            ax.plot(own.index, own["mean"], color=colour, linestyle=dash, label=label)
+            low, high = own["mean"] - own["std"], own["mean"] + own["std"]  # no band where there is one seed
+            ax.fill_between(own.index, low, high, color=colour, alpha=0.2, linewidth=0)
+    if legend:
+        ax.legend(fontsize=8, **legend)
+
+
+def _mark_warm_up(frame: pd.DataFrame, axes: Iterable[Axes]) -> None:
+    started = frame[frame.weighted.astype(bool)].epoch.min() if "weighted" in frame else np.nan
+    for ax in axes:
+        if pd.notna(started):
+            ax.axvline(started - 0.5, color="#888888", linewidth=0.8, linestyle=":")
+
+
+def curves(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:
+    """What each epoch measured: the KL term of all methods, and the width of the kernels where there are any."""
+    frame = _epochs(experiment, tier, data, folder)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.4))
+    _lines(frame, "kl", experiment, left, ncols=2)
+    _lines(frame, "kernel_width", experiment, right, ncols=1)
+    left.set(ylabel="KL (nats per image)", yscale="log")
+    right.set(ylabel="mean kernel width (px)", ylim=(0, None))
+    _mark_warm_up(frame, (left, right))
+    return fig
+
+
+def determinants(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:
+    """How the determinant is lowered: log|K + εI| on test images (ε = 0.01), kernel width and KL term over epochs."""
+    frame = _epochs(experiment, tier, data, folder)
+    frame = frame[frame.method.isin(set(frame.dropna(subset=["test_width"]).method))]
+    fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.3))
+    for ax, (y, name) in zip(
+        axes,
+        (
+            ("test_log_det_0.01", "log|K + εI|, ε = 0.01 (nats per image)"),
+            ("test_width", "mean kernel width (px)"),
+            ("kl", "KL (nats per image)"),
+        ),
+    ):
+        _lines(frame, y, experiment, ax, **({"ncols": 1} if y == "test_width" else {}))
+        ax.set(ylabel=name)
+    axes[2].set(yscale="log")
+    _mark_warm_up(frame, axes)
+    return fig
+
+
+def kernel_widths(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:
+    """The mean width of the kernels of test images after each epoch, seed by seed; the band is the sd over images."""
+    frame = _epochs(experiment, tier, data, folder).dropna(subset=["test_width"])
+    fig, ax = plt.subplots()
+    for (seed, own), colour, dash in zip(frame.groupby("seed"), (VERMILION, BLUE, GREEN), (SOLID, DASHED, DOTTED)):
+        ax.plot(own.epoch, own.test_width, color=colour, linestyle=dash, marker="o", markersize=3, label=f"seed {seed}")
+        low, high = own.test_width - own.test_width_sd, own.test_width + own.test_width_sd
+        ax.fill_between(own.epoch, low, high, color=colour, alpha=0.15, linewidth=0)
+    ax.set(xlabel="epoch", ylabel="kernel width (px)", ylim=(0, None))
+    _mark_warm_up(frame, (ax,))
+    ax.legend(fontsize=8)
+    return fig
+
+
+def rate_curves(
+    experiment: str, tier: str, data: str, folder: Path | None = None, panels: tuple[str, ...] = RATE_PANELS
+) -> Figure:
+    """Quality against the KL term, each term at every β: dots are runs, lines join the means over seeds."""
+    runs = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
+    if runs.empty:
+        raise not_recorded(experiment, tier, data)
+    wide = runs.pivot_table(index=["method", "beta", "seed"], columns="metric", values="value").reset_index()
+    wide["term"] = wide.method.str.partition(",")[0]
+    panels = tuple(panel for panel in panels if panel in wide)
+    lines = -(-len(panels) // 2)
+    fig, axes = plt.subplots(lines, 2, figsize=(8.0, 3.0 * lines), sharex=True, squeeze=False)
+    for ax, panel in zip(axes.flat, panels):
+        for term in (m for m in (*rate.TERMS, *rate.OTHER_TERMS) if m.name in set(wide.term)):
+            own = wide[wide.term == term.name]
+            colour, dash = LOOKS[term.name]
+            mean = own.groupby("beta")[["KL", panel]].mean().sort_values("KL")
+            ax.plot(mean["KL"], mean[panel], color=colour, linestyle=dash, label=term.label)
+            ax.plot(own["KL"], own[panel], "o", color=colour, markersize=3, alpha=0.7)
+        ax.set(xscale="log", ylabel=panel)
+        ax.xaxis.set_minor_formatter("")  # the decades are enough
+        if panel == "high-frequency ratio":
+            ax.axhline(1, color="black", linewidth=0.8, linestyle=":")
+    for ax in axes[-1]:
+        ax.set_xlabel("KL (nats per image)")
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
+    axes.flat[0].legend(fontsize=8)
+    return fig

@@ -1,0 +1,37 @@
+"""How a method looks: the same colour and dashes in every figure."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+from blurvae import experiments
+from blurvae.pages.plotting import PALETTE
+
+BLUE, VERMILION, GREEN, PINK, AMBER, SKY = PALETTE[:6]
+SOLID, DASHED, DOTTED = "-", (0, (4, 1.5)), (0, (1, 1.2))
+# A method looks the same in every chapter; dashes tell apart what gray print and colour blindness would not.
+LOOKS: dict[str, tuple[str, Any]] = {
+    "l2": (BLUE, SOLID),
+    "l1": (BLUE, DASHED),
+    "ssim": (GREEN, SOLID),
+    "ce": (PINK, SOLID),
+    "ffl": (AMBER, SOLID),
+    "wiener": (VERMILION, SOLID),
+    "wiener-proper": (VERMILION, DASHED),
+    "wiener-fixed": (VERMILION, DOTTED),
+    "watson": (SKY, SOLID),
+    "watson-2": (SKY, DASHED),
+    "lpips-squeeze": (GREEN, DASHED),
+    "lpips-vgg": (GREEN, DOTTED),
+}
+OTHERS = tuple((colour, dash) for dash in (SOLID, DASHED, DOTTED) for colour in (BLUE, GREEN, PINK, AMBER, SKY))
+
+
+def looks(experiment: str) -> dict[str, tuple[str, Any]]:
+    """Colour and dashes of an experiment's methods, by label in the order of its table."""
+    module = experiments.get(experiment)
+    methods = {m.label: m.name for m in (*module.METHODS, *module.VARIANTS)}
+    taken = {LOOKS[name] for name in methods.values() if name in LOOKS}
+    others = cycle(look for look in OTHERS if look not in taken)
+    return {label: LOOKS.get(name) or next(others) for label, name in methods.items()}

@@ -1,0 +1,78 @@
+"""Publication figures by name: each experiment's, on each of its data sets, written as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+from blurvae import experiments
+from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
+from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
+from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
+from blurvae.pages.plotting import Grid
+from blurvae.training import write_atomically
+
+GRIDS = (reconstructions, samples, interpolations)
+SPECTRA = (radial_spectra, error_spectra, spectra)
+SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
+    "table5": (reconstructions, samples, curves, *SPECTRA),
+    "table2": (*GRIDS, curves, *SPECTRA),
+    "table1": (*GRIDS, curves, determinants),
+    "figure2": (kernel_snapshots, kernel_widths),
+    "table2_256": (reconstructions, samples, radial_spectra),
+    "table3": (*GRIDS, curves, radial_spectra),
+    "table4": (*GRIDS, curves, radial_spectra),
+    "rate": (rate_curves,),
+}
+
+
+def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
+    for experiment, makers in SHOWN.items():
+        for data in experiments.get(experiment).GRID["lesson"]:
+            for make in makers:
+                name = f"{experiment}-{data}-{make.__name__.replace('_', '-')}"
+                yield name, partial(make, experiment, "lesson", data)
+
+
+FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded())
+"""Publication figures by name, for `blurvae figure NAME`."""
+
+
+def write(name: str, out: Path, form: str = "pdf") -> Path:
+    """Makes a figure and writes it.
+
+    Args:
+        name: one of `FIGURES`.
+        out: folder, made where it is missing.
+        form: "pdf" or "png".
+
+    Returns:
+        The file's path.
+
+    Raises:
+        ValueError: no figure of that name, or its runs are not recorded.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"There is no figure {name!r}: choose one of {', '.join(sorted(FIGURES))}.")
+    made = FIGURES[name]()
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{name}.{form}"
+    if isinstance(made, Grid):
+        picture = made.image(4)  # whole factor: every pixel stays a square
+        if form == "png":
+            write_atomically(path, lambda file: picture.save(file, format="PNG"))
+            return path
+        width, height = picture.size
+        made = plt.figure(figsize=(width / 200, height / 200))
+        made.set_layout_engine("none")
+        made.add_axes((0, 0, 1, 1)).imshow(np.asarray(picture), interpolation="none", aspect="auto")
+        made.axes[0].axis("off")
+    drawn = made
+    write_atomically(path, lambda file: drawn.savefig(file, format=form, bbox_inches="tight"))
+    plt.close(drawn)
+    return path

@@ -1,0 +1,86 @@
+"""Grids of images from recorded runs: reconstructions, samples, interpolations, kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from blurvae.pages.plotting import Grid, image_grid
+from blurvae.pages.runs import by_method
+
+# Images a row, and screen pixels per image pixel: with the longest label they fill the text column of the book.
+LAYOUT = {32: (7, 2), 64: (4, 2), 256: (2, 1)}
+
+
+def _grid(rows: dict[str, np.ndarray], columns: int | None, zoom: int | None) -> Grid:
+    """Rows of images, as many a row and as large as the text column takes unless told otherwise."""
+    size = next(iter(rows.values())).shape[-1]
+    fitting = LAYOUT.get(size, (max(1, 512 // size), 1))
+    columns = columns or fitting[0]
+    return image_grid({label: images[:columns] for label, images in rows.items()}, zoom=zoom or fitting[1])
+
+
+def reconstructions(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    seed: int = 0,
+    zoom: int | None = None,
+    columns: int | None = None,
+    only: Iterable[str] = (),
+) -> Grid:
+    """The same test images for all methods, the original first (Fig. 3, 4, 5, 7, 8, 9)."""
+    runs = by_method(experiment, tier, data, folder, seed, only)
+    first = next(iter(runs.values()))
+    rows = {"original": first.pictures["original"]} | {k: r.pictures["reconstruction"] for k, r in runs.items()}
+    return _grid(rows, columns, zoom)
+
+
+def samples(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    seed: int = 0,
+    zoom: int | None = None,
+    columns: int | None = None,
+    only: Iterable[str] = (),
+    mixture: bool = False,
+) -> Grid:
+    """Samples of all methods: from the prior, the same z for all, or each from the mixture over its latents."""
+    runs = by_method(experiment, tier, data, folder, seed, only)
+    key = "sample_gmm" if mixture else "sample"
+    return _grid({k: r.pictures[key] for k, r in runs.items()}, columns, zoom)
+
+
+def interpolations(
+    experiment: str, tier: str, data: str, folder: Path | None = None, seed: int = 0, only: Iterable[str] = ()
+) -> Grid:
+    """What each method's decoder makes of the way from the first test image to the second."""
+    runs = by_method(experiment, tier, data, folder, seed, only)
+    rows = {k: r.pictures["interpolation"] for k, r in runs.items()}
+    return _grid(rows, len(next(iter(rows.values()))), 1)
+
+
+def kernel_snapshots(experiment: str, tier: str, data: str, folder: Path | None = None, seed: int = 0) -> Grid:
+    """Fig. 2: four test images, and at four epochs of the training their reconstructions and their kernels.
+
+    Kernels are enlarged by a whole factor. The grey level is the square root of a weight, from 0 (black) to the largest
+    weight of the figure (white): on a linear range the wide kernels of the first epochs would be black.
+    """
+    pictures = next(iter(by_method(experiment, tier, data, folder, seed).values())).pictures
+    shown, kernels = pictures["snapshot_reconstruction"], np.sqrt(pictures["snapshot_kernel"])
+    n, size = shown.shape[1], shown.shape[-1]
+    factor = size // kernels.shape[-1]
+    margin = size - factor * kernels.shape[-1]
+    grey = np.rint(255 * kernels / kernels.max()).astype(np.uint8)
+    large = np.kron(grey, np.ones((1, 1, factor, factor), np.uint8))
+    large = np.pad(large, ((0, 0), (0, 0), (margin // 2, margin - margin // 2), (margin // 2, margin - margin // 2)))
+    rows = {"original": pictures["original"][:n]}
+    for epoch, image, kernel in zip(pictures["snapshot_epoch"], shown, large):
+        rows[f"epoch {epoch}"] = image
+        rows[f"kernel, {epoch}"] = np.repeat(kernel[:, None], image.shape[1], axis=1)
+    return _grid(rows, n, None)

@@ -1,0 +1,1 @@
+"""Chapters as programs: their files and parameters, their execution, and the pages built from them."""

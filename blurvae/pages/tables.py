@@ -1,0 +1,241 @@
+"""Recorded runs as tables for pages: paper beside measured, a method against its rivals, and bounds on −log p."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from blurvae import experiments, metrics
+from blurvae.experiments.recorded import (
+    DIGITS,
+    FITTED,
+    HIGHER_IS_BETTER,
+    NOT_RUN,
+    fitted_bounds,
+    frame,
+    label,
+    load,
+    paper_table,
+)
+from blurvae.pages.runs import not_recorded
+from blurvae.run import needs
+from blurvae.text import to_json
+
+# The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
+PAPER_COLUMNS = {
+    "PSNR": "PSNR",
+    "SSIM": "SSIM",
+    "LPIPS": "LPIPS-squeeze",
+    "FID recon": "FD-squeeze (recon)",
+    "FID samples": "FD-squeeze (samples)",
+    "−log p": "−log p as printed",
+}
+# Shown where they are recorded, after the columns of the paper's tables.
+FURTHER = (
+    "FD-squeeze (GMM samples)",
+    "active units",
+    "kernel width",
+)
+
+
+def table(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    *,
+    over: str = "seeds",
+    columns: tuple[str, ...] = (),
+    paper: bool = False,
+) -> pd.DataFrame:
+    """The experiment's table: paper beside measured where the data set is the paper's, measured alone elsewhere.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+        over: what ± means: the sd over "seeds" (left out where there is one) or over test "images".
+        columns: the measured columns to show; the experiment's where empty.
+        paper: show the paper's columns beside other data too, under a heading that names the paper's data set.
+
+    Returns:
+        Strings, one row a method, with the number of seeds, and with β where a search chose it; a cell without a run
+        says "not run" or what it needs, one without the metric "–".
+    """
+    module = experiments.get(experiment)
+    runs = frame(experiment, tier, data, folder)
+    methods = {m.name: m for m in (*module.METHODS, *module.VARIANTS)}
+    first = {run.method: run for run in reversed(module.runs(tier, data, (0,)))}
+    same = data == module.PAPER_DATA
+    published = paper_table(module.PAPER_TABLE) if module.PAPER_TABLE and (same or paper) else None
+    heading = "paper" if same else f"paper, {module.PAPER_DATA}"
+    if published is not None:
+        published = published[published.data == module.PAPER_DATA]
+    recorded = tuple(metric for metric in FURTHER if metric in set(runs.metric))
+    measured = columns or module.COLUMNS or tuple(dict.fromkeys([*metrics.NAMES, "KL", *recorded]))
+    rows: list[dict[str, Any]] = []
+    for name in dict.fromkeys([*(m.name for m in module.METHODS), *runs.method]):
+        own = runs[runs.method == name]
+        row: dict[str, Any] = {"method": label(experiment, name), "seeds": str(own.seed.nunique())}
+        if module.searched(data):
+            betas = own.beta if len(own) else [run.settings.beta for key, run in first.items() if key == name]
+            row["β"] = ", ".join(f"{beta:g}" for beta in dict.fromkeys(betas))
+        missing = needs(first[name]) if own.empty and name in first else ""
+        for metric in measured:
+            if published is not None:
+                for column in (c for c, beside in PAPER_COLUMNS.items() if beside == metric and c in published):
+                    row[f"{column} ({heading})"] = _published(published, methods.get(name), column, over)
+            row[metric] = f"needs weights ({missing})" if missing else spread(own, metric, over)
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("method")
+
+
+def _published(table: pd.DataFrame, method: experiments.Method | None, column: str, over: str) -> str:
+    """A printed cell; the paper's ± is over images."""
+    if method is None or method.paper is None:
+        return "–"
+    row, sd = table[table.method == method.paper].iloc[0], f"{column} sd"
+    if pd.isna(row[column]):
+        return "–"
+    return f"{row[column]:g} ± {row[sd]:g}" if over == "images" and sd in table else f"{row[column]:g}"
+
+
+def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
+    """A cell of a table: "mean ± sd" over seeds or over images, "not run", "–" (not measured), or what it needs."""
+    if over not in ("seeds", "images"):
+        raise ValueError(f"The spread of a table is over 'seeds' or 'images', not {over!r}.")
+    cell = runs[runs.metric == metric]
+    if cell.empty:
+        return NOT_RUN if runs.empty else "–"
+    missing = cell[cell.state != "recorded"]
+    if not missing.empty:
+        return str(missing.state.iloc[0])
+    digits = DIGITS.get(metric, 3)
+    mean = cell.value.mean()
+    sd = cell.value.std() if over == "seeds" else (cell.sd_images**2).mean() ** 0.5
+    return f"{mean:.{digits}f}" if pd.isna(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
+
+
+def compare(
+    experiment: str,
+    tier: str,
+    data: str,
+    method: str,
+    rivals: tuple[str, ...],
+    metrics: tuple[str, ...],
+    folder: Path | None = None,
+) -> pd.DataFrame:
+    """A method against its rivals, seed by seed: difference in the mean ± sd over seeds, and in how many it is better.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson" or "paper".
+        data: the data set's name.
+        method: the one in question.
+        rivals: whom it is compared with.
+        metrics: measured columns; `HIGHER_IS_BETTER` says which side wins.
+        folder: of results; the checkout's data/results where None.
+
+    Returns:
+        Strings such as "+0.58 ± 0.02 (3/3)": method minus rival, and how many of the seeds the method wins; one row a
+        metric, one column a rival; "not run" where no seed has both.
+    """
+    runs = frame(experiment, tier, data, folder)
+    rows: dict[str, dict[str, str]] = {}
+    for metric in metrics:
+        values = runs[runs.metric == metric].pivot(index="seed", columns="method", values="value")
+        for rival in rivals:
+            cell = NOT_RUN
+            if {method, rival} <= set(values) and not (gap := (values[method] - values[rival]).dropna()).empty:
+                sd = f" ± {gap.std():.{DIGITS[metric]}f}" if len(gap) > 1 else ""
+                cell = f"{gap.mean():+.{DIGITS[metric]}f}{sd}"
+                if metric in HIGHER_IS_BETTER:
+                    cell += f" ({int(((gap > 0) == HIGHER_IS_BETTER[metric]).sum())}/{len(gap)})"
+            rows.setdefault(metric, {})[label(experiment, rival)] = cell
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+
+def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """Bounds on −log p of L2, the Wiener term and its proper variant in every form, means over the seeds in nats.
+
+    Returns:
+        Columns "−log p as printed" (as Table 6 of the main paper), "−ELBO" of the density that the model defines, and
+        for L2 that with a fitted covariance, see `fitted_bounds`.
+
+    Raises:
+        ValueError: no run of L2 is recorded with its pictures.
+    """
+    runs = load(experiment, tier, data, folder)
+    fitted = pd.DataFrame([fitted_bounds(r) for r in runs if r.run.method == "l2" and r.pictures]).mean()
+    if fitted.empty:
+        raise not_recorded(experiment, tier, data)
+    means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
+    methods = experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS
+    rows = [m.name for m in methods if m.name == "l2" or m.term in ("wiener", "wiener-proper")]
+    shown: Any = means.reindex(index=rows, columns=["−log p as printed", "−ELBO"])
+    for name in FITTED:
+        shown.loc["l2", f"−ELBO, {name}"] = fitted[name]
+    shown = shown.rename(index=lambda method: label(experiment, method))
+    return shown.map(lambda nats: "–" if pd.isna(nats) else f"{nats:.0f}").rename_axis(columns=None)
+
+
+def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -> str:
+    """What a table rests on: data set, tier, seeds, hardware and commit, from the records themselves."""
+    results = load(experiment, tier, data, folder)
+    if not results:
+        return f"{experiment}, tier {tier}, {data}: not run."
+
+    def distinct(*keys: str) -> str:
+        values = []
+        for result in results:
+            value: Any = result.record
+            for key in keys:
+                value = value[key]
+            values.append(str(value))
+        return ", ".join(dict.fromkeys(values))
+
+    first = results[0].record
+    return (
+        f"{distinct('data', 'label')}, tier {tier}: {first['data']['n_train']:,} training and "
+        f"{first['data']['n_test']:,} test images, {first['run']['settings']['epochs']} epochs, seeds "
+        f"{distinct('run', 'settings', 'seed')};\n{distinct('provenance', 'device')}, "
+        f"{distinct('provenance', 'precision')}, commit {distinct('provenance', 'commit')}."
+        + "".join(f"\n{note}" for note in (*_search_note(experiment, tier, data), *experiments.get(experiment).NOTES))
+    )
+
+
+def _search_note(experiment: str, tier: str, data: str) -> tuple[str, ...]:
+    """Where the β of a table come from."""
+    searched = experiments.get(experiment).searched(data)
+    if searched is None:
+        return ()
+    if path := experiments.search_record(tier, *searched):
+        chosen = experiments.tuned(tier, *searched)
+        open_to_it = {m.name for m in experiments.get(searched[0]).METHODS} - chosen.keys()
+        own = [m.label for m in experiments.get(experiment).METHODS if m.name in open_to_it]
+        but = f", but for {', '.join(own)}: these have their own" if own else ""
+        return (f"β by a search on held-out training images (tune/{path.name}){but}.",)
+    return ("β was not searched: it is each method's own.",)
+
+
+def render(table: pd.DataFrame, form: str) -> str:
+    """A table as "text", "markdown", "csv" or "json".
+
+    Raises:
+        ValueError: another form.
+    """
+    plain = table.reset_index()
+    match form:
+        case "text":
+            return plain.to_string(index=False)
+        case "csv":
+            return plain.to_csv(index=False).rstrip("\n")
+        case "json":
+            return to_json(plain.to_dict("records"))
+        case "markdown":
+            lines = [list(plain.columns), ["---"] * len(plain.columns), *plain.to_numpy().tolist()]
+            return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    raise ValueError(f"There is no table format {form!r}: choose text, markdown, csv or json.")
