@@ -11,7 +11,8 @@ from typing import Any
 from blurvae import experiments, paths
 from blurvae.claims.model import Claim, Evidence, Finding
 from blurvae.claims.rules import RULES, findings
-from blurvae.experiments import rate, recorded
+from blurvae.experiments import recorded
+from blurvae.experiments.bredell import rate
 
 Found = dict[Claim, tuple[Finding, ...]]
 

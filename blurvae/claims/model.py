@@ -65,7 +65,7 @@ class Evidence:
         if searched and experiments.tuned(self.tier, *searched):
             return ", β searched"
         runs = (r for r in module.runs(self.tier, self.data, (0,)) if r.method in (self.method, *self.rivals))
-        return ", β = 1" if {run.settings.beta for run in runs} == {1.0} else ", β not searched"
+        return ", β = 1" if {run.beta for run in runs} == {1.0} else ", β not searched"
 
     @property
     def command(self) -> str:

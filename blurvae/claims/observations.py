@@ -6,6 +6,7 @@ import json
 import statistics
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
 from blurvae.experiments import recorded
 from blurvae.metrics.high_frequency import CUTOFF
+from blurvae.systems import BlurVAE
 
 LOW = 0.1  # cycles/px, below which chapter 2 calls a frequency low
 HALF = 50.0  # %, from where on something dominates
@@ -33,7 +35,9 @@ def kernel_falls(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     for result in records.runs(evidence, folder):
         width = [epoch["kernel_width"] for epoch in result.record["history"]]
         falls = [100 * (1 - after / before) for before, after in pairwise(width)]
-        switch = result.run.settings.warm_up - 1  # from the last epoch of the warm-up to the first weighted one
+        switch = (
+            cast(BlurVAE, result.run.system).warm_up - 1
+        )  # from the last epoch of the warm-up to the first weighted one
         before, after, later = falls[max(switch - 2, 0) : switch], falls[switch : switch + 2], falls[switch + 2 :]
         others = [statistics.fmean(before)] * bool(before) + [statistics.median(later)] * bool(later)
         gaps.append(statistics.fmean(after) - max(others))
@@ -66,7 +70,7 @@ def error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     rates: dict[float, list[float]] = {}
     for result in recorded.load(evidence.experiment, evidence.tier, evidence.data, folder):
         if result.run.method.partition(",beta=")[0] == evidence.method and "error_power" in result.pictures:
-            power, beta = torch.from_numpy(result.pictures["error_power"]), result.run.settings.beta
+            power, beta = torch.from_numpy(result.pictures["error_power"]), result.run.beta or 0.0
             shares.setdefault(beta, []).append(_share(power, (power.shape[0], 2 * (power.shape[1] - 1))))
             rates.setdefault(beta, []).append(result.record["metrics"]["KL"]["mean"])
     label = recorded.label(evidence.experiment, evidence.method)
@@ -123,9 +127,9 @@ def converges(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     values: list[list[float]] = [[], [], []]
     weighted = 0
     for result in records.runs(evidence, folder):
-        epochs = [epoch for epoch in result.record["history"] if epoch["weighted"]]
+        epochs = [epoch for epoch in result.record["history"] if epoch["phase"] == "weighted"]
         weighted = len(epochs)
-        objective = [epoch["reconstruction"] + result.run.settings.beta * epoch["kl"] for epoch in epochs]
+        objective = [epoch["reconstruction"] + (result.run.beta or 0.0) * epoch["kl"] for epoch in epochs]
         kernel = [epoch["kernel_loss"] for epoch in epochs]
         values[0].append(100 * (objective[-1] / objective[0] - 1))
         values[1].append(100 * (kernel[-1] / kernel[0] - 1))

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from blurvae.claims.model import Evidence
 from blurvae.experiments import recorded
-from blurvae.run import Result
-
-COLLAPSED = 5.0  # nats per image, below which a code tells nothing and a comparison with its model decides nothing
+from blurvae.record import COLLAPSED, Result
 
 
 def values(evidence: Evidence, folder: Path | None) -> dict[str, dict[str, dict[int, float]]]:

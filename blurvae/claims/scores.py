@@ -44,7 +44,7 @@ def fitted_covariance(evidence: Evidence, folder: Path | None) -> list[Compariso
     """The method's −ELBO minus that of L2 with one variance, and with one spectrum, fitted to its errors."""
     own = records.values(evidence, folder).get("−ELBO", {}).get(evidence.method, {})
     squared = records.runs(replace(evidence, method="l2"), folder)
-    rivals = {r.run.settings.seed: recorded.fitted_bounds(r) for r in squared}
+    rivals = {r.run.seed: recorded.fitted_bounds(r) for r in squared}
     made = []
     for name in recorded.FITTED:
         seeds = sorted(seed for seed in own if name in rivals.get(seed, {}))

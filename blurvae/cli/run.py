@@ -45,7 +45,7 @@ def run(
     without_traces()
     from blurvae import experiments
     from blurvae.parallel import Team
-    from blurvae.run import execute, needs
+    from blurvae.record import execute, needs
 
     with Team.from_environment(device) as team:
         speaks = team.is_first and not as_json
@@ -103,20 +103,19 @@ WITH_EVALUATION = 1.2  # how much longer a lesson takes than its training, about
 
 def _forecast(runs: list[Any], out: Path, resume: bool) -> Callable[[Any], None]:
     """A callback that says once, after the first steps, about how long the runs will take on this machine."""
-    from blurvae import losses
-    from blurvae.queue import images
+    from blurvae.record.queue import images
 
     seen: list[float] = []
 
     def weight(r: Any) -> float:
-        return WITH_KERNEL if losses.get(r.term, **dict(r.constants)).kernel_path else 1.0
+        return WITH_KERNEL if getattr(getattr(r.system, "term", None), "kernel_path", None) else 1.0
 
     def after_step(_: Any) -> None:
         if len(seen) <= LAST:
             seen.append(time.monotonic())
         if len(seen) == LAST:
             todo = [r for r in runs if not (resume and r.path(out).exists())]
-            steps = sum(images(r) / r.settings.batch_size * weight(r) for r in todo)
+            steps = sum(images(r) / r.budget.batch_size * weight(r) for r in todo)
             minutes = (seen[-1] - seen[FIRST]) / (LAST - 1 - FIRST) * steps / weight(todo[0]) * WITH_EVALUATION / 60
             if minutes > 1:
                 many = f"{len(todo)} run{'s' * (len(todo) > 1)}"

@@ -43,12 +43,12 @@ def queue(
     """Work through every run of a tier that has no recorded result, cheapest first; with all processes of a job."""
     without_traces()
     from blurvae import paths
-    from blurvae import queue as runs
+    from blurvae.experiments import matrix
     from blurvae.parallel import Team
 
     with Team.from_environment(device) as team:
         show = sys.stderr.isatty() and team.is_first
-        said = runs.finish(tier, out or paths.results(), only, budget, device=device, progress=show, team=team)
+        said = matrix.finish(tier, out or paths.results(), only, budget, device=device, progress=show, team=team)
         if team.is_first:
             typer.echo(said)
 
@@ -62,9 +62,9 @@ def status(
 ) -> None:
     """Say of every run of a tier whether it is recorded, running, not run, or needs weights."""
     from blurvae import paths
-    from blurvae import queue as runs
+    from blurvae.experiments import matrix
 
-    typer.echo(runs.render(runs.matrix(tier, out or paths.results(), only), as_json))
+    typer.echo(matrix.render(matrix.matrix(tier, out or paths.results(), only), as_json))
 
 
 @guarded
@@ -77,7 +77,7 @@ def tune(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Search β for each method on held-out training images; the tables then use it. What is recorded is kept."""
-    from blurvae import tune as search
+    from blurvae.experiments import tune as search
 
     found = search.tune(experiment, data, tier=tier, only=only, out=out, device=device, progress=sys.stderr.isatty())
     for trial in found.trials:

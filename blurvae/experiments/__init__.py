@@ -18,6 +18,7 @@ from blurvae.experiments.base import (
 )
 from blurvae.record import Run
 
+MAIN = "bredell"  # the document whose experiments need not be named by their folder
 EXPERIMENTS = (
     "bredell/table5",
     "bredell/table2",
@@ -32,17 +33,19 @@ EXPERIMENTS = (
 
 
 def resolve(name: str) -> str:
-    """The whole name of an experiment; that without its folder will do where it is the only one of that name.
+    """The whole name of an experiment: one without a folder is the main paper's.
 
     Raises:
-        ValueError: there is none, or there are several.
+        ValueError: there is none.
+
+    Example:
+        >>> resolve("table5")
+        'bredell/table5'
     """
-    found = [known for known in EXPERIMENTS if name in (known, known.partition("/")[2])]
-    if len(found) > 1:
-        raise ValueError(f"The experiment {name!r} can be {' or '.join(found)}: say which.")
-    if not found:
+    whole = name if "/" in name else f"{MAIN}/{name}"
+    if whole not in EXPERIMENTS:
         raise ValueError(f"There is no experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}.")
-    return found[0]
+    return whole
 
 
 def get(name: str) -> Experiment:
@@ -62,6 +65,7 @@ def borrowed(experiment: str, tier: str, data: str) -> tuple[Run, ...]:
 
 __all__ = [
     "EXPERIMENTS",
+    "MAIN",
     "TIERS",
     "Experiment",
     "Given",

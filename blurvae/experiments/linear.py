@@ -1,8 +1,8 @@
 """How far the recorded networks are from a linear model at their own rate: the model's curves, recorded once.
 
 `python -m blurvae.experiments.linear` fits the linear VAE to the training images of every experiment at tier "lesson",
-measures it on the same test images at 25 values of β, and writes data/results/linear/<data>-<px>px-<n>-<n>.json. No network is
-trained. The deficit of a network is the PSNR of that curve at the network's KL, minus the network's PSNR.
+measures it on the same test images at 25 values of β, and writes data/results/linear/<data>-<px>px-<n>-<n>.json. No
+network is trained. The deficit of a network is the PSNR of that curve at the network's KL, minus the network's PSNR.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from blurvae.experiments import EXPERIMENTS, check_tier, get
+from blurvae.experiments import EXPERIMENTS, MAIN, check_tier, get, resolve
 from blurvae.parallel import SOLO, Team
 from blurvae.record import Run
 from blurvae.record.queue import NOT_RUN, RUNNING, STATES, seconds, state, work
@@ -52,8 +52,7 @@ def matrix(tier: str, out: Path, only: Iterable[str] = ()) -> list[Entry]:
         for run in get(name).runs(tier, data, seeds)
     ]
     kinds = [{name for name, _ in asked}, {run.data for _, run in asked}, {run.method for _, run in asked}]
-    whole = {name.partition("/")[2]: name for name in EXPERIMENTS}
-    only = [whole.get(name, name) for name in only]
+    only = [resolve(name) if f"{MAIN}/{name}" in EXPERIMENTS else name for name in only]
     for name in only:
         if not any(name in names for names in kinds):
             known = ", ".join(sorted(set().union(*kinds)))

@@ -14,15 +14,18 @@ import torch
 
 from blurvae import datasets, experiments, paths
 from blurvae.blur import hermitian_weights
-from blurvae.experiments import rate
+from blurvae.evaluation import KS
+from blurvae.experiments.bredell import rate
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.metrics.rate_curves import Curve, mean_difference
-from blurvae.run import KS, Result, read
+from blurvae.record import Result, read
 
 DIGITS = {
     "PSNR": 2,
+    "PSNR (z ~ q)": 2,
     "SSIM": 3,
     "LPIPS-squeeze": 3,
+    "LPIPS-alex": 3,
     "FD-squeeze (recon)": 0,
     "FD-squeeze (samples)": 0,
     "FD-squeeze (GMM samples)": 0,
@@ -41,7 +44,7 @@ DIGITS = {
 # The high-frequency ratio is best at 1, the KL term is a price, and a printed −log p gets lower where more is left out
 # of it (erratum E5): none of them has a side that is better.
 HIGHER_IS_BETTER = {
-    name: name in ("PSNR", "SSIM")
+    name: name in ("PSNR", "PSNR (z ~ q)", "SSIM")
     for name in DIGITS
     if name not in ("high-frequency ratio", "KL", "−log p as printed", "active units", "kernel width")
 }
@@ -64,6 +67,7 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
         ValueError: an unknown experiment, tier or data set, or a folder that does not exist.
         CorruptFile: a record that cannot be read.
     """
+    experiment = experiments.resolve(experiment)
     known = [m.name for m in experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS]
     experiments.check_tier(tier)
     datasets.describe(data)  # refuses a name that no data set has
@@ -76,28 +80,28 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
     found = [
         result
         for source in dict.fromkeys([experiment, *(owner for owner, _ in shared)])
-        for result in _records(folder / source, tier)
+        for result in _records(folder, source, tier)
         if (result.run.data, result.run.tier) == (data, tier)
         and (source == experiment or (source, result.run.method) in shared)
     ]
 
     def order(result: Result) -> tuple[int, str, int]:
         method = result.run.method
-        return known.index(method) if method in known else len(known), method, result.run.settings.seed
+        return known.index(method) if method in known else len(known), method, result.run.seed
 
     return sorted(found, key=order)
 
 
-def _records(folder: Path, tier: str) -> Iterator[Result]:
-    """The records of a tier in a folder; files that are named otherwise than their runs are passed over, aloud.
+def _records(folder: Path, experiment: str, tier: str) -> Iterator[Result]:
+    """The records of an experiment at a tier; files that are named otherwise than their runs are passed over, aloud.
 
     A browser or a cloud drive leaves copies, which would count a seed twice.
     """
-    for file in sorted(folder.glob(f"*-{tier}-s*.json")):
+    for file in sorted((folder / experiment).glob(f"*-{tier}-s*.json")):
         if file.name.startswith("."):  # macOS's own
             continue
         result = read(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None
-        if result is not None and result.run.path(folder.parent) == file:
+        if result is not None and result.run.path(folder) == file:
             yield result
         else:
             held = f"the record of {result.run.name}" if result else "no run's record by its name"
@@ -117,8 +121,8 @@ def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> 
             "data": data,
             "method": result.run.method,
             "tier": tier,
-            "seed": result.run.settings.seed,
-            "beta": result.run.settings.beta,
+            "seed": result.run.seed,
+            "beta": result.run.beta,
             "metric": metric,
             "value": entry.get("mean", entry.get("value")),
             "sd_images": entry.get("sd"),
@@ -138,9 +142,9 @@ def _state(entry: dict[str, Any]) -> str:
 
 
 def history(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
-    """One row a run and epoch: method, seed and what `fit` returns of an epoch."""
+    """One row a run and epoch: method, seed and what `train.fit` returns of an epoch."""
     rows = [
-        {"method": result.run.method, "seed": result.run.settings.seed, **record}
+        {"method": result.run.method, "seed": result.run.seed, **record}
         for result in load(experiment, tier, data, folder)
         for record in result.record["history"]
     ]
@@ -148,8 +152,8 @@ def history(experiment: str, tier: str, data: str, folder: Path | None = None) -
 
 
 def paper_table(name: str) -> pd.DataFrame:
-    """A published table, as printed."""
-    return pd.read_csv(paths.paper() / f"{name}.csv")
+    """A published table, as printed; one without a folder is the main paper's."""
+    return pd.read_csv(paths.paper() / f"{name if '/' in name else f'{experiments.MAIN}/{name}'}.csv")
 
 
 def label(experiment: str, method: str) -> str:

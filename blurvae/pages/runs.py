@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blurvae import experiments, paths
 from blurvae.experiments import recorded
-from blurvae.run import Result, execute, needs
+from blurvae.record import Result, execute, needs
 
 
 def ensure(experiment: str, tier: str, data: str, seed: int, folder: str = "", methods: str = "") -> tuple[str, Path]:
@@ -72,7 +72,7 @@ def by_method(
     found = {
         labels[r.run.method]: r
         for r in recorded.load(experiment, tier, data, folder)
-        if r.run.method in labels and r.run.settings.seed == seed and r.pictures
+        if r.run.method in labels and r.run.seed == seed and r.pictures
     }
     if not found:
         raise not_recorded(experiment, tier, data, seed)

@@ -20,7 +20,8 @@ from blurvae.experiments.recorded import (
     paper_table,
 )
 from blurvae.pages.runs import not_recorded
-from blurvae.run import needs
+from blurvae.record import needs
+from blurvae.systems import BlurVAE
 from blurvae.text import to_json
 
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
@@ -81,7 +82,7 @@ def table(
         own = runs[runs.method == name]
         row: dict[str, Any] = {"method": label(experiment, name), "seeds": str(own.seed.nunique())}
         if module.searched(data):
-            betas = own.beta if len(own) else [run.settings.beta for key, run in first.items() if key == name]
+            betas = own.beta if len(own) else [run.beta for key, run in first.items() if key == name]
             row["β"] = ", ".join(f"{beta:g}" for beta in dict.fromkeys(betas))
         missing = needs(first[name]) if own.empty and name in first else ""
         for metric in measured:
@@ -174,12 +175,17 @@ def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) ->
         raise not_recorded(experiment, tier, data)
     means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
     methods = experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS
-    rows = [m.name for m in methods if m.name == "l2" or m.term in ("wiener", "wiener-proper")]
+    rows = [m.name for m in methods if m.name == "l2" or _term(m) in ("wiener", "wiener-proper")]
     shown: Any = means.reindex(index=rows, columns=["−log p as printed", "−ELBO"])
     for name in FITTED:
         shown.loc["l2", f"−ELBO, {name}"] = fitted[name]
     shown = shown.rename(index=lambda method: label(experiment, method))
     return shown.map(lambda nats: "–" if pd.isna(nats) else f"{nats:.0f}").rename_axis(columns=None)
+
+
+def _term(method: experiments.Method) -> str:
+    """The name of a VAE's reconstruction term, empty for another system."""
+    return method.system.term.name if isinstance(method.system, BlurVAE) else ""
 
 
 def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -> str:
@@ -200,8 +206,8 @@ def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -
     first = results[0].record
     return (
         f"{distinct('data', 'label')}, tier {tier}: {first['data']['n_train']:,} training and "
-        f"{first['data']['n_test']:,} test images, {first['run']['settings']['epochs']} epochs, seeds "
-        f"{distinct('run', 'settings', 'seed')};\n{distinct('provenance', 'device')}, "
+        f"{first['data']['n_test']:,} test images, {first['run']['budget']['epochs']} epochs, seeds "
+        f"{distinct('run', 'budget', 'seed')};\n{distinct('provenance', 'device')}, "
         f"{distinct('provenance', 'precision')}, commit {distinct('provenance', 'commit')}."
         + "".join(f"\n{note}" for note in (*_search_note(experiment, tier, data), *experiments.get(experiment).NOTES))
     )

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blurvae import experiments
-from blurvae.experiments import rate, recorded
+from blurvae.experiments import recorded
+from blurvae.experiments.bredell import rate
 from blurvae.pages.figures.looks import BLUE, DASHED, DOTTED, GREEN, LOOKS, SOLID, VERMILION, looks
 from blurvae.pages.runs import by_method, not_recorded
 
@@ -47,7 +48,7 @@ def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes, **legend: Any
 
 
 def _mark_warm_up(frame: pd.DataFrame, axes: Iterable[Axes]) -> None:
-    started = frame[frame.weighted.astype(bool)].epoch.min() if "weighted" in frame else np.nan
+    started = frame[frame.phase == "weighted"].epoch.min() if "phase" in frame else np.nan
     for ax in axes:
         if pd.notna(started):
             ax.axvline(started - 0.5, color="#888888", linewidth=0.8, linestyle=":")

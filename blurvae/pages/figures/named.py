@@ -11,11 +11,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from blurvae import experiments
+from blurvae.files import write_atomically
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
 from blurvae.pages.plotting import Grid
-from blurvae.training import write_atomically
 
 GRIDS = (reconstructions, samples, interpolations)
 SPECTRA = (radial_spectra, error_spectra, spectra)

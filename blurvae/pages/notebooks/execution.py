@@ -38,8 +38,9 @@ def execute(slug: str, given: Mapping[str, Any], out: Path, *, cwd: Path | None 
     import nbformat
     import papermill
 
+    from blurvae.files import write_atomically
+    from blurvae.machine import choose_device
     from blurvae.provenance import device_name, versions
-    from blurvae.training import choose_device, write_atomically
 
     slug, given = chapters.find(slug), check(slug, given)
     out = Path(out).resolve()
@@ -104,7 +105,7 @@ def update(chosen: Iterable[str] = ()) -> None:
     Args:
         chosen: slugs or numbers; all chapters when empty.
     """
-    from blurvae.training import write_atomically
+    from blurvae.files import write_atomically
 
     for slug in [chapters.find(s) for s in chosen] or chapters.slugs():
         stored = paths.notebooks() / f"{slug}.ipynb"
