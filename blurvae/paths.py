@@ -40,8 +40,13 @@ def checkpoints() -> Path:
     return root() / "data" / "checkpoints"
 
 
+def claims() -> Path:
+    """What is claimed, a file for each source document."""
+    return root() / "data" / "claims"
+
+
 def paper() -> Path:
-    """Published tables as CSV."""
+    """Published tables as CSV, a folder for each source document."""
     return root() / "data" / "paper"
 
 

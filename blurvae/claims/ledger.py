@@ -1,4 +1,4 @@
-"""The ledger of claims, `data/claims.toml`: what is claimed, where, and which comparisons test it."""
+"""The ledger of claims, a file below data/claims for each source document: what is claimed and which runs test it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,21 @@ Found = dict[Claim, tuple[Finding, ...]]
 
 
 def load(file: Path | None = None) -> tuple[Claim, ...]:
-    """The claims of a file, data/claims.toml of the checkout where None.
+    """The claims of a file, <source document>.toml; those of all documents where None.
 
     Raises:
-        ValueError: a key, rule, experiment, method, metric, tier or data set that does not exist.
+        ValueError: a key, rule, experiment, method, metric, tier or data set that does not exist, or a claim without
+            the prefix of its document.
     """
-    file = paths.root() / "data" / "claims.toml" if file is None else Path(file)
+    if file is None:
+        return tuple(claim for source in experiments.SOURCES for claim in load(paths.claims() / f"{source}.toml"))
+    file = Path(file)
+    prefix = experiments.SOURCES.get(file.stem, "")
     try:
-        return tuple(_claim(entry) for entry in tomllib.loads(file.read_text(encoding="utf-8"))["claim"])
+        found = tuple(_claim(entry) for entry in tomllib.loads(file.read_text(encoding="utf-8"))["claim"])
+        if odd := [claim.name for claim in found if not claim.name.startswith(prefix)]:
+            raise ValueError(f"the claim {odd[0]!r} of {file.stem} does not begin with {prefix!r}")
+        return found
     except KeyError as error:
         raise ValueError(f"{file} has a claim without {error}: add it.") from None
     except ValueError as error:

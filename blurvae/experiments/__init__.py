@@ -18,6 +18,8 @@ from blurvae.experiments.base import (
 )
 from blurvae.record import Run
 
+# The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
+SOURCES = {"bredell": "B"}
 MAIN = "bredell"  # the document whose experiments need not be named by their folder
 EXPERIMENTS = (
     "bredell/table5",
@@ -66,6 +68,7 @@ def borrowed(experiment: str, tier: str, data: str) -> tuple[Run, ...]:
 __all__ = [
     "EXPERIMENTS",
     "MAIN",
+    "SOURCES",
     "TIERS",
     "Experiment",
     "Given",
