@@ -13,6 +13,7 @@ from torch import Tensor
 from toys import CASES
 from toys.running import BUDGET, Case, copied, different, kept, made, run, started, trained
 
+from blurvae import losses
 from blurvae.train import Budget, Training, loop, stage
 from blurvae.train.recorders import Tape
 
@@ -64,6 +65,15 @@ def test_stopped_and_resumed(whole: Whole, taped: bool, tmp_path: Path) -> None:
         training = started(whole.case, whole.budget, **how)
         assert 0 < training.progress.step < n
         assert_same(whole, run(training))
+
+
+def test_put_down_and_taken_up(whole: Whole) -> None:
+    """Between two readings of what was measured, too."""
+    training = started(whole.case, whole.budget)
+    for steps in (1, 2, 1):
+        run(training, stop=steps)
+    assert training.progress.step == 4
+    assert_same(whole, run(training))
 
 
 def test_taped(whole: Whole) -> None:
@@ -122,6 +132,18 @@ def test_after_the_last_step_no_history_of_operations_is_alive() -> None:
     trainings = [trained(case) for case in CASES.values()]
     assert alive() <= before
     assert all(training.stage.turns and training.stage.scenes for training in trainings)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"term": losses.get("l1")}, {"term": losses.get("ffl")}, {"beta": 0.5}],
+    ids=["a term of as many constants", "a term of others", "a constant"],
+)
+def test_a_checkpoint_of_another_system_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    system, samples = CASES["l2"]
+    trained((system, samples), stop=5, checkpoint=tmp_path)
+    with pytest.raises(ValueError, match="belongs to another configuration"):
+        started((replace(system, **change), samples), checkpoint=tmp_path, resume=True)  # type: ignore[type-var]
 
 
 def test_a_watch_that_a_schedule_needs_is_asked_for_at_the_start() -> None:
