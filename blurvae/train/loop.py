@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -114,11 +115,12 @@ class Training(Generic[P]):
             if watched is not None and watched not in getattr(watch, "names", ()):
                 raise ValueError(f"{schedule} goes by {watched!r}, which nothing measures: pass a watch that does.")
         self._plays: dict[Key, int] = {}
+        self._unread = 0  # steps whose measurements are on the device only
         self.replays: dict[Key, Callable[[], None]] = {}
         self.progress, self.store = Progress(), None
         if checkpoint is not None:
             identity = {
-                "system": {"name": system.name, **asdict(system)},  # type: ignore[call-overload]
+                "system": repr(system),  # asdict would leave out which term it has
                 "budget": asdict(budget),
                 "data": data.checksum,
                 "samples": self.samples,  # the checksum is that of the whole set, whatever part of it is used
@@ -139,19 +141,19 @@ class Training(Generic[P]):
             phase = self.system.phase(now.epoch)
             moves = self.system.moves(phase)
             self._open(now)
-            unread = 0
             for batch in range(now.batch, self.steps):
                 for move in moves:
                     for _ in range(move.times):
                         self._take((phase, move.name), move)
-                now.batch, now.step, unread, over = batch + 1, now.step + 1, unread + 1, batch + 1 == self.steps
+                now.batch, now.step, over = batch + 1, now.step + 1, batch + 1 == self.steps
+                self._unread += 1
                 if self.callback is not None:
                     scenes, turns = self.stage.scenes, self.stage.turns
                     self.callback(State(now.epoch, now.step, phase, self.players, scenes, turns))
-                if unread == stages.WINDOW or over:
+                if self._unread == stages.WINDOW or over:
                     for move in moves:
-                        self._read((phase, move.name), move.times, unread)
-                    unread = 0
+                        self._read((phase, move.name), move.times, self._unread)
+                    self._unread = 0
                     if over:
                         self._close(now, phase, moves)
                     self._save(now, at_once=now.epoch == self.budget.epochs)
@@ -196,8 +198,10 @@ class Training(Generic[P]):
             now.sums[part] = sum((now.sums.get(part, 0.0), *column))
 
     def _close(self, now: Progress, phase: str, moves: Sequence[Move[P]]) -> None:
-        """The epoch's record: means over the plays of each move, and what the watch measures."""
-        plays = {part: self.steps * move.times for move in moves for part in self.stage.logs[phase, move.name][2]}
+        """The epoch's record: means over the plays of the moves that measure a part, and what the watch measures."""
+        plays = Counter[str]()
+        for move in moves:
+            plays.update(dict.fromkeys(self.stage.logs[phase, move.name][2], self.steps * move.times))
         means = {part: total / plays[part] for part, total in now.sums.items()}
         now.history.append({"epoch": now.epoch + 1, "phase": phase, **means, **self._look(now.epoch + 1)})
         now.epoch, now.batch, now.sums = now.epoch + 1, 0, {}
@@ -223,6 +227,8 @@ class Training(Generic[P]):
 def _batches_of_a_step(system: System[Any], epochs: int) -> int:
     """Batches that a step takes, the same in every phase."""
     phases = dict.fromkeys(system.phase(epoch) for epoch in range(epochs))
+    for first in (move for phase in phases for move in system.moves(phase)[:1] if not move.fresh):
+        raise ValueError(f"A step of {system.name!r} begins with {first.name!r}, which is not fresh: give it a batch.")
     found = {sum(move.times for move in system.moves(phase) if move.fresh) for phase in phases}
     if len(found) != 1 or 0 in found:
         raise ValueError(f"Each phase of {system.name!r} must take as many batches a step, one at least, not {found}.")

@@ -1,0 +1,104 @@
+"""What a step on a GPU would wait for, found without one: on the device "meta", and by the form of the code."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from toys import CASES, IMAGES
+from toys.planted import Planted
+from toys.running import Case, moves, scene
+
+import blurvae
+
+
+class Transfers(TorchDispatchMode):
+    """Notes what reads a number off the device, brings one there, or computes with a tensor elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(func)
+        if name in ("aten.lift_fresh.default", "aten._local_scalar_dense.default"):
+            self.found.add(name)
+        out = func(*args, **(kwargs or {}))
+        if any(t.device.type != "meta" for t in tree_leaves((args, kwargs, out)) if isinstance(t, Tensor)):
+            self.found.add(name)
+        return out
+
+
+def transfers(case: Case) -> set[str]:
+    """What a step of this case brings from one device to another: forward, backward and rule of each move."""
+    with torch.device("meta"):
+        players = case[0].players(case[1].images.shape[1:])
+    flag = Transfers()
+    for _, move in moves(case[0]):
+        at = scene(case, move, device="meta")
+        with flag:
+            turn = move.play(players, at)
+            for player, loss in turn.losses.items():
+                weights = [*getattr(players, player).parameters()]
+                torch.autograd.backward(loss, inputs=weights, retain_graph=True)
+            if move.rule is not None:
+                move.rule(players, {name: part.detach().double() for name, part in turn.parts.items()})
+    return flag.found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_step_stays_on_its_device(name: str) -> None:
+    assert not transfers(CASES[name])
+
+
+def test_a_constant_from_elsewhere_is_found() -> None:
+    assert transfers((Planted("torch.tensor"), IMAGES)) >= {"aten.lift_fresh.default"}
+    with pytest.raises(RuntimeError, match="meta"):
+        transfers((Planted("item()"), IMAGES))
+
+
+# Assignments to items that are none of a tensor in a step: (file, what is assigned to). Up to torch 2.11 x[i] = number
+# waits for the GPU, and in 2.15 no check of operations sees one.
+ALLOWED = {
+    ("losses/watson.py", "cosines[0]"),  # a table made once
+    ("models/files.py", "modules['kernel_net']"),
+    ("models/samplers.py", "z[chosen == k]"),  # draws after training
+    ("systems/vae.py", "losses['kernel_net']"),
+    ("train/checkpoint.py", "of.state[weight][key]"),
+    ("train/checkpoint.py", "tensors['noise']"),
+    ("train/loop.py", "now.sums[part]"),
+    ("train/loop.py", "self._plays[key]"),
+    ("train/loop.py", "self.replays[key]"),
+    ("train/optimisers.py", "self.state[p]['square_avg']"),
+    ("train/stage.py", "self._compiled[key]"),
+    ("train/stage.py", "self.logs[key]"),
+    ("train/stage.py", "self.scenes[move.name]"),
+    ("train/stage.py", "self.turns[move.name]"),
+}
+
+
+def item_assignments(source: str) -> set[str]:
+    """What this source assigns to by x[…] = …, x[…] += … or the like."""
+    subscripts = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Subscript))
+    return {ast.unparse(node) for node in subscripts if isinstance(node.ctx, ast.Store)}
+
+
+def test_no_step_assigns_to_an_item_of_a_tensor() -> None:
+    root = Path(blurvae.__file__).parent
+    files = [
+        file for folder in ("blur", "losses", "models", "systems", "train") for file in (root / folder).rglob("*.py")
+    ]
+    found = {(file.relative_to(root).as_posix(), what) for file in files for what in item_assignments(file.read_text())}
+    assert found == ALLOWED
+    assert item_assignments("x[0] = 1\ny[1:] += 2\na, b[i] = c\nfor d[0] in e: f[1]") == {
+        "x[0]",
+        "y[1:]",
+        "b[i]",
+        "d[0]",
+    }

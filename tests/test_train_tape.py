@@ -1,0 +1,85 @@
+"""What a graph on a GPU could not hold, found on a CPU by a tape of operations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+from toys import IMAGES, blur_vae
+from toys.planted import FAULTS, HARMLESS, Planted
+from toys.running import copied, different, started, trained
+from toys.samples import Pictures, smooth
+
+from blurvae import losses
+from blurvae.losses import watson
+from blurvae.train.optimisers import Adam
+from blurvae.train.recorders import Tape
+
+
+@dataclass(frozen=True)
+class RateOfPython(Adam):
+    """Adam whose learning rate is a number that Python lowers before each step."""
+
+    def make(self, parameters: Iterable[nn.Parameter], lr: Tensor) -> torch.optim.Optimizer:
+        optimiser = torch.optim.Adam(parameters, lr=1e-2, fused=True)
+        group = optimiser.param_groups[0]
+        optimiser.register_step_pre_hook(lambda *_: group.update(lr=0.9 * group["lr"]))
+        return optimiser
+
+
+def ways_found(system: Planted) -> set[str]:
+    """How a fault shows where an eager training and a taped one of the same networks are compared."""
+    tape, ways = Tape(), set()
+    before = torch.get_rng_state()
+    eager = started((system, IMAGES))
+    for _ in eager:
+        pass
+    if not torch.equal(before, torch.get_rng_state()):
+        ways.add("generator")
+    taped = started((system, IMAGES), recorder=tape)
+    try:
+        for _ in taped:
+            pass
+    except RuntimeError:
+        ways.add("raises")
+    else:
+        if "generator" not in ways and different(copied(eager), copied(taped)):
+            ways.add("differs")
+    return ways | ({"flagged"} if tape.suspicious else set())
+
+
+@pytest.mark.parametrize("line", FAULTS)
+def test_a_planted_fault_is_found(line: str) -> None:
+    """Each of these trainings is right in eager mode and would be wrong as a graph."""
+    assert ways_found(Planted(line)) == FAULTS[line][1]
+
+
+def test_a_learning_rate_that_is_a_number_is_found() -> None:
+    assert ways_found(Planted(optimiser=RateOfPython)) == {"differs"}
+
+
+@pytest.mark.parametrize("line", [*HARMLESS, "nothing"])
+def test_what_a_graph_can_hold_is_not_taken_for_a_fault(line: str) -> None:
+    assert not ways_found(Planted(line))
+
+
+@pytest.mark.parametrize("name", [name for name in losses.TERMS if name not in ("lpips", "watson-dft")])
+def test_every_term_without_weights_of_its_own_can_be_taped(name: str) -> None:
+    system = blur_vae(name, **({"kernel_size": 3} if name.startswith("wiener") else {}))
+    case, tape = (replace(system, warm_up=0), Pictures("larger images", smooth(8, 16))), Tape()
+    assert not different(copied(trained(case)), copied(trained(case, recorder=tape)))
+    assert not tape.suspicious
+
+
+def test_a_recording_holds_what_it_has_read() -> None:
+    """A graph knows addresses: a table that a cache drops after the recording must stay where it lies."""
+    case = replace(blur_vae("watson"), warm_up=0), Pictures("larger images", smooth(8, 16))
+    taped = started(case, recorder=Tape())
+    for _ in taped:
+        if taped.replays:
+            watson._constants.cache_clear()
+            torch.full((64, 64), torch.nan)  # takes the place of what is freed
+    assert not different(copied(trained(case)), copied(taped))

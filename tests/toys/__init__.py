@@ -1,0 +1,42 @@
+"""Tiny systems of every kind, and the list of systems over which each property of the training core is tested."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from blurvae import losses
+from blurvae.systems import BlurVAE
+from blurvae.train import System
+from toys.enhancenet import EnhanceNet
+from toys.frvsr import FRVSR
+from toys.gan import GAN
+from toys.rae import RAE
+from toys.samples import CLIPS, IMAGES, Pictures
+from toys.two_terms import TwoTerms
+from toys.vae_gan import VAEGAN
+
+
+def blur_vae(term: str, **constants: Any) -> BlurVAE:
+    """The first real system at the size of the toys."""
+    small: dict[str, Any] = {"widths": (4, 6), "latent": 3, "hidden": 8, "lr": 1e-3, "kernel_lr": 1e-3}
+    return BlurVAE(losses.get(term, **constants), warm_up=1, **small)
+
+
+CASES: dict[str, tuple[System[Any], Pictures]] = {
+    "l2": (blur_vae("l2"), IMAGES),
+    "wiener, detached": (blur_vae("wiener", kernel_size=3), IMAGES),
+    "wiener, live": (blur_vae("wiener", kernel_size=3, kernel_path="live"), IMAGES),
+    "wiener-proper, elbo": (blur_vae("wiener-proper", kernel_size=3, kernel_path="elbo"), IMAGES),
+    "two terms": (TwoTerms(), IMAGES),
+    "vae-gan": (VAEGAN(), IMAGES),
+    "ae": (RAE("ae"), IMAGES),
+    "rae-l2": (RAE("l2"), IMAGES),
+    "rae-gp": (RAE("gp"), IMAGES),
+    "rae-sn": (RAE("sn"), IMAGES),
+    "gan": (GAN("gan"), IMAGES),
+    "lsgan with a lens": (GAN("lsgan", lens=12), IMAGES),
+    "wgan-gp": (GAN("wgan", critics=2, penalty=10.0), IMAGES),
+    "wgan-gp with a lens": (GAN("wgan", critics=2, penalty=10.0, lens=6), IMAGES),
+    "enhancenet": (EnhanceNet(), IMAGES),
+    "frvsr": (FRVSR(), CLIPS),
+}

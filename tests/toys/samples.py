@@ -1,0 +1,36 @@
+"""The samples that the toys are trained on: 22 smooth images and 10 clips of a wandering one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """All that a training asks of a data set: bytes (n, …), a name and a checksum."""
+
+    name: str
+    images: np.ndarray
+    checksum: str = "0123"
+
+
+def smooth(n: int, size: int = 8, seed: int = 0) -> np.ndarray:
+    """Random images without sharp edges, uint8 (n, 3, size, size)."""
+    coarse = torch.rand(n, 3, 3, 3, generator=torch.Generator().manual_seed(seed))
+    x = interpolate(coarse, size=(size, size), mode="bilinear", align_corners=True)
+    return (255 * x).to(torch.uint8).numpy()
+
+
+def clips(n: int, frames: int = 3) -> np.ndarray:
+    """Images that move by (1, 2) px a frame, uint8 (n, frames, 3, 8, 8)."""
+    still = smooth(n, size=16, seed=1)
+    moved = [np.roll(still, (t, 2 * t), (2, 3)) for t in range(frames)]
+    return np.stack(moved, 1)[..., :8, :8].copy()
+
+
+IMAGES = Pictures("images", smooth(22))
+CLIPS = Pictures("clips", clips(10))
