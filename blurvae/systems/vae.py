@@ -142,13 +142,15 @@ class BlurVAE(System[Players]):
             given = kernel.detach() if term.kernel_path == "detached" else kernel
         reconstruction = term(x, x_hat, logit=logit, kernel=given).mean()
         kl = kl_divergence(mu, log_var).mean()
-        losses = {"vae": reconstruction + self.beta * kl}  # eq. 11
-        parts = {"reconstruction": reconstruction, "kl": kl}
-        if kernel is not None:
-            blur_error = kernel_loss(x, x_hat, kernel).mean()
-            losses["kernel_net"] = losses["vae"] if term.kernel_path == "elbo" else blur_error  # eq. 12
-            parts |= {"kernel_loss": blur_error, "kernel_width": kernel_width(kernel.detach()).mean()}
-        return Turn(losses, parts, Seen(z, x_hat, given))
+        objective = reconstruction + self.beta * kl  # eq. 11
+        parts, seen = {"reconstruction": reconstruction, "kl": kl}, Seen(z, x_hat, given)
+        if kernel is None:
+            return Turn({"vae": objective}, parts, seen)
+        blur_error = kernel_loss(x, x_hat, kernel).mean()  # eq. 12
+        parts |= {"kernel_loss": blur_error, "kernel_width": kernel_width(kernel.detach()).mean()}
+        # γ first: only the last of the backward passes frees activations on its way, and most are the VAE's.
+        own = objective if term.kernel_path == "elbo" else blur_error
+        return Turn({"kernel_net": own, "vae": objective}, parts, seen)
 
     def check(self, players: Players, samples: int, batch: int) -> None:
         """See `System.check`."""
