@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 
 from blurvae.datasets import ImageSet
@@ -23,7 +22,7 @@ from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
 from blurvae.record.data import image_sets
 from blurvae.record.encode import encode
-from blurvae.record.files import VALUE, Result, read, write
+from blurvae.record.files import VALUE, Result, half, read, write
 from blurvae.record.formats import FORMAT
 from blurvae.record.run import Run, outcome
 from blurvae.systems import BlurVAE
@@ -142,7 +141,7 @@ def execute(
             }
 
         record = team.first(conclude)
-        values = {f"{VALUE}{name}": found.numpy().astype(np.float16) for name, found in measured.values.items()}
+        values = {f"{VALUE}{name}": half(found.numpy()) for name, found in measured.values.items()}
         result = Result(run, record, measured.pictures | values)
         if out:
             if keep_model and failure is None:

@@ -112,10 +112,16 @@ def thin(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         if array.dtype == np.uint8 or key.startswith("snapshot_"):
             continue
         if key in LOGS:
-            kept[f"log_{key}"] = np.log(array).astype(np.float16)
+            kept[f"log_{key}"] = half(np.log(np.maximum(array, np.finfo(array.dtype).tiny)))
         else:
-            kept[key] = array.astype(np.float16) if array.dtype == np.float32 else array
+            kept[key] = half(array) if array.dtype == np.float32 else array
     return kept
+
+
+def half(array: np.ndarray) -> np.ndarray:
+    """In half precision, where no value is beyond its range of ±65504: nats of large images are."""
+    largest = np.abs(array).max(initial=0.0)
+    return array.astype(np.float16 if largest <= np.finfo(np.float16).max else np.float32)
 
 
 def read(path: Path) -> Result:
