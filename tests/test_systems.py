@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from toys import CASES
-from toys.running import Case, Falling, copied, different, made, moves, observe, scene, started, trained
+from toys.running import Case, Still, copied, different, made, moves, observe, scene, started, trained
 
 from blurvae.train import Move, Scene, Turn, evaluating, loop
 from blurvae.train.stage import Stage, named
@@ -193,7 +193,7 @@ class Look:
 
     case: Case
     training: bool = False
-    names: tuple[str, ...] = Falling.names
+    names: tuple[str, ...] = Still.names
 
     def __call__(self, epoch: int, players: Any) -> Mapping[str, float]:
         nets = named(players).values()
@@ -204,7 +204,7 @@ class Look:
         with torch.enable_grad():  # a penalty needs it
             for _, move in moves(self.case[0]):
                 move.play(players, scene(self.case, move))
-        return Falling()(epoch, players)
+        return Still()(epoch, players)
 
 
 @every_system

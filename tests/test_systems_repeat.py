@@ -55,9 +55,10 @@ def assert_same(whole: Whole, training: Training[Any]) -> None:
 
 @pytest.mark.parametrize("taped", [False, True], ids=["", "taped"])
 def test_stopped_and_resumed(whole: Whole, taped: bool, tmp_path: Path) -> None:
-    """At an early step, in the middle, before the last one, and thrice."""
+    """In the middle; and in float32, eager, at an early step, before the last one, and thrice."""
     n = whole.steps
-    for i, moments in enumerate([(n // 2,)] if taped else [(2,), (n // 2,), (n - 1,), (3, n // 2 + 1, n - 2)]):
+    more = [] if taped or whole.budget.precision == "bf16" else [(2,), (n - 1,), (3, n // 2 + 1, n - 2)]
+    for i, moments in enumerate([(n // 2,), *more]):
         how: dict[str, Any] = {"checkpoint": tmp_path / str(i), "resume": True, "recorder": Tape() if taped else None}
         for moment in moments:
             training = started(whole.case, whole.budget, **how)
@@ -141,7 +142,7 @@ def test_after_the_last_step_no_history_of_operations_is_alive() -> None:
 )
 def test_a_checkpoint_of_another_system_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     system, samples = CASES["l2"]
-    trained((system, samples), stop=5, checkpoint=tmp_path)
+    trained((system, samples), stop=6, checkpoint=tmp_path)
     with pytest.raises(ValueError, match="belongs to another configuration"):
         started((replace(system, **change), samples), checkpoint=tmp_path, resume=True)  # type: ignore[type-var]
 

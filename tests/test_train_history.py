@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from toys import CASES, GAN, IMAGES, RAE
-from toys.running import BUDGET, Case, Falling, observe, started
+from toys.running import BUDGET, Case, Still, observe, started
 
 from blurvae.train import Move
 
@@ -47,7 +47,7 @@ def test_a_record_has_the_means_over_all_plays_of_its_epoch(name: str) -> None:
     assert now.step == BUDGET.epochs * training.steps
     for epoch, (parts, record) in enumerate(zip(measured, now.history, strict=True)):
         means = {part: sum(values) / len(values) for part, values in parts.items()}
-        wanted = {"epoch": epoch + 1, **means, **Falling()(epoch + 1, None)}
+        wanted = {"epoch": epoch + 1, **means, **Still()(epoch + 1, None)}
         assert record.pop("phase") == system.phase(epoch)
         assert record == pytest.approx(wanted, rel=1e-12)
 
@@ -56,7 +56,7 @@ def test_the_last_record_is_there_at_the_last_step() -> None:
     """Whoever takes trainings in turn sees a whole history before the iterator has ended."""
     training = started(CASES["l2"])
     closed = [len(training.progress.history) for _ in training]
-    assert closed == [0] * 4 + [1] * 5 + [2] * 5 + [3] * 5 + [4]
+    assert closed == [0] * 5 + [1] * 6 + [2] * 6 + [3]
 
 
 def test_a_first_move_without_a_batch_is_refused() -> None:

@@ -16,16 +16,16 @@ from blurvae.train.stage import Key
 from toys.samples import Pictures
 
 Case = tuple[System[Any], Pictures]
-BUDGET = Budget(epochs=4, batch_size=4, seed=3, precision="float32")  # 20 steps; 8 with two critics, or over clips
+BUDGET = Budget(epochs=3, batch_size=4, seed=3, precision="float32")  # 18 steps; 9 with two critics, or over clips
 
 
-class Falling:
-    """A watch that looks at nothing: a loss that falls once and then no more."""
+class Still:
+    """A watch that looks at nothing: a loss that stands still."""
 
     names = ("valid_loss",)
 
     def __call__(self, epoch: int, players: Any) -> Mapping[str, float]:
-        return {"valid_loss": 1 / min(epoch, 2)}
+        return {"valid_loss": 1.0}
 
 
 def made(case: Case, seed: int = 0) -> Any:
@@ -38,7 +38,7 @@ def made(case: Case, seed: int = 0) -> Any:
 
 def started(case: Case, budget: Budget = BUDGET, *, players: Any = None, **how: Any) -> Training[Any]:
     """A training before its first step."""
-    options = {"device": "cpu", "watch": Falling(), **how}
+    options = {"device": "cpu", "watch": Still(), **how}
     return Training(case[0], players or made(case), case[1], budget, **options)
 
 

@@ -1,4 +1,4 @@
-"""The samples that the toys are trained on: 22 smooth images and 10 clips of a wandering one."""
+"""The samples that the toys are trained on: 26 smooth images and 14 clips of a wandering one."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def clips(n: int, frames: int = 3) -> np.ndarray:
     return np.stack(moved, 1)[..., :8, :8].copy()
 
 
-IMAGES = Pictures("images", smooth(22))
-CLIPS = Pictures("clips", clips(10))
+IMAGES = Pictures("images", smooth(26))
+CLIPS = Pictures("clips", clips(14))

@@ -26,8 +26,8 @@ class Players(NamedTuple):
 class VAEGAN(System[Players]):
     name: ClassVar[str] = "vae-gan"
     gamma: float = 1e-2  # weight of the reconstruction in the decoder's loss
-    equilibrium: float = 0.65
-    margin: float = 0.05
+    equilibrium: float = 0.7
+    margin: float = 0.08
     latent: int = 3
     width: int = 6
     lr: float = 1e-3
