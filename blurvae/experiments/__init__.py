@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import cast
 
 from blurvae.experiments.base import (
+    MAIN,
     TIERS,
     Experiment,
     Given,
@@ -15,12 +16,12 @@ from blurvae.experiments.base import (
     search_path,
     search_record,
     tuned,
+    whole_name,
 )
 from blurvae.record import Run
 
 # The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
 SOURCES = {"bredell": "B"}
-MAIN = "bredell"  # the document whose experiments need not be named by their folder
 EXPERIMENTS = (
     "bredell/table5",
     "bredell/table2",
@@ -44,7 +45,7 @@ def resolve(name: str) -> str:
         >>> resolve("table5")
         'bredell/table5'
     """
-    whole = name if "/" in name else f"{MAIN}/{name}"
+    whole = whole_name(name)
     if whole not in EXPERIMENTS:
         raise ValueError(f"There is no experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}.")
     return whole
@@ -81,4 +82,5 @@ __all__ = [
     "search_path",
     "search_record",
     "tuned",
+    "whole_name",
 ]

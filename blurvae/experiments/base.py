@@ -15,6 +15,7 @@ from blurvae.text import data_stem
 from blurvae.train import Budget, System
 
 TIERS = ("smoke", "lesson", "paper")
+MAIN = "bredell"  # the document whose experiments need not be named by their folder
 
 
 @dataclass(frozen=True)
@@ -135,9 +136,14 @@ def make(
     )
 
 
+def whole_name(experiment: str) -> str:
+    """The name with its folder: that of the main paper where it has none."""
+    return experiment if "/" in experiment else f"{MAIN}/{experiment}"
+
+
 def search_path(experiment: str, data: str, tier: str, folder: Path | None = None) -> Path:
     """The record of a search for β, below a folder of results (the checkout's data/results where None)."""
-    return (folder or paths.results()) / "tune" / f"{experiment}-{data_stem(data)}-{tier}.json"
+    return (folder or paths.results()) / "tune" / f"{whole_name(experiment)}-{data_stem(data)}-{tier}.json"
 
 
 def search_record(tier: str, experiment: str, data: str) -> Path | None:

@@ -153,7 +153,7 @@ def history(experiment: str, tier: str, data: str, folder: Path | None = None) -
 
 def paper_table(name: str) -> pd.DataFrame:
     """A published table, as printed; one without a folder is the main paper's."""
-    return pd.read_csv(paths.paper() / f"{name if '/' in name else f'{experiments.MAIN}/{name}'}.csv")
+    return pd.read_csv(paths.paper() / f"{experiments.whole_name(name)}.csv")
 
 
 def label(experiment: str, method: str) -> str:

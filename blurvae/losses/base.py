@@ -18,8 +18,8 @@ class Term(ABC):
     """A reconstruction term: `term(x, x_hat, logit=…, kernel=…)` is (n,), in nats per image.
 
     Images are (n, c, h, w) in [−1, 1]. A term that weights by a kernel says in `kernel_path` how the gradient treats
-    it: "detached" (no gradient through k), "live" (into z, through frozen weights of the kernel network), "elbo" (into
-    the kernel network too). It is None for terms that need no kernel network.
+    it: "detached" (no gradient through k), "live" (through it into z, while the kernel network learns nothing from it),
+    "elbo" (the kernel network learns from it too). It is None for terms that need no kernel network.
     """
 
     name: ClassVar[str]
@@ -111,7 +111,7 @@ def kernel_loss(x: Tensor, x_hat: Tensor, kernel: Tensor) -> Tensor:
 
     Args:
         x: sharp images, (n, c, h, w).
-        x_hat: what the decoder made of them, detached by the caller.
+        x_hat: what the decoder made of them.
         kernel: (n, K, K) or (K, K).
 
     Returns:
