@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blurvae import experiments, losses, paths
+from blurvae import experiments, paths
 from blurvae.errors import CorruptFile
 from blurvae.experiments import tune
 from blurvae.files import save_arrays
