@@ -106,7 +106,7 @@ def _published(table: pd.DataFrame, method: experiments.Method | None, column: s
 
 
 def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
-    """A cell of a table: "mean ± sd" over seeds or over images, "–" (not measured), or the reason if a seed has none."""
+    """A cell of a table: "mean ± sd" over seeds or images, "–" (not measured), or the reason if a seed has none."""
     if over not in ("seeds", "images"):
         raise ValueError(f"The spread of a table is over 'seeds' or 'images', not {over!r}.")
     cell = runs[runs.metric.isin((metric, NOTHING))]

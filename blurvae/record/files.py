@@ -145,6 +145,9 @@ def read(path: Path) -> Result:
         for key, kind in (("data", dict), ("metrics", dict), ("history", list), ("provenance", dict)):
             if not isinstance(record.get(key), kind):
                 raise ValueError(f"no {key}")
+        for key, kind in (("label", str), ("checksum", str), ("n_train", int), ("n_test", int)):
+            if not isinstance(record["data"].get(key), kind):
+                raise ValueError(f"data without {key}")
         if not all(_is_measured(entry) for entry in record["metrics"].values()):
             raise ValueError("a metric that is no number")
         if not all(isinstance(epoch, dict) for epoch in record["history"]):
