@@ -145,8 +145,8 @@ def read(path: Path) -> Result:
         for key, kind in (("data", dict), ("metrics", dict), ("history", list), ("provenance", dict)):
             if not isinstance(record.get(key), kind):
                 raise ValueError(f"no {key}")
-        for key, kind in (("label", str), ("checksum", str), ("n_train", int), ("n_test", int)):
-            if not isinstance(record["data"].get(key), kind):
+        for key in ("label", "checksum", "n_train", "n_test"):
+            if not isinstance(record["data"].get(key), int if key.startswith("n_") else str):
                 raise ValueError(f"data without {key}")
         if not all(_is_measured(entry) for entry in record["metrics"].values()):
             raise ValueError("a metric that is no number")
