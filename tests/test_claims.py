@@ -7,13 +7,13 @@ import re
 import statistics
 from dataclasses import replace
 
+import made_up
 import numpy as np
 import pytest
 from scipy.interpolate import PchipInterpolator
 
-from blurvae import claims, datasets, experiments, paths, run
+from blurvae import claims, datasets, experiments, paths
 from blurvae.pages import claims as page
-from blurvae.run import asdict
 
 NAMES = ["B1a", "B1b", *(f"B{i}" for i in range(2, 14))]
 CALLS = ("for", "open", "against", "collapsed")
@@ -58,18 +58,27 @@ def sections(details):
 def folder(experiment, tier, data, method):
     """Where a method's runs lie: a table may share them with another experiment."""
     made = experiments.get(experiment).runs(tier, data, (0,))
-    return paths.results() / next((r.experiment for r in made if r.method == method), experiment)
+    own = experiments.resolve(experiment)
+    return paths.results() / next((r.experiment for r in made if r.method == method), own)
 
 
 def raw(experiment, tier, data, method):
     """{seed: record} of a method, straight from the files."""
     files = folder(experiment, tier, data, method).glob(f"{data}-{method}-{tier}-s*.json")
-    return {r["run"]["settings"]["seed"]: r for r in (json.loads(file.read_text()) for file in files)}
+    return {r["run"]["budget"]["seed"]: r for r in (json.loads(file.read_text()) for file in files)}
 
 
 def measured(record, metric):
     entry = record["metrics"][metric]
     return entry.get("mean", entry.get("value"))
+
+
+def error_power(file):
+    """The power of a run's errors, which lies there as its logarithm where pictures are left out."""
+    with np.load(file) as arrays:
+        if "error_power" in arrays:
+            return arrays["error_power"].astype(float)
+        return np.exp(arrays["log_error_power"].astype(float))
 
 
 def full_spectrum(power):
@@ -105,7 +114,7 @@ def of_beta(e, beta):
     """The name under which the runs of a method at a β lie."""
     for name in (e.method, f"{e.method},beta={beta:g}"):
         found = raw(e.experiment, e.tier, e.data, name).values()
-        if found and {r["run"]["settings"]["beta"] for r in found} == {beta}:
+        if found and {r["run"]["system"]["beta"] for r in found} == {beta}:
             return name
     raise AssertionError((e, beta))
 
@@ -133,9 +142,7 @@ def again(e, what, against):
                 assert size in (l2["run"]["size"] ** 2, 3 * l2["run"]["size"] ** 2)
                 sse = 2 * (printed - kl)
                 if "spectrum" in against:  # every variance by itself, the errors at z ~ q having the power at z = μ
-                    power = full_spectrum(
-                        np.load(where / f"{e.data}-l2-{e.tier}-s{seed}.npz")["error_power"].astype(float)
-                    )
+                    power = full_spectrum(error_power(where / f"{e.data}-l2-{e.tier}-s{seed}.npz"))
                     variances = power / power.sum() * sse / (size / power.size)
                     best = size / power.size / 2 * np.log(2 * np.pi * np.e * variances).sum()
                 else:
@@ -147,7 +154,7 @@ def again(e, what, against):
             name = of_beta(e, float(re.search(r"β = ([\d.]+)", what)[1]))
             where = folder(e.experiment, e.tier, e.data, name)
             files = sorted(where.glob(f"{e.data}-{name}-{e.tier}-s*.npz"))
-            return [low_share(np.load(file)["error_power"].astype(float)) for file in files], 1, 50
+            return [low_share(error_power(file)) for file in files], 1, 50
         case "kernel differs":
             kernels = [np.load(file)["kernel"].astype(float) for file in files]
             flat = [k.reshape(len(k), -1) for k in kernels]
@@ -155,15 +162,15 @@ def again(e, what, against):
         case "kernel falls":
             gaps = []
             for r in records:
-                w, n = [h["kernel_width"] for h in r["history"]], r["run"]["settings"]["warm_up"]
+                w, n = [h["kernel_width"] for h in r["history"]], r["run"]["system"]["warm_up"]
                 fall = {i + 1: 100 * (w[i - 1] - w[i]) / w[i - 1] for i in range(1, len(w))}  # by epoch, from 1
                 before = [fall[i] for i in (n - 1, n) if i in fall]
                 later = sorted(fall[i] for i in fall if i > n + 2)
                 gaps.append((fall[n + 1] + fall[n + 2]) / 2 - max(np.mean(before), np.median(later)))
             return gaps, 1, 0
         case "converges":
-            beta = records[0]["run"]["settings"]["beta"]
-            weighted = [[h for h in r["history"] if h["weighted"]] for r in records]
+            beta = records[0]["run"]["system"]["beta"]
+            weighted = [[h for h in r["history"] if h["phase"] == "weighted"] for r in records]
             if what.startswith("kernel"):
                 return [100 * (h[-1]["kernel_loss"] / h[0]["kernel_loss"] - 1) for h in weighted], -1, 0
             total = [np.array([h["reconstruction"] + beta * h["kl"] for h in hs]) for hs in weighted]
@@ -397,16 +404,7 @@ def test_a_wrong_entry_is_refused_by_name(tmp_path, old, new, named):
 
 
 def write(out, made, values, history=()):
-    record = {
-        "format": run.FORMAT,
-        "run": json.loads(json.dumps(asdict(made))),
-        "data": {},
-        "metrics": {name: {"value": float(value)} for name, value in values.items()},
-        "history": list(history),
-        "provenance": {},
-    }
-    made.path(out).parent.mkdir(parents=True, exist_ok=True)
-    made.path(out).write_text(json.dumps(record))
+    made_up.write(out, made, {name: {"value": float(value)} for name, value in values.items()}, history)
 
 
 def finding(name, folder, rule, experiment, data):
@@ -423,7 +421,7 @@ def finding(name, folder, rule, experiment, data):
 def ablation(out, seeds, gap, data="faces64"):
     for made in experiments.get("table1").runs("lesson", data, seeds):
         lead = gap if made.method == "wiener" else 0.0
-        noise = 0.01 * made.settings.seed
+        noise = 0.01 * made.seed
         up = {"PSNR": 20 + lead + noise, "SSIM": 0.5 + lead / 10, "LPIPS-squeeze": 0.2 + lead / 10}
         write(out, made, up | {"FD-squeeze (recon)": 9000 - 100 * lead, "FD-squeeze (samples)": 9000 - 100 * lead})
 
@@ -448,8 +446,23 @@ def test_a_verdict_turns_when_records_arrive_and_needs_two_seeds(tmp_path, seeds
 
 def test_one_rival_that_is_not_recorded_leaves_the_evidence_untested(tmp_path):
     ablation(tmp_path, (0, 1, 2), 1.0)
-    for file in (tmp_path / "table1").glob("*fixed-4*"):
+    for file in (tmp_path / "bredell" / "table1").glob("*fixed-4*"):
         file.unlink()
+    assert finding("B3", tmp_path, "better", "table1", "faces64")[0].verdict == "not tested"
+
+
+def test_a_run_that_diverged_is_no_evidence(tmp_path):
+    ablation(tmp_path, (0, 1, 2), 1.0)
+    whole = finding("B3", tmp_path, "better", "table1", "faces64")[0]
+    runs = experiments.get("table1").runs("lesson", "faces64", (2,))
+    made_up.write_diverged(tmp_path, next(r for r in runs if r.method == "fixed-4"), 3)
+    made = finding("B3", tmp_path, "better", "table1", "faces64")[0]
+    assert made.verdict == whole.verdict == "holds", "two seeds are left"
+    rival = [c.against for c in made.comparisons].index("Gaussian, variance 4")
+    assert len(made.comparisons[rival].values) == 2 < len(whole.comparisons[rival].values)
+    for seed in (0, 1):
+        runs = experiments.get("table1").runs("lesson", "faces64", (seed,))
+        made_up.write_diverged(tmp_path, next(r for r in runs if r.method == "fixed-4"))
     assert finding("B3", tmp_path, "better", "table1", "faces64")[0].verdict == "not tested"
 
 
@@ -460,7 +473,7 @@ def test_a_smaller_change_is_one_of_the_size_not_of_the_sign(tmp_path):
         metrics = next(
             e for c in claims.load() if c.name == "B5" for e in c.evidence if e.rule == "smaller change"
         ).metrics
-        write(tmp_path, made, {metric: 10 + value + 0.001 * made.settings.seed for metric in metrics})
+        write(tmp_path, made, {metric: 10 + value + 0.001 * made.seed for metric in metrics})
     (made,) = finding("B5", tmp_path, "smaller change", "table1", "faces64")
     assert made.verdict == "holds"
     assert made.comparisons[0].values == pytest.approx([0.4, 0.4])
@@ -470,16 +483,16 @@ def test_a_smaller_change_is_one_of_the_size_not_of_the_sign(tmp_path):
 def test_curves_are_compared_at_equal_rate(tmp_path, lift, expected):
     """One line of quality over log KL, the method's points shifted along it by its smaller effective β, and lifted."""
     for made in experiments.get("rate").runs("lesson", "natural", (0, 1)):
-        wiener = made.term == "wiener"
-        kl = 40 / made.settings.beta * (2 if wiener else 1)
-        level = np.log(kl) + 0.01 * made.settings.seed * wiener
+        wiener = made.system.term.name == "wiener"
+        kl = 40 / made.beta * (2 if wiener else 1)
+        level = np.log(kl) + 0.01 * made.seed * wiener
         better = level + lift * wiener
         lower = ("LPIPS-squeeze", "FD-squeeze (recon)", "FD-squeeze (samples)")
         write(tmp_path, made, {"KL": kl, "PSNR": better, "SSIM": better} | dict.fromkeys(lower, 9 - better))
     (made,) = finding("B13", tmp_path, "equal rate", "rate", "natural")
     assert made.verdict == expected
     assert made.comparisons[0].values == pytest.approx([lift, lift + 0.01])
-    victim = next(tmp_path.glob("rate/*wiener,beta=2-lesson-s1.json"))
+    victim = next(tmp_path.glob("bredell/rate/*wiener,beta=2-lesson-s1.json"))
     victim.unlink()
     (made,) = finding("B13", tmp_path, "equal rate", "rate", "natural")
     assert made.verdict == "not tested", "one β of one seed is missing, and one seed is no evidence"
@@ -565,12 +578,11 @@ def test_every_recorded_network_of_squared_error_stands_in_the_evidence_for_b1b(
     (b1b,) = (f for claim, f in found.items() if claim.name == "B1b")
     listed = {(f.evidence.experiment, f.evidence.data): len(f.comparisons) for f in b1b if f.evidence.tier == "lesson"}
     recorded = {}
-    for file in paths.results().glob("*/*.json"):
-        record = json.loads(file.read_text())
-        run = record.get("run", {}) if isinstance(record, dict) else {}
-        if run.get("term") == "l2" and run["tier"] == "lesson" and not run["constants"]:
-            key = run["experiment"], run["data"]
-            recorded.setdefault(key, set()).add(run["settings"]["beta"])
+    for file in (file for name in experiments.EXPERIMENTS for file in (paths.results() / name).glob("*.json")):
+        run = json.loads(file.read_text())["run"]
+        if run["system"]["term"] == {"name": "l2"} and run["tier"] == "lesson":
+            key = run["experiment"].removeprefix("bredell/"), run["data"]
+            recorded.setdefault(key, set()).add(run["system"]["beta"])
     assert recorded
     for key, betas in recorded.items():
         assert listed.get(key) == len(betas), key
@@ -589,6 +601,17 @@ def test_a_fall_of_the_kernel_spread_over_two_epochs_is_seen(tmp_path):
             write(tmp_path / name, one, {}, [{"kernel_width": float(w)} for w in widths])
         (f,) = finding("B6", tmp_path / name, "kernel falls", "figure2", "faces64")
         assert f.verdict == expected and f.comparisons[0].values == pytest.approx([3.5 if name == "quick" else 0] * 2)
+
+
+def test_a_history_that_ends_early_is_no_evidence(tmp_path):
+    widths = 4 * np.cumprod([1, 0.97, 0.94, 0.93, 0.987, 0.992, 0.992, 0.997])
+    runs = experiments.get("figure2").runs("lesson", "faces64", (0, 1, 2))
+    for one in runs[:2]:
+        made_up.write(tmp_path, one, {}, [{"kernel_width": float(w)} for w in widths])
+    (before,) = finding("B6", tmp_path, "kernel falls", "figure2", "faces64")
+    made_up.write_diverged(tmp_path, runs[2], 2)
+    (after,) = finding("B6", tmp_path, "kernel falls", "figure2", "faces64")
+    assert after == before and len(after.comparisons[0].values) == 2
 
 
 def test_convergence_is_told_by_its_runs_and_epochs_and_never_holds(details):

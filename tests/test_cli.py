@@ -16,13 +16,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from blurvae import experiments
-from blurvae import run as running
+from blurvae import experiments, record
 from blurvae.cli import app
 from blurvae.cli import run as command
 from blurvae.datasets import write_pack
 
 runner = CliRunner()
+EXECUTE = sys.modules["blurvae.record.execute"]  # the module, whose name the function has too
 
 
 def call(*arguments: str, code: int = 0) -> str:
@@ -40,24 +40,24 @@ def out(tmp_path_factory):
 
 def test_list_names_experiments_and_methods():
     assert "wiener-proper" in call("list")
-    assert json.loads(call("list", "--json"))["table5"]["methods"][0] == "l2"
+    assert json.loads(call("list", "--json"))["bredell/table5"]["methods"][0] == "l2"
 
 
 def test_run_writes_one_json_a_run_and_resumes(out):
-    assert {p.name for p in (out / "table5").glob("*.json")} == {
+    assert {p.name for p in (out / "bredell" / "table5").glob("*.json")} == {
         "natural-l2-smoke-s0.json",
         "natural-wiener-smoke-s0.json",
     }
-    before = (out / "table5" / "natural-l2-smoke-s0.json").stat().st_mtime_ns
+    before = (out / "bredell" / "table5" / "natural-l2-smoke-s0.json").stat().st_mtime_ns
     text = call("run", "table5", "--only", "l2", "--out", str(out), "--resume", "--json", "--device", "cpu")
     assert "PSNR" in json.loads(text[text.index("[") :])[0]["metrics"]
-    assert (out / "table5" / "natural-l2-smoke-s0.json").stat().st_mtime_ns == before
+    assert (out / "bredell" / "table5" / "natural-l2-smoke-s0.json").stat().st_mtime_ns == before
 
 
 def test_a_changed_run_stands_beside_the_unchanged_one(out):
     call("run", "table5", "--only", "l2", "--set", "beta=0.5", "--out", str(out), "--device", "cpu")
-    record = json.loads((out / "table5" / "natural-l2,beta=0.5-smoke-s0.json").read_text())
-    assert record["run"]["settings"]["beta"] == 0.5
+    record = json.loads((out / "bredell" / "table5" / "natural-l2,beta=0.5-smoke-s0.json").read_text())
+    assert record["run"]["system"]["beta"] == 0.5
 
 
 def test_the_first_steps_say_how_long_all_runs_will_take(monkeypatch, tmp_path, capsys):
@@ -66,12 +66,12 @@ def test_the_first_steps_say_how_long_all_runs_will_take(monkeypatch, tmp_path, 
     monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
     made = experiments.get("table5").runs("lesson", "natural", (0,))
     l2, wiener, done = (next(r for r in made if r.method == m) for m in ("l2", "wiener", "ce"))
-    done.path(tmp_path).parent.mkdir()
+    done.path(tmp_path).parent.mkdir(parents=True)
     done.path(tmp_path).touch()
     after_step = command._forecast([done, l2, wiener], tmp_path, True)
     for _ in range(200):
         after_step(None)
-    steps = l2.settings.epochs * l2.n_train / l2.settings.batch_size
+    steps = l2.budget.epochs * l2.n_train / l2.budget.batch_size
     minutes = round(steps * 0.1 * (1 + command.WITH_KERNEL) * command.WITH_EVALUATION / 60)
     assert capsys.readouterr().err == f"about {minutes} minutes for 2 runs on this machine, by its first steps\n"
 
@@ -103,7 +103,7 @@ def test_a_data_root_that_is_none_is_named(place, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("command", [["run", "table5", "--only", "l2"], ["figure", "table5-natural-samples"]])
 def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, command):
-    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained before it refused"))
+    monkeypatch.setattr(EXECUTE, "finish", lambda *a, **k: pytest.fail("trained before it refused"))
     file = tmp_path / "file"
     file.write_text("")
     text = call(*command, "--out", str(file), code=6)
@@ -113,9 +113,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, monkeypatch, command
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission_is_refused_before_the_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained before it refused"))
-    (tmp_path / "table5").mkdir()
-    (tmp_path / "table5").chmod(0o555)
+    monkeypatch.setattr(EXECUTE, "finish", lambda *a, **k: pytest.fail("trained before it refused"))
+    (tmp_path / "bredell" / "table5").mkdir(parents=True)
+    (tmp_path / "bredell" / "table5").chmod(0o555)
     assert str(tmp_path) in call("run", "table5", "--only", "l2", "--out", str(tmp_path), code=6)
 
 
@@ -154,7 +154,7 @@ def test_a_changed_pixel_is_found_by_check(tmp_path):
 
 
 def test_images_that_the_metrics_refuse_are_refused_before_the_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "fit", lambda *a, **k: pytest.fail("trained before it refused"))
+    monkeypatch.setattr(EXECUTE, "finish", lambda *a, **k: pytest.fail("trained before it refused"))
     pack = _pack(tmp_path / "mine", channels=2)
     assert "2 channels" in call("run", "table5", "--data", f"pack:{pack}", "--out", str(tmp_path / "o"), code=2)
 
@@ -175,7 +175,7 @@ def test_images_that_the_metrics_refuse_are_refused_before_the_training(tmp_path
 )
 def test_a_damaged_record_is_named(suffix, damage, out, tmp_path):
     shutil.copytree(out, tmp_path / "copy")
-    file = tmp_path / "copy" / "table5" / f"natural-l2-smoke-s0{suffix}"
+    file = tmp_path / "copy" / "bredell" / "table5" / f"natural-l2-smoke-s0{suffix}"
     file.write_bytes(damage(file.read_bytes()))
     copy = str(tmp_path / "copy")
     assert str(file) in call("run", "table5", "--only", "l2", "--resume", "--out", copy, code=4)
@@ -188,17 +188,64 @@ def test_an_interrupt_and_a_full_memory_end_in_one_sentence(kind, code, tmp_path
     def stop(*arguments, **options):
         raise kind
 
-    monkeypatch.setattr(running, "execute", stop)
+    monkeypatch.setattr(record, "execute", stop)
     text = call("run", "table5", "--only", "l2", "--out", str(tmp_path), code=code)
     assert ("--resume" if kind is KeyboardInterrupt else "lower batch_size") in text
     monkeypatch.setattr("blurvae.datasets.check", stop)
     assert "--resume" not in call("data", "check", "natural", code=code)
 
 
-def test_a_training_that_diverges_is_named(tmp_path):
-    text = call("run", "table5", "--only", "l2", "--set", "lr=1e30", "--device", "cpu", "--out", str(tmp_path), code=5)
-    assert "diverged at step" in text
-    assert not any(tmp_path.rglob("*.json"))
+@pytest.fixture(scope="module")
+def lost(tmp_path_factory):
+    """A folder in which one run of two diverged, and what the command said."""
+    folder = tmp_path_factory.mktemp("lost")
+
+    execute = record.execute
+
+    def spoil(state):
+        with torch.no_grad():
+            next(state.players.vae.parameters()).fill_(np.nan)
+
+    def diverge(run, callback=None, **given):
+        return execute(run, callback=spoil if run.method == "l2" else callback, **given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(record, "execute", diverge)
+        text = call("run", "table5", "--only", "l2", "--only", "ffl", "--device", "cpu", "--out", str(folder), code=1)
+    return folder, text
+
+
+def test_a_run_that_diverges_is_named_and_the_others_go_on(lost):
+    folder, text = lost
+    lines = text.splitlines()
+    (named,) = (line for line in lines if "diverged at step 2 (epoch 1)" in line)
+    assert named.startswith("[1/2] natural-l2-smoke-s0: ")
+    assert any(line.startswith("[2/2] natural-ffl-smoke-s0: PSNR ") for line in lines)
+    assert lines[-1] == "blurvae: 1 of 2 runs diverged: natural-l2-smoke-s0."
+    assert {file.stem for file in folder.rglob("*.json")} == {"natural-l2-smoke-s0", "natural-ffl-smoke-s0"}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_resume_passes_over_a_run_that_is_recorded_as_diverged(lost, as_json, monkeypatch):
+    folder, _ = lost
+    monkeypatch.setattr(EXECUTE, "finish", lambda *a, **k: pytest.fail("trained again"))
+    both = ("run", "table5", "--only", "l2", "--only", "ffl", "--out", str(folder), "--resume")
+    result = runner.invoke(app, [*both, *["--json"] * as_json])
+    assert result.exit_code == 1
+    assert "natural-l2-smoke-s0.json is recorded as diverged (epoch 1)" in result.stderr
+    assert "1 of 2 runs diverged: natural-l2-smoke-s0." in result.stderr
+    if as_json:
+        first, second = json.loads(result.stdout)
+        assert (first["outcome"]["state"], first["outcome"]["epoch"], first["metrics"]) == ("diverged", 1, {})
+        assert second["outcome"]["state"] in ("finished", "collapsed") and "PSNR" in second["metrics"]
+    assert "diverged (epoch 1)" in call("table", "table5", "--tier", "smoke", "--results", str(folder))
+    assert "1 diverged" in call("status", "--tier", "smoke", "--only", "table5", "--out", str(folder))
+
+
+def test_a_record_without_a_psnr_is_printed():
+    assert command._said({"metrics": {}, "provenance": {"seconds": 2.0}}) == "2 s"
+    made = {"metrics": {"PSNR": {"mean": None}}, "provenance": {"seconds": 2.0}}
+    assert command._said(made) == "PSNR nan dB, 2 s"
 
 
 def test_the_book_without_its_packages_is_one_sentence(monkeypatch):
@@ -234,7 +281,7 @@ def test_queue_and_status_say_where_each_run_stands(tmp_path):
 
 
 def test_tune_says_what_it_chose_and_refuses_what_has_no_search(tmp_path, monkeypatch):
-    from blurvae import tune
+    from blurvae.experiments import tune
 
     trials = [{"method": "l2", "beta": beta, "metrics": {tune.CRITERION: {"value": beta}}} for beta in (0.1, 0.3)]
     monkeypatch.setattr(tune, "tune", lambda *_, **__: tune.Search(tmp_path / "search.json", {"l2": 0.1}, trials))
@@ -266,7 +313,7 @@ def test_data_list_and_check():
 def test_importing_the_package_is_light_and_silent():
     """Nothing that training does not need, no output, no seed set."""
     code = (
-        "import random, sys; state = random.getstate(); import blurvae, blurvae.training, blurvae.losses; "
+        "import random, sys; state = random.getstate(); import blurvae, blurvae.systems, blurvae.train; "
         "assert random.getstate() == state; "
         "print([m for m in ('matplotlib', 'torchvision', 'papermill', 'pandas', 'skimage', 'lpips', 'lightning', "
         "'torchmetrics') if m in sys.modules])"
@@ -320,7 +367,7 @@ def test_a_full_memory_is_told_from_other_errors_that_mention_memory(error, full
     def stop(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(running, "execute", stop)
+    monkeypatch.setattr(record, "execute", stop)
     result = runner.invoke(app, ["run", "table5", "--only", "l2", "--out", str(tmp_path)])
     if full:
         assert result.exit_code == 2

@@ -224,7 +224,7 @@ def test_how_to_read_quotes_the_recorded_run_and_its_spread():
     values = frame.pivot_table(index="seed", columns="metric", values="value")
     folder = paths.results()
     again = json.loads((folder / "repeated" / "rate-natural-l2,beta=0.8.json").read_text(encoding="utf-8"))
-    first = json.loads((folder / "rate" / "natural-l2,beta=0.8-lesson-s0.json").read_text(encoding="utf-8"))
+    first = json.loads((folder / "bredell" / "rate" / "natural-l2,beta=0.8-lesson-s0.json").read_text(encoding="utf-8"))
     assert again["run"] == first["run"] and again["data"] == first["data"]
     assert again["provenance"]["device"] != first["provenance"]["device"]
     for metric in ("PSNR", "KL", "FD-squeeze (recon)"):

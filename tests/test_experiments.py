@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from blurvae import datasets, experiments, losses
 from blurvae.experiments.recorded import paper_table
-from blurvae.run import networks
+from blurvae.record import networks
 
 TIERS = [(name, tier) for name in experiments.EXPERIMENTS for tier in experiments.TIERS]
 
@@ -14,6 +16,19 @@ TIERS = [(name, tier) for name in experiments.EXPERIMENTS for tier in experiment
 def grid(name, tier):
     module = experiments.get(name)
     return [run for data, seeds in module.GRID[tier].items() for run in module.runs(tier, data, seeds)]
+
+
+def test_an_experiment_of_the_main_paper_has_a_short_name():
+    assert experiments.get("table5") is experiments.get("bredell/table5")
+    assert [experiments.resolve(name.partition("/")[2]) for name in experiments.EXPERIMENTS] == [
+        *experiments.EXPERIMENTS
+    ]
+    for name in ("table9", "dalal/table5", "bredell/", ""):
+        with pytest.raises(ValueError, match=rf"no experiment '{name}': choose one of bredell/table5, "):
+            experiments.get(name)
+    assert experiments.search_path("table2", "natural", "lesson") == experiments.search_path(
+        "bredell/table2", "natural", "lesson"
+    )
 
 
 @pytest.mark.parametrize(("name", "tier"), TIERS)
@@ -24,11 +39,10 @@ def test_runs_are_methods_times_seeds_on_known_data_that_networks_and_terms_take
     names = {m.name: m for m in (*module.METHODS, *module.VARIANTS)}
     assert {m.name for m in module.METHODS} <= {run.method for run in runs} <= set(names)
     for run in {run.method: run for run in runs}.values():
-        assert run.term == names[run.method].term and run.constants == names[run.method].constants
-        assert run.data in datasets.names()
-        assert losses.get(run.term, **dict(run.constants)).name == run.term
+        assert run.system.term == names[run.method].system.term
+        assert run.data in datasets.names() and run.experiment in experiments.EXPERIMENTS
         if tier != "paper":
-            networks(run, 3)  # the size divides by the stride, the kernel is odd
+            networks(run, (3, run.size, run.size))  # the size divides by the stride, the kernel is odd
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
@@ -36,9 +50,9 @@ def test_all_methods_of_a_table_have_one_budget(name):
     for tier in experiments.TIERS:
         budgets = {}
         for run in grid(name, tier):
-            settings = run.settings
-            budget = settings.epochs, settings.warm_up, settings.batch_size, settings.lr, run.n_train, run.widths
-            budgets.setdefault(run.data, set()).add((*budget, run.size, run.n_test, run.latent, run.hidden))
+            system = replace(run.system, term=losses.L2(), beta=1.0)
+            budgets.setdefault(run.data, set()).add((system, run.budget.epochs, run.budget.batch_size, run.n_train,
+                                                     run.size, run.n_test))  # fmt: skip
         assert {len(found) for found in budgets.values()} == {1}
 
 
@@ -48,7 +62,7 @@ def test_lessons_fit_the_data_and_are_three_seeds_except_at_256_px(name):
         card = datasets.describe(run.data)["images"] if run.data != "natural" else datasets.natural.COUNTS[run.size]
         assert run.n_train <= card["train"] and run.n_test <= card["test"], run
     for seeds in experiments.get(name).GRID["lesson"].values():
-        assert seeds == ((0,) if name == "table2_256" else (0, 1, 2))
+        assert seeds == ((0,) if name == "bredell/table2_256" else (0, 1, 2))
 
 
 @pytest.mark.parametrize("name", [n for n in experiments.EXPERIMENTS if experiments.get(n).PAPER_TABLE])
@@ -59,7 +73,7 @@ def test_every_row_of_the_paper_is_a_method_and_every_method_names_a_row(name):
     named = {m.paper for m in module.METHODS if m.paper is not None}
     assert named <= printed
     # Table 1 prints the main setting twice: as ε large and as C = 0.025.
-    assert printed - named == ({"C = 0.025"} if name == "table1" else set())
+    assert printed - named == ({"C = 0.025"} if name == "bredell/table1" else set())
     assert module.PAPER_DATA in datasets.names()
 
 
@@ -70,38 +84,39 @@ def test_what_two_tables_share_is_one_run():
     shared = {run for run in grid("table3", "lesson") if run.data == "natural"}
     assert shared and shared <= table2
     assert not table2 & set(grid("table6", "lesson")), "its β is 1 and it measures bounds"
-    assert {run.experiment for run in experiments.borrowed("table1", "lesson", "natural")} == {"table2"}
+    assert {run.experiment for run in experiments.borrowed("table1", "lesson", "natural")} == {"bredell/table2"}
     assert experiments.borrowed("table2", "lesson", "natural") == ()
 
 
 def test_the_papers_protocol():
     """Training facts of the main paper, typed here a second time."""
     faces = {run.method: run for run in experiments.get("table2").runs("paper", "celeba", (0,))}
-    settings = faces["wiener"].settings
-    assert (settings.epochs, settings.warm_up, settings.lr, faces["l2"].latent) == (100, 10, 1e-4, 256)
-    assert losses.get("wiener", **dict(faces["wiener"].constants)).C == 0.025
+    system = faces["wiener"].system
+    assert (faces["wiener"].budget.epochs, system.warm_up, system.lr, faces["l2"].system.latent) == (100, 10, 1e-4, 256)
+    assert system.term.C == 0.025
     large = next(r for r in experiments.get("table2_256").runs("paper", "celeba-hq", (0,)) if r.method == "wiener")
-    assert (large.settings.epochs, dict(large.constants)["kernel_size"], len(large.widths)) == (200, 41, 6)
+    assert (large.budget.epochs, large.system.term.kernel_size, len(large.system.widths)) == (200, 41, 6)
     brain = experiments.get("table3").runs("paper", "hcp", (0,))[0]
-    assert (brain.settings.epochs, brain.settings.warm_up) == (400, 20)
+    assert (brain.budget.epochs, brain.system.warm_up) == (400, 20)
     second = experiments.get("table4").runs("paper", "celeba", (0,))[0]
-    assert (second.architecture, second.widths) == ("B", (32, 64, 128, 256, 512))
-    assert {run.settings.beta for run in experiments.get("table6").runs("paper", "celeba", (0,))} == {1.0}
+    assert (second.system.architecture, second.system.widths) == ("B", (32, 64, 128, 256, 512))
+    assert {run.beta for run in experiments.get("table6").runs("paper", "celeba", (0,))} == {1.0}
 
 
 def test_the_curves_have_one_grid_of_beta_for_all_terms():
     module = experiments.get("rate")
     betas = {}
     for run in module.runs("paper", "cifar10", (0,)):
-        betas.setdefault(run.term, []).append(run.settings.beta)
+        betas.setdefault(run.system.term.name, []).append(run.beta)
     assert len(betas) == 6
     assert {tuple(found) for found in betas.values()} == {module.BETAS}
     ratios = [b / a for a, b in zip(module.BETAS, module.BETAS[1:])]
     assert len(module.BETAS) == 6 and max(ratios) / min(ratios) < 1.05, "evenly spaced in log β"
-    assert {run.term for run in module.runs("lesson", "natural", (0,))} == {"l2", "wiener", "wiener-proper"}
+    terms = {run.system.term.name for run in module.runs("lesson", "natural", (0,))}
+    assert terms == {"l2", "wiener", "wiener-proper"}
 
 
 def test_the_search_covers_the_beta_that_stands_without_it():
     for name in ("table2", "table3", "table4"):
         for method in experiments.get(name).METHODS:
-            assert method.beta in method.search and list(method.search) == sorted(method.search)
+            assert method.system.beta in method.search and list(method.search) == sorted(method.search)

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
 from blurvae import losses
-from blurvae.metrics.importance import (
+from blurvae.evaluation.importance import (
     bits_per_dimension,
     bound,
     dequantise,
@@ -21,7 +21,7 @@ from blurvae.metrics.importance import (
 )
 from blurvae.models import VAE, KernelNet
 from blurvae.models.vae import Decoded
-from blurvae.training import Players
+from blurvae.systems.vae import Players
 
 SHAPE, LATENT = (1, 2, 3), 2
 D = math.prod(SHAPE)

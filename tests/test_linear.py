@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+import made_up
 import numpy as np
 import pytest
 import torch
 
-from blurvae import experiments, linear, paths
+from blurvae import experiments, paths
 from blurvae.errors import CorruptFile
+from blurvae.experiments import linear
 from blurvae.models.linear import fit_linear_vae, linear_vae
 
 BETA = 0.5
@@ -125,14 +127,16 @@ def test_deficits_are_the_height_of_the_curve_above_the_networks():
     """Recomputed from the files: the linear model's PSNR at a network's KL, minus the network's."""
     found = linear.deficits()
     assert {(d.experiment, d.data) for d in found} >= {
-        ("table5", "natural"),
-        ("table2", "faces64"),
-        ("rate", "natural"),
+        ("bredell/table5", "natural"),
+        ("bredell/table2", "faces64"),
+        ("bredell/rate", "natural"),
     }
-    one = next(d for d in found if (d.experiment, d.data, d.label) == ("table2", "faces64", "L2"))
+    one = next(d for d in found if (d.experiment, d.data, d.label) == ("bredell/table2", "faces64", "L2"))
     curve = json.loads((paths.results() / "linear" / "faces64-64px-2000-500.json").read_text())
     for seed in range(3):
-        record = json.loads((paths.results() / "table2" / f"faces64-l2-lesson-s{seed}.json").read_text())["metrics"]
+        record = json.loads((paths.results() / "bredell" / "table2" / f"faces64-l2-lesson-s{seed}.json").read_text())[
+            "metrics"
+        ]
         kl, psnr = record["KL"]["mean"], record["PSNR"]["mean"]
         above = max((k, p) for k, p in zip(curve["KL"], curve["PSNR"]) if k <= kl)
         below = min((k, p) for k, p in zip(curve["KL"], curve["PSNR"]) if k > kl)
@@ -143,11 +147,22 @@ def test_deficits_are_the_height_of_the_curve_above_the_networks():
     assert any("faces64, 64 px (table2) | L2 | 53 " in line for line in lines)
 
 
+def test_a_network_that_diverged_has_no_deficit(tmp_path):
+    run = experiments.get("rate").runs("lesson", "natural", (0,))[0]
+    for folder in (tmp_path, tmp_path / "linear"):
+        folder.mkdir(exist_ok=True)
+    linear.path(run, tmp_path).write_bytes(linear.path(run).read_bytes())
+    made_up.write_diverged(tmp_path, run)
+    assert linear.deficits(tmp_path) == []
+
+
 def test_nothing_recorded_says_how_to_record_it(tmp_path):
-    assert linear.table(tmp_path) == ["No curve of the linear model is recorded: `python -m blurvae.linear`."]
+    assert linear.table(tmp_path) == [
+        "No curve of the linear model is recorded: `python -m blurvae.experiments.linear`."
+    ]
 
 
 def test_a_damaged_curve_is_named_with_the_way_out(tmp_path):
     (tmp_path / "c.json").write_text('{"KL": [1], "PSNR": [2]}')
-    with pytest.raises(CorruptFile, match=r"c\.json is not a whole curve.*python -m blurvae\.linear"):
+    with pytest.raises(CorruptFile, match=r"c\.json is not a whole curve.*python -m blurvae\.experiments\.linear"):
         linear.read(tmp_path / "c.json")

@@ -93,7 +93,7 @@ def test_import_loads_nothing_heavy():
         "lpips",
         "IPython",
     }
-    code = "import sys, blurvae, blurvae.cli, blurvae.pages.__main__, blurvae.record; print(*sys.modules)"
+    code = "import sys, blurvae, blurvae.cli, blurvae.pages.__main__, blurvae.experiments.__main__; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "blurvae.models.lpips" in done.stdout.split()
     assert not heavy & set(done.stdout.split())

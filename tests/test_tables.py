@@ -8,12 +8,15 @@ import shutil
 import warnings
 from dataclasses import replace
 
+import made_up
 import numpy as np
 import pytest
 
-from blurvae import experiments, run
+from blurvae import experiments, paths
+from blurvae.errors import CorruptFile, Diverged
 from blurvae.experiments import recorded
 from blurvae.pages import runs, tables
+from blurvae.record import read
 from blurvae.text import to_json
 
 RUNS = experiments.get("table5").runs("smoke", "natural", (0, 1))
@@ -23,16 +26,7 @@ METRICS = ("PSNR", "SSIM", "LPIPS-squeeze", "FD-squeeze (recon)", "FD-squeeze (s
 
 def write(out, made, **values):
     """A record of a run as `execute` writes it, with made-up numbers."""
-    record = {
-        "format": run.FORMAT,
-        "run": json.loads(json.dumps(run.asdict(made))),
-        "data": {"name": made.data, "label": made.data, "n_train": 64, "n_test": 32},
-        "metrics": {name: {"mean": 1.0 + made.settings.seed, "sd": 0.5, "n": 32} for name in METRICS} | values,
-        "history": [],
-        "provenance": {"device": "CPU", "precision": "float32", "commit": "abc"},
-    }
-    made.path(out).parent.mkdir(parents=True, exist_ok=True)
-    made.path(out).write_text(json.dumps(record))
+    made_up.write(out, made, {name: {"mean": 1.0 + made.seed, "sd": 0.5, "n": 32} for name in METRICS} | values)
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +44,7 @@ def finished(tmp_path_factory):
 def test_the_table_shows_the_mean_and_the_sd_over_seeds(finished):
     table = tables.table("table5", "smoke", "natural", finished)
     assert list(table.index[:5]) == ["L2", "FFL", "CE", "Wiener", "Wiener-proper"]
-    values = [run.read(r.path(finished)).record["metrics"]["PSNR"]["mean"] for r in RUNS if r.method == "l2"]
+    values = [read(r.path(finished)).record["metrics"]["PSNR"]["mean"] for r in RUNS if r.method == "l2"]
     assert table.loc["L2", "PSNR"] == f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}"
     assert table.loc["L2", "seeds"] == "2"
     assert not any("paper" in column for column in table), "the paper has no numbers on these patches"
@@ -59,7 +53,6 @@ def test_the_table_shows_the_mean_and_the_sd_over_seeds(finished):
 
 
 def test_cells_without_a_run_say_so_and_the_paper_stands_beside_its_own_data(tmp_path):
-    (tmp_path / "table5").mkdir()
     table = tables.table("table5", "paper", "cifar10", tmp_path)
     assert (table["PSNR"] == "not run").all()
     assert table.loc["Wiener", "PSNR (paper)"] == "20.7"
@@ -70,7 +63,7 @@ def test_cells_without_a_run_say_so_and_the_paper_stands_beside_its_own_data(tmp
 def test_absent_weights_are_named_in_the_cell(finished, tmp_path):
     record = json.loads(WIENER.path(finished).read_text())
     record["metrics"]["LPIPS-squeeze"] = {"state": "needs weights", "what": "squeezenet1_1-b8a52dc0.pth"}
-    WIENER.path(tmp_path).parent.mkdir()
+    WIENER.path(tmp_path).parent.mkdir(parents=True)
     WIENER.path(tmp_path).write_text(json.dumps(record))
     table = tables.table("table5", "smoke", "natural", tmp_path)
     assert table.loc["Wiener", "LPIPS-squeeze"] == "needs weights (squeezenet1_1-b8a52dc0.pth)"
@@ -133,16 +126,14 @@ def test_table_6_prints_metrics_of_table_2_and_its_rows_are_the_same_methods():
     for row in six.index:
         assert [round(two.loc[row, column], 3) for column in shared] == list(six.loc[row, shared])
         trained = [m for name in ("table2", "table6") for m in experiments.get(name).METHODS if m.paper == row]
-        assert len(trained) == 2 and trained[0].term == trained[1].term and trained[0].constants == trained[1].constants
+        assert len(trained) == 2 and trained[0].system.term == trained[1].system.term
 
 
 def test_other_data_stand_beside_the_paper_under_a_heading_that_names_its_data(tmp_path):
-    (tmp_path / "table2_256").mkdir()
     table = tables.table("table2_256", "smoke", "natural", tmp_path, paper=True)
     assert table.loc["Wiener", "PSNR (paper, celeba-hq)"] == "20.17", "not the row of CelebA at 64×64 px"
     assert table.loc["Wiener-proper", "SSIM (paper, celeba-hq)"] == "–"
     assert not any("paper" in column for column in tables.table("table2_256", "smoke", "natural", tmp_path))
-    (tmp_path / "rate").mkdir()
     assert not any("paper" in column for column in tables.table("rate", "smoke", "natural", tmp_path, paper=True))
     table6 = tables.table("table6", "smoke", "natural", tmp_path, paper=True)
     assert table6.loc["L2", "−log p (paper, celeba)"] == "632"
@@ -157,7 +148,7 @@ def test_a_shared_run_is_read_from_its_own_experiment_and_counted_once(tmp_path)
         write(tmp_path, made)
     write(tmp_path, next(r for r in experiments.get("table2").runs("smoke", "natural", (0,)) if r.method == "l2"))
     found = recorded.load("table1", "smoke", "natural", tmp_path)
-    assert {(r.run.method, r.run.settings.seed) for r in found} == {(r.method, r.settings.seed) for r in own}
+    assert {(r.run.method, r.run.seed) for r in found} == {(r.method, r.seed) for r in own}
     assert len(found) == len(own)
     table = tables.table("table1", "smoke", "natural", tmp_path)
     assert set(table["seeds"]) == {"2"}
@@ -167,16 +158,16 @@ def test_a_shared_run_is_read_from_its_own_experiment_and_counted_once(tmp_path)
 
 
 def test_beta_is_shown_where_a_search_chose_it_and_the_caption_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(experiments.paths, "results", lambda: tmp_path)
+    monkeypatch.setattr(paths, "results", lambda: tmp_path)
     before = tables.table("table2", "lesson", "natural", tmp_path.parent)
     assert before.loc["L2", "β"] == "1" and before.loc["FFL", "β"] == "0.2"
     path = experiments.search_path("table2", "natural", "lesson", tmp_path)
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_text(json.dumps({"chosen": {"l2": 0.3, "wiener": 3}}))
-    chosen = {r.method: r.settings.beta for r in experiments.get("table2").runs("lesson", "natural", (0,))}
+    chosen = {r.method: r.beta for r in experiments.get("table2").runs("lesson", "natural", (0,))}
     assert (chosen["l2"], chosen["wiener"], chosen["ffl"]) == (0.3, 3.0, 0.2)
-    assert {r.settings.beta for r in experiments.get("table1").runs("lesson", "natural", (0,))} == {3.0}
-    assert {r.settings.beta for r in experiments.get("table2").runs("smoke", "natural", (0,))} == {1.0, 0.2}
+    assert {r.beta for r in experiments.get("table1").runs("lesson", "natural", (0,))} == {3.0}
+    assert {r.beta for r in experiments.get("table2").runs("smoke", "natural", (0,))} == {1.0, 0.2}
     for made in experiments.get("table2").runs("lesson", "natural", (0,)):
         if made.method in ("l2", "wiener"):
             write(tmp_path, made)
@@ -188,7 +179,7 @@ def test_beta_is_shown_where_a_search_chose_it_and_the_caption_says_so(tmp_path,
     write(tmp_path, experiments.get("table1").runs("lesson", "natural", (0,))[1])  # all its rows have Wiener's β
     assert "but for" not in tables.caption("table1", "lesson", "natural", tmp_path)
     path.write_text("{")
-    with pytest.raises(experiments.CorruptFile, match=r"table2-natural-lesson\.json is not a whole record"):
+    with pytest.raises(CorruptFile, match=r"table2-natural-lesson\.json is not a whole record"):
         experiments.get("table2").runs("lesson", "natural", (0,))
 
 
@@ -204,6 +195,39 @@ def test_a_metric_that_older_records_lack_is_a_dash(tmp_path):
         write(tmp_path, made, **({"active units": {"value": 7}} if i else {}))
     table = tables.table("table4", "smoke", "natural", tmp_path)
     assert table["active units"].tolist()[:3] == ["–", "7", "not run"]
+
+
+def test_a_training_that_diverged_says_so_in_every_cell(finished, tmp_path):
+    folder = tmp_path / "r"
+    shutil.copytree(finished, folder)
+    made_up.write_diverged(folder, next(r for r in RUNS if r.method == "l2" and r.seed == 1), 3)
+    table = tables.table("table5", "smoke", "natural", folder)
+    cells = table.loc["L2", [c for c in table if c != "seeds"]]
+    assert set(cells) == {"diverged (epoch 3)"} and table.loc["L2", "seeds"] == "2"
+    assert "diverged" not in " ".join(table.drop("L2").to_numpy().ravel())
+    for form in ("text", "markdown", "csv", "json"):
+        assert "diverged (epoch 3)" in tables.render(table, form)
+    frame = recorded.frame("table5", "smoke", "natural", folder)
+    (row,) = frame[frame.state == "diverged (epoch 3)"].itertuples()
+    assert (row.method, row.seed, row.metric, math.isnan(row.value)) == ("l2", 1, "", True)
+    assert "seeds 0, 1" in tables.caption("table5", "smoke", "natural", folder)
+    gaps = tables.compare("table5", "smoke", "natural", "wiener", ("l2", "ffl"), ("PSNR",), folder)
+    assert gaps.loc["PSNR", "L2"].endswith("(1/1)") and gaps.loc["PSNR", "FFL"].endswith("/2)"), "the seeds both have"
+    made_up.write_diverged(folder, next(r for r in RUNS if r.method == "l2" and r.seed == 0))
+    gaps = tables.compare("table5", "smoke", "natural", "wiener", ("l2", "none"), ("PSNR",), folder)
+    assert gaps.loc["PSNR"].tolist() == ["diverged (epoch 1)", "not run"]
+
+
+def test_a_chapter_shows_a_training_that_diverges_as_one(tmp_path, monkeypatch):
+    def execute(run, **_):
+        if run.method == "l2":
+            raise Diverged("at step 3")
+        made.append(run.method)
+
+    made = []
+    monkeypatch.setattr(runs, "execute", execute)
+    runs.ensure("table5", "paper", "cifar10", 0, str(tmp_path), "l2 ffl")
+    assert made == ["ffl"]
 
 
 def test_labels_of_runs_with_another_beta():

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from blurvae import datasets, experiments, tune
+from blurvae import datasets, experiments, paths
 from blurvae.errors import CorruptFile, Diverged
+from blurvae.experiments import tune
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def trained(monkeypatch):
     def execute(run, **_):
         runs.append(run)
         method = run.method.partition(",")[0]
-        metrics = {tune.CRITERION: {"value": abs(run.settings.beta - best[method])}}
+        metrics = {tune.CRITERION: {"value": abs(run.beta - best[method])}}
         return SimpleNamespace(record={"metrics": metrics, "data": {}, "provenance": {}})
 
     monkeypatch.setattr(tune, "execute", execute)
@@ -33,13 +34,14 @@ def test_candidates_spend_half_the_epochs_on_one_seed_and_hold_images_out():
     table = {run.method: run for run in experiments.get("table2").runs("lesson", "natural", (0,))}
     found = tune.candidates("table2", "natural", only=("l2", "ffl"))
     assert [run.method for run in found[:4]] == ["l2,beta=0.1", "l2,beta=0.3", "l2,beta=1", "l2,beta=3"]
-    assert [run.settings.beta for run in found[4:]] == [0.02, 0.06, 0.2, 0.6]
+    assert [run.beta for run in found[4:]] == [0.02, 0.06, 0.2, 0.6]
     for run in found:
         base = table[run.method.partition(",")[0]]
-        assert 2 * run.settings.epochs == base.settings.epochs
-        assert 0 < run.settings.warm_up < run.settings.epochs
+        assert 2 * run.budget.epochs == base.budget.epochs
+        assert 0 < run.system.warm_up < run.budget.epochs
         assert run.n_valid == base.n_test
-        assert (run.widths, run.term, run.settings.lr, run.settings.seed) == (base.widths, base.term, 1e-3, 0)
+        assert run.system == replace(base.system, beta=run.beta, warm_up=run.system.warm_up)
+        assert (run.system.lr, run.seed) == (1e-3, 0)
         assert run.n_train + run.n_valid <= len(datasets.load("natural", "train", size=64))
 
 
@@ -51,8 +53,8 @@ def test_the_lowest_distance_is_chosen_recorded_and_read_by_the_table(tmp_path, 
     assert [trial["beta"] for trial in record["trials"]] == [0.1, 0.3, 1.0, 3.0] * 2
     assert all(trial.keys() >= {"run", "metrics", "data", "provenance"} for trial in record["trials"])
     assert [file.name for file in found.path.parent.iterdir()] == [found.path.name], "no folder is left behind"
-    monkeypatch.setattr(experiments.paths, "results", lambda: tmp_path)
-    chosen = {run.method: run.settings.beta for run in experiments.get("table2").runs("lesson", "natural", (0,))}
+    monkeypatch.setattr(paths, "results", lambda: tmp_path)
+    chosen = {run.method: run.beta for run in experiments.get("table2").runs("lesson", "natural", (0,))}
     assert (chosen["l2"], chosen["l1"]) == (0.3, 1.0)
 
 
@@ -77,7 +79,7 @@ def test_an_interrupted_search_goes_on(tmp_path, monkeypatch):
     execute, begun = tune.execute, []
 
     def stop(run, **given):
-        begun.append(run.settings.beta)
+        begun.append(run.beta)
         if len(begun) == 2:
             raise KeyboardInterrupt
         return execute(run, **given)
@@ -92,7 +94,7 @@ def test_an_interrupted_search_goes_on(tmp_path, monkeypatch):
     monkeypatch.setattr(tune, "execute", lambda run, **given: (run, execute(run, **given), check(run))[1])
 
     def check(run):
-        if run.settings.beta == 0.5:
+        if run.beta == 0.5:
             assert first.stat().st_mtime_ns == written
 
     found = tune.tune("table2", "natural", tier="smoke", out=tmp_path, device="cpu")
@@ -104,7 +106,7 @@ def test_a_training_that_diverges_is_recorded_and_passed_over(tmp_path, trained,
     execute = tune.execute
 
     def diverge(run, **given):
-        if run.settings.beta <= 0.3:
+        if run.beta <= 0.3:
             raise Diverged("at step 3")
         return execute(run, **given)
 
@@ -128,9 +130,9 @@ def test_an_altered_record_is_refused(tmp_path, trained):
 @pytest.mark.parametrize(
     ("experiment", "data", "only", "message"),
     [
-        ("table1", "natural", (), "it is that of table2 on natural: tune that"),
-        ("table3", "natural", (), "it is that of table2 on natural"),
-        ("table2_256", "faces256", (), "it is that of table2 on faces64"),
+        ("table1", "natural", (), "it is that of bredell/table2 on natural: tune that"),
+        ("table3", "natural", (), "it is that of bredell/table2 on natural"),
+        ("table2_256", "faces256", (), "it is that of bredell/table2 on faces64"),
         ("rate", "natural", (), "each method has its own"),
         ("table2", "natural", ("l3",), "no method 'l3'"),
         ("table9", "natural", (), "no experiment 'table9'"),

@@ -21,9 +21,9 @@ def values(evidence: Evidence, folder: Path | None) -> dict[str, dict[str, dict[
 
 
 def runs(evidence: Evidence, folder: Path | None) -> list[Result]:
-    """The runs of the evidence's method, with their histories and pictures."""
+    """The runs of the evidence's method that reached their end, with their histories and pictures."""
     found = recorded.load(evidence.experiment, evidence.tier, evidence.data, folder)
-    return [result for result in found if result.run.method == evidence.method]
+    return [result for result in found if result.run.method == evidence.method and not result.diverged]
 
 
 def collapsed(rates: Collection[float]) -> bool:

@@ -1,7 +1,8 @@
 """The `blurvae` command.
 
-Exit codes: 0 done; 2 a value that cannot be used; 3 data or weights that are not on this machine; 4 a file that is not
-whole; 5 a training that diverged; 6 the disk or its permissions; 130 interrupted.
+Exit codes: 0 done; 1 a run diverged, and the others are done; 2 a value that cannot be used; 3 data or weights that are
+not on this machine; 4 a file that is not whole; 5 a chapter in which a training diverged; 6 the disk or its
+permissions; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -44,8 +44,9 @@ def run(
     """Train and evaluate the methods of an experiment; processes that torchrun or srun started do so together."""
     without_traces()
     from blurvae import experiments
+    from blurvae.errors import Diverged
     from blurvae.parallel import Team
-    from blurvae.record import execute, needs
+    from blurvae.record import execute, needs, read
 
     with Team.from_environment(device) as team:
         speaks = team.is_first and not as_json
@@ -64,40 +65,56 @@ def run(
                 if team.is_first:
                     typer.echo(f"{r.name}: passed over, needs weights ({what})", err=True)
                 runs.remove(r)
-        done = []
+        done: list[dict[str, Any]] = []
+        lost: list[str] = []
         callback = _forecast(runs, out, resume) if speaks else None
         for i, r in enumerate(runs, 1):
             if speaks:
                 typer.echo(f"[{i}/{len(runs)}] {r.name} …", err=True)
-            result = execute(
-                r,
-                out=out,
-                resume=resume,
-                device=device,
-                keep_model=keep_model,
-                progress=sys.stderr.isatty() and speaks,
-                compile=compile,
-                deterministic=deterministic,
-                callback=callback,
-                team=team,
-            )
-            spent, psnr = result.record["provenance"]["seconds"], result.record["metrics"]["PSNR"]["mean"]
-            psnr = math.nan if psnr is None else psnr
-            if speaks:
-                typer.echo(f"[{i}/{len(runs)}] {r.name}: PSNR {psnr:.2f} dB, {spent:.0f} s → {r.path(out)}", err=True)
-            done.append(
-                {"run": r.name, "path": str(r.path(out)), "metrics": result.record["metrics"], "seconds": spent}
-            )
-        if as_json and team.is_first:
-            typer.echo(to_json(done))
+            try:
+                record = execute(
+                    r,
+                    out=out,
+                    resume=resume,
+                    device=device,
+                    keep_model=keep_model,
+                    progress=sys.stderr.isatty() and speaks,
+                    compile=compile,
+                    deterministic=deterministic,
+                    callback=callback,
+                    team=team,
+                ).record
+            except Diverged as error:  # it is recorded
+                lost.append(r.name)
+                if not team.is_first:
+                    continue
+                typer.echo(f"[{i}/{len(runs)}] {r.name}: {error}", err=True)
+                record = read(r.path(out)).record
+            else:
+                if speaks:
+                    typer.echo(f"[{i}/{len(runs)}] {r.name}: {_said(record)} → {r.path(out)}", err=True)
+            done.append({"run": r.name, "path": str(r.path(out)), "outcome": record["outcome"]})
+            done[-1] |= {"metrics": record["metrics"], "seconds": record["provenance"]["seconds"]}
+        if team.is_first:
+            if as_json:
+                typer.echo(to_json(done))
+            if lost:
+                typer.echo(f"blurvae: {len(lost)} of {len(runs)} runs diverged: {', '.join(lost)}.", err=True)
+    if lost:
+        raise typer.Exit(1)
+
+
+def _said(record: dict[str, Any]) -> str:
+    """What a line says of a finished run: its PSNR, where that is measured, and its time."""
+    seconds = f"{record['provenance']['seconds']:.0f} s"
+    if "PSNR" not in record["metrics"]:
+        return seconds
+    psnr = record["metrics"]["PSNR"].get("mean")
+    return f"PSNR {math.nan if psnr is None else psnr:.2f} dB, {seconds}"
 
 
 FIRST, LAST = 8, 40  # steps of the first training by which the time of all is judged
-
-
 WITH_KERNEL = 1.3  # how much longer a step with a kernel network takes than one without, about
-
-
 WITH_EVALUATION = 1.2  # how much longer a lesson takes than its training, about
 
 

@@ -163,8 +163,8 @@ class VAEEvaluation:
         bounds = importance_bounds(players, self.system.term, x, KS, generator)
         for k, nats in bounds.items():
             measured.add(f"−log p bound, K = {k}", nats)
-        for k, nats in bounds.items():
-            measured.add(f"bits/dim bound, K = {k}", bits_per_dimension(nats, shape))
+        for k, nats in bounds.items():  # the same in another unit, so its values are not kept a second time
+            measured.metrics[f"bits/dim bound, K = {k}"] = metrics.summary(bits_per_dimension(nats, shape))
 
     def _mixture(self, vae: VAE, n: int, generator: torch.Generator) -> Tensor:
         """Images of n codes drawn from a Gaussian mixture over the latents of training images, on [0, 1]."""

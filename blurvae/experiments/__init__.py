@@ -6,49 +6,21 @@ from importlib import import_module
 from typing import cast
 
 from blurvae.experiments.base import (
+    EXPERIMENTS,
     MAIN,
+    SOURCES,
     TIERS,
     Experiment,
     Given,
     Method,
     check_tier,
     make,
+    resolve,
     search_path,
     search_record,
     tuned,
-    whole_name,
 )
 from blurvae.record import Run
-
-# The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
-SOURCES = {"bredell": "B"}
-EXPERIMENTS = (
-    "bredell/table5",
-    "bredell/table2",
-    "bredell/table1",
-    "bredell/figure2",
-    "bredell/table2_256",
-    "bredell/table3",
-    "bredell/table4",
-    "bredell/table6",
-    "bredell/rate",
-)
-
-
-def resolve(name: str) -> str:
-    """The whole name of an experiment: one without a folder is the main paper's.
-
-    Raises:
-        ValueError: there is none.
-
-    Example:
-        >>> resolve("table5")
-        'bredell/table5'
-    """
-    whole = whole_name(name)
-    if whole not in EXPERIMENTS:
-        raise ValueError(f"There is no experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}.")
-    return whole
 
 
 def get(name: str) -> Experiment:
@@ -82,5 +54,4 @@ __all__ = [
     "search_path",
     "search_record",
     "tuned",
-    "whole_name",
 ]

@@ -1,4 +1,4 @@
-"""What an experiment is: the methods of a table, the runs that a tier makes of them, and the β that a search chose."""
+"""Which experiments there are, the methods of a table, the runs that a tier makes of them, and the β of a search."""
 
 from __future__ import annotations
 
@@ -14,8 +14,21 @@ from blurvae.record import Run
 from blurvae.text import data_stem
 from blurvae.train import Budget, System
 
-TIERS = ("smoke", "lesson", "paper")
+# The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
+SOURCES = {"bredell": "B"}
 MAIN = "bredell"  # the document whose experiments need not be named by their folder
+EXPERIMENTS = (
+    "bredell/table5",
+    "bredell/table2",
+    "bredell/table1",
+    "bredell/figure2",
+    "bredell/table2_256",
+    "bredell/table3",
+    "bredell/table4",
+    "bredell/table6",
+    "bredell/rate",
+)
+TIERS = ("smoke", "lesson", "paper")
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,22 @@ class Experiment(Protocol):
         """The runs of a tier, method by method; one that another experiment makes too is that experiment's run."""
 
 
+def resolve(name: str) -> str:
+    """The whole name of an experiment: one without a folder is the main paper's.
+
+    Raises:
+        ValueError: there is none.
+
+    Example:
+        >>> resolve("table5")
+        'bredell/table5'
+    """
+    whole = name if "/" in name else f"{MAIN}/{name}"
+    if whole not in EXPERIMENTS:
+        raise ValueError(f"There is no experiment {name!r}: choose one of {', '.join(EXPERIMENTS)}.")
+    return whole
+
+
 def check_tier(tier: str) -> str:
     """Returns the tier.
 
@@ -136,14 +165,9 @@ def make(
     )
 
 
-def whole_name(experiment: str) -> str:
-    """The name with its folder: that of the main paper where it has none."""
-    return experiment if "/" in experiment else f"{MAIN}/{experiment}"
-
-
 def search_path(experiment: str, data: str, tier: str, folder: Path | None = None) -> Path:
     """The record of a search for β, below a folder of results (the checkout's data/results where None)."""
-    return (folder or paths.results()) / "tune" / f"{whole_name(experiment)}-{data_stem(data)}-{tier}.json"
+    return (folder or paths.results()) / "tune" / f"{resolve(experiment)}-{data_stem(data)}-{tier}.json"
 
 
 def search_record(tier: str, experiment: str, data: str) -> Path | None:

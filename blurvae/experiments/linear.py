@@ -134,7 +134,7 @@ def deficits(folder: Path | None = None) -> list[Deficit]:
         for data in experiments.get(name).GRID["lesson"]:
             for result in recorded.load(name, "lesson", data, folder):
                 run, measured, file = result.run, result.record["metrics"], path(result.run, folder)
-                if (term := _term(run)) not in TERMS or run.experiment != name or not file.exists():
+                if (term := _term(run)) not in TERMS or run.experiment != name or not file.exists() or result.diverged:
                     continue
                 line = curves[file] if file in curves else curves.setdefault(file, read(file))
                 kl, psnr = measured["KL"]["mean"], measured["PSNR"]["mean"]

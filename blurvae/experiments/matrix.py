@@ -74,7 +74,7 @@ def render(entries: Sequence[Entry], as_json: bool = False) -> str:
     lines: dict[tuple[str, str, str], list[str]] = {}
     for e in entries:
         lines.setdefault((e.run.experiment, e.run.data, e.run.method), []).append(f"s{e.run.seed} {e.state}")
-    text = [f"{name:<10} {data:<10} {method:<24} {', '.join(seeds)}" for (name, data, method), seeds in lines.items()]
+    text = [f"{name:<18} {data:<10} {method:<24} {', '.join(seeds)}" for (name, data, method), seeds in lines.items()]
     counts = {state: sum(e.state == state for e in entries) for state in STATES}
     return "\n".join([*text, ", ".join(f"{n} {state}" for state, n in counts.items())])
 

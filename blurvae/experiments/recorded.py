@@ -50,6 +50,7 @@ HIGHER_IS_BETTER = {
 }
 FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
 NOT_RUN = "not run"
+NOTHING = ""  # the metric of a training that diverged
 
 
 def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> list[Result]:
@@ -109,11 +110,12 @@ def _records(folder: Path, experiment: str, tier: str) -> Iterator[Result]:
 
 
 def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
-    """One row for each run and metric.
+    """One row for each run and metric; one for a run that diverged, its metric empty and its value NaN.
 
     Returns:
         Columns experiment, data, method, tier, seed, beta, metric, value (mean over images, or the distance), sd_images
-        (over the images, NaN for distances), state ("recorded", "not finite" or "needs weights (file)").
+        (over the images, NaN for distances), state ("recorded", "diverged (epoch n)", "not finite" or "needs weights
+        (file)").
     """
     rows = [
         {
@@ -126,10 +128,10 @@ def frame(experiment: str, tier: str, data: str, folder: Path | None = None) -> 
             "metric": metric,
             "value": entry.get("mean", entry.get("value")),
             "sd_images": entry.get("sd"),
-            "state": _state(entry),
+            "state": result.diverged or _state(entry),
         }
         for result in load(experiment, tier, data, folder)
-        for metric, entry in result.record["metrics"].items()
+        for metric, entry in ({NOTHING: {}} if result.diverged else result.record["metrics"]).items()
     ]
     columns = ["experiment", "data", "method", "tier", "seed", "beta", "metric", "value", "sd_images", "state"]
     return pd.DataFrame(rows, columns=columns).astype({"value": float, "sd_images": float})
@@ -153,7 +155,7 @@ def history(experiment: str, tier: str, data: str, folder: Path | None = None) -
 
 def paper_table(name: str) -> pd.DataFrame:
     """A published table, as printed; one without a folder is the main paper's."""
-    return pd.read_csv(paths.paper() / f"{experiments.whole_name(name)}.csv")
+    return pd.read_csv(paths.paper() / f"{name if '/' in name else f'{experiments.MAIN}/{name}'}.csv")
 
 
 def label(experiment: str, method: str) -> str:

@@ -13,6 +13,7 @@ from blurvae.experiments.recorded import (
     FITTED,
     HIGHER_IS_BETTER,
     NOT_RUN,
+    NOTHING,
     fitted_bounds,
     frame,
     label,
@@ -105,10 +106,10 @@ def _published(table: pd.DataFrame, method: experiments.Method | None, column: s
 
 
 def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
-    """A cell of a table: "mean ± sd" over seeds or over images, "not run", "–" (not measured), or what it needs."""
+    """A cell of a table: "mean ± sd" over seeds or images, "–" (not measured), or the reason if a seed has none."""
     if over not in ("seeds", "images"):
         raise ValueError(f"The spread of a table is over 'seeds' or 'images', not {over!r}.")
-    cell = runs[runs.metric == metric]
+    cell = runs[runs.metric.isin((metric, NOTHING))]
     if cell.empty:
         return NOT_RUN if runs.empty else "–"
     missing = cell[cell.state != "recorded"]
@@ -142,14 +143,15 @@ def compare(
 
     Returns:
         Strings such as "+0.58 ± 0.02 (3/3)": method minus rival, and how many of the seeds the method wins; one row a
-        metric, one column a rival; "not run" where no seed has both.
+        metric, one column a rival; "not run" or "diverged (epoch n)" where no seed has both.
     """
     runs = frame(experiment, tier, data, folder)
+    lost = runs[runs.metric == NOTHING].drop_duplicates("method").set_index("method").state
     rows: dict[str, dict[str, str]] = {}
     for metric in metrics:
         values = runs[runs.metric == metric].pivot(index="seed", columns="method", values="value")
         for rival in rivals:
-            cell = NOT_RUN
+            cell = lost.get(method, lost.get(rival, NOT_RUN))
             if {method, rival} <= set(values) and not (gap := (values[method] - values[rival]).dropna()).empty:
                 sd = f" ± {gap.std():.{DIGITS[metric]}f}" if len(gap) > 1 else ""
                 cell = f"{gap.mean():+.{DIGITS[metric]}f}{sd}"

@@ -145,7 +145,7 @@ def execute(
         result = Result(run, record, measured.pictures | values)
         if out:
             if keep_model and failure is None:
-                team.first(partial(_keep, result, out, players))
+                team.first(partial(_keep, result, out, players, train.shape))
             team.first(partial(write, result, out, images=images))
         if failure is not None:
             raise failure
@@ -162,23 +162,21 @@ def _recorded(run: Run, out: Path) -> dict[str, Any] | None:
     result = read(path)
     if result.run != run:
         return None
-    if result.outcome == "diverged":
-        raise Diverged(
-            f"{path} records that this training diverged in epoch {result.record['outcome']['epoch']}: change a "
-            "setting, or remove the file to try again."
-        )
+    if result.diverged:
+        raise Diverged(f"{path} is recorded as {result.diverged}: change a setting, or remove the file to try again.")
     _ = result.pictures  # damaged ones are named here, not in some chapter
     return result.record
 
 
 def _ingredients(run: Run) -> tuple[ImageSet, ImageSet]:
     """The image sets of a run; raises MissingWeights where its term's network is absent, else as `image_sets`."""
-    if what := needs(run):
+    train, test = image_sets(run)
+    if what := run.system.needs(train.shape):
         raise MissingWeights(
             f"{run.name} cannot be trained without {what}, which is not on this machine: put it where "
             "`python -m blurvae.experiments --help` says, or leave this method out with --only."
         )
-    return image_sets(run)
+    return train, test
 
 
 def _described(train: ImageSet, test: ImageSet) -> dict[str, Any]:
@@ -192,10 +190,10 @@ def _failed(failure: Diverged, training: Training[Any]) -> dict[str, Any]:
     return {"state": "diverged", "epoch": training.progress.epoch + 1, "why": str(failure).partition(";")[0]}
 
 
-def _keep(result: Result, out: Path, players: Any) -> None:
+def _keep(result: Result, out: Path, players: Any, shape: tuple[int, ...]) -> None:
     """Writes the trained networks beside the record."""
     run, system = result.run, cast(BlurVAE, result.run.system)
-    config, note = system.config(run.shape), {"run": encode(run), "provenance": result.record["provenance"]}
+    config, note = system.config(shape), {"run": encode(run), "provenance": result.record["provenance"]}
     path = run.path(out).with_suffix(".safetensors")
     vae, kernel_net = players
     write_atomically(path, lambda file: save_model(file, vae, kernel_net, config, note))

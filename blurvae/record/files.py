@@ -19,7 +19,8 @@ from blurvae.text import data_stem
 
 SHARED = ("original", "log_spectrum_data", "data_power")  # the same for all runs that measure the same test images
 LOGS = ("error_power",)  # kept as its logarithm where it is kept in half precision
-VALUE = "value/"  # before the name of a metric: its values of single images, (n,) float16
+VALUE = "value/"  # before the name of a metric: its values of single images, (n,), see `half`
+VALUES = 256  # images whose values are kept of a run whose pictures are not
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Result:
         """How the training came out: "finished", "collapsed" (its code is empty) or "diverged"."""
         return str(self.record["outcome"]["state"])
 
+    @property
+    def diverged(self) -> str:
+        """The words "diverged (epoch n)" for a training that did; empty for one that reached its end."""
+        return f"diverged (epoch {self.record['outcome']['epoch']})" if self.outcome == "diverged" else ""
+
     @cached_property
     def pictures(self) -> dict[str, np.ndarray]:
         """A few test images, reconstructions, samples, kernels and mean spectra; empty where the file is absent.
@@ -54,7 +60,7 @@ class Result:
         if not own:
             return {}
         shared = shared_file(self.run, self.record, _folder(self.run, self.source))
-        if SHARED[0] not in own and not shared.exists():
+        if own.keys().isdisjoint(SHARED) and not shared.exists():  # in format 1 each run has its own
             raise CorruptFile(f"{shared} is missing, which belongs to {self.source}: remove that, and run it again.")
         arrays = load_arrays(shared, f"remove it, and run one of {self.run.experiment} again") | own
         for key in LOGS:
@@ -64,7 +70,7 @@ class Result:
 
     @property
     def values(self) -> dict[str, np.ndarray]:
-        """By metric its values of the single test images, (n,), where they are kept."""
+        """By metric its values of the single test images, (n,), or of the first of them; see `write`."""
         return {key.removeprefix(VALUE): v for key, v in self.pictures.items() if key.startswith(VALUE)}
 
 
@@ -83,7 +89,8 @@ def _whole(array: np.ndarray) -> np.ndarray:
 
 def _folder(run: Run, file: Path) -> Path:
     """The folder of results that a run's file lies in."""
-    return file.parents[len(run.experiment.split("/"))]
+    above = file.absolute().parents
+    return above[min(len(run.experiment.split("/")), len(above) - 1)]
 
 
 def write(result: Result, out: Path, *, images: bool = True) -> None:
@@ -92,7 +99,8 @@ def write(result: Result, out: Path, *, images: bool = True) -> None:
     Args:
         result: with its arrays.
         out: folder of results.
-        images: keep the pictures; else kernels and spectra stay, in half precision, and the values of single images.
+        images: keep the pictures; else kernels and spectra stay, in half precision, and the values of the first 256
+            images, so that the file has 20 kB at most at 32 and 64 px.
     """
     path, arrays = result.run.path(out), dict(result.pictures)
     common = {key: arrays.pop(key) for key in SHARED if key in arrays}
@@ -105,23 +113,24 @@ def write(result: Result, out: Path, *, images: bool = True) -> None:
     write_json(path, result.record)
 
 
+def half(values: np.ndarray) -> np.ndarray:
+    """In half precision, or in float32 where one lies beyond its 65504: bounds on −log p of large images do."""
+    return values.astype(np.float16 if np.abs(values).max(initial=0) < 65504 else np.float32)
+
+
 def thin(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What is kept of a run whose pictures nobody shows: kernels, spectra and values, in half precision."""
+    """What is kept of a run whose pictures nobody shows: kernels, spectra and some values, in half precision."""
     kept: dict[str, np.ndarray] = {}
     for key, array in arrays.items():
         if array.dtype == np.uint8 or key.startswith("snapshot_"):
             continue
-        if key in LOGS:
+        if key.startswith(VALUE):
+            kept[key] = array[:VALUES]
+        elif key in LOGS:
             kept[f"log_{key}"] = half(np.log(np.maximum(array, np.finfo(array.dtype).tiny)))
         else:
             kept[key] = half(array) if array.dtype == np.float32 else array
     return kept
-
-
-def half(array: np.ndarray) -> np.ndarray:
-    """In half precision, where no value is beyond its range of ±65504: nats of large images are."""
-    largest = np.abs(array).max(initial=0.0)
-    return array.astype(np.float16 if largest <= np.finfo(np.float16).max else np.float32)
 
 
 def read(path: Path) -> Result:
@@ -136,12 +145,16 @@ def read(path: Path) -> Result:
         for key, kind in (("data", dict), ("metrics", dict), ("history", list), ("provenance", dict)):
             if not isinstance(record.get(key), kind):
                 raise ValueError(f"no {key}")
+        for key in ("label", "checksum", "n_train", "n_test"):
+            if not isinstance(record["data"].get(key), int if key.startswith("n_") else str):
+                raise ValueError(f"data without {key}")
         if not all(_is_measured(entry) for entry in record["metrics"].values()):
             raise ValueError("a metric that is no number")
         if not all(isinstance(epoch, dict) for epoch in record["history"]):
             raise ValueError("an epoch without its losses")
         record = upgrade(record)
-        if record["outcome"]["state"] not in ("finished", "collapsed", "diverged"):
+        state, epoch = record["outcome"]["state"], record["outcome"].get("epoch")
+        if state not in ("finished", "collapsed", "diverged") or (state == "diverged" and type(epoch) is not int):
             raise ValueError("no outcome")
         run = decode(Run, record["run"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:

@@ -27,7 +27,7 @@ def state(run: Run, out: Path) -> str:
     if path.exists():
         result = read(path)
         if result.run == run:
-            if result.outcome == "diverged":
+            if result.diverged:
                 return DIVERGED
             missing = any(entry.get("state") for entry in result.record["metrics"].values())
             return NEEDS_WEIGHTS if missing else RECORDED

@@ -75,8 +75,8 @@ class Run:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(c, h, w) of its images."""
-        return datasets.describe(self.data)["shape"][0], self.size, self.size
+        """(c, h, w) of its images; in colour where only the images themselves could tell, as those of a folder."""
+        return (datasets.describe(self.data)["shape"] or (3,))[0], self.size, self.size
 
     @property
     def name(self) -> str:
