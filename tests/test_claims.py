@@ -335,7 +335,7 @@ def test_every_claim_is_there_and_has_evidence():
     assert [claim.name for claim in loaded] == NAMES
     assert all(claim.evidence and claim.says.endswith(".") and claim.where and claim.printed for claim in loaded)
     assert not any(
-        word in (paths.root() / "data" / "claims.toml").read_text() for word in ("verdict =", "holds in part")
+        word in (paths.claims() / "bredell.toml").read_text() for word in ("verdict =", "holds in part")
     )
 
 
@@ -632,3 +632,11 @@ def test_commands_record_enough_seeds_of_runs_that_exist(found):
         for e in (f.evidence for f in made if f.evidence.experiment):
             assert e.command.count("--seed") >= 2
             assert experiments.get(e.experiment).runs(e.tier, e.data, (0,))
+
+
+def test_claims_bear_the_prefix_of_their_document(tmp_path):
+    text = (paths.claims() / "bredell.toml").read_text(encoding="utf-8")
+    (tmp_path / "bredell.toml").write_text(text.replace('name = "B2"', 'name = "EN-C2"'), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"'EN-C2' of bredell does not begin with 'B'"):
+        claims.ledger.load(tmp_path / "bredell.toml")
+    assert {file.stem for file in paths.claims().glob("*.toml")} == set(experiments.SOURCES)
