@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from toys import CASES
-from toys.running import Case, Still, copied, different, made, moves, observe, scene, started, trained
+from toys.running import BUDGET, Case, Still, copied, different, made, moves, observe, scene, started, trained
 
 from blurvae.train import Move, Scene, Turn, evaluating, loop
 from blurvae.train.stage import Stage, named
@@ -91,9 +91,9 @@ def test_the_rules_of_the_list_withhold_steps_and_allow_others(name: str, ruled:
 # A player learns from its own loss ----------------------------------------------------------------------------------
 
 
-def check_gradients(case: Case) -> None:
+def check_gradients(case: Case, precision: str = "float32") -> None:
     """Trains; each gradient must be, bit for bit, that of the player's loss alone on a fresh copy of the networks."""
-    training = started(case)
+    training = started(case, replace(BUDGET, precision=precision))
     stage = training.stage
 
     def look(move: Move[Any], before: Any) -> None:
@@ -110,8 +110,9 @@ def check_gradients(case: Case) -> None:
 
 
 @every_system
-def test_a_gradient_is_that_of_the_players_loss_alone(name: str) -> None:
-    check_gradients(CASES[name])
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_gradient_is_that_of_the_players_loss_alone(name: str, precision: str) -> None:
+    check_gradients(CASES[name], precision)
 
 
 class TooEarly(Stage[Any]):

@@ -95,7 +95,7 @@ def test_no_step_assigns_to_an_item_of_a_tensor() -> None:
         file for folder in ("blur", "losses", "models", "systems", "train") for file in (root / folder).rglob("*.py")
     ]
     found = {(file.relative_to(root).as_posix(), what) for file in files for what in item_assignments(file.read_text())}
-    assert found == ALLOWED
+    assert found <= ALLOWED, found - ALLOWED
     assert item_assignments("x[0] = 1\ny[1:] += 2\na, b[i] = c\nfor d[0] in e: f[1]") == {
         "x[0]",
         "y[1:]",
