@@ -62,3 +62,17 @@ def test_the_last_record_is_there_at_the_last_step() -> None:
 def test_a_first_move_without_a_batch_is_refused() -> None:
     with pytest.raises(ValueError, match="begins with 'generator', which is not fresh"):
         started((WithoutABatch(), IMAGES))
+
+
+@dataclass(frozen=True)
+class TwoOfAName(RAE):
+    """Two moves of one step that nobody could tell apart."""
+
+    def moves(self, phase: str) -> tuple[Move[Any], ...]:
+        (move,) = super().moves(phase)
+        return move, replace(move, fresh=False)
+
+
+def test_two_moves_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"Two moves of 'rae' are called the same in phase 'train'"):
+        started((TwoOfAName("ae"), IMAGES))

@@ -227,6 +227,10 @@ class Training(Generic[P]):
 def _batches_of_a_step(system: System[Any], epochs: int) -> int:
     """Batches that a step takes, the same in every phase."""
     phases = dict.fromkeys(system.phase(epoch) for epoch in range(epochs))
+    for phase in phases:
+        names = [move.name for move in system.moves(phase)]
+        if len({*names}) < len(names):
+            raise ValueError(f"Two moves of {system.name!r} are called the same in phase {phase!r}: {names}.")
     for first in (move for phase in phases for move in system.moves(phase)[:1] if not move.fresh):
         raise ValueError(f"A step of {system.name!r} begins with {first.name!r}, which is not fresh: give it a batch.")
     found = {sum(move.times for move in system.moves(phase) if move.fresh) for phase in phases}
