@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,13 +13,12 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from blurvae import losses
 from blurvae.bench import counts, scaling
 from blurvae.bench.cost import H200_200, H200_400, Machines, all_reduce, model, volume, widths
 from blurvae.bench.loops import Job
 from blurvae.bench.scaling import measure, work
 from blurvae.parallel import Team
-from blurvae.training import step
+from blurvae.train import Scene
 
 PAPER = Job("cuda", "bf16", batch=256)
 SMALL = Job(batch=4, size=16, widths=(4, 8), latent=8, hidden=16, kernel=3)
@@ -55,10 +55,9 @@ def test_the_volume_is_that_of_what_a_step_exchanges(monkeypatch: pytest.MonkeyP
     for net in players:
         team.prepare(net)
         net.train()
-    noise = torch.randn(2, SMALL.latent)
-    x = SMALL.floats()[:2]
-    loss, _, _ = step(players, losses.get("wiener", kernel_size=3), x, noise, beta=1.0, weighted=True)
-    loss.backward()
+    system, scene = SMALL.system(), Scene(SMALL.floats()[:2], {"n": torch.randn(2, SMALL.latent)}, {}, nullcontext)
+    for name, loss in system.play(players, scene, system.term).losses.items():
+        torch.autograd.backward(loss, inputs=[*getattr(players, name).parameters()], retain_graph=True)
     part = "gradients"
     for net in players:
         team.average_gradients(net.parameters())

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from blurvae import machine, training
+from blurvae import machine
+from blurvae.train import feed
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
@@ -174,7 +175,7 @@ def test_free_memory_is_what_the_machine_and_the_group_leave(
     monkeypatch.setattr(machine.resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     files, free = GROUPS[kind]
     assert machine.free_memory(system(tmp_path, files)) == free
-    assert training._fits(GIB // 2 - 1, CPU) or machine.free_memory() < GIB
+    assert feed._fits(GIB // 2 - 1, CPU) or machine.free_memory() < GIB
 
 
 def test_free_memory_heeds_the_shells_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -191,7 +192,7 @@ def test_the_step_without_a_compiler_is_refused_in_a_sentence(monkeypatch: pytes
         raise TorchDynamoException("InvalidCxxCompiler: No working C++ compiler found\n\nSet TORCHDYNAMO_VERBOSE=1")
 
     monkeypatch.setattr(torch, "compile", lambda function, **_: fail)
-    step = machine.compiled(lambda x: x, CPU)
+    step = machine.compiled(lambda x: x)
     with pytest.raises(
         ValueError, match=r"here \(InvalidCxxCompiler: No .* found\): install .*g\+\+.*or leave compile out"
     ):

@@ -20,7 +20,9 @@ from blurvae.errors import CorruptFile, MissingWeights
 from blurvae.losses.watson import THRESHOLDS, block_dct, luma_chroma
 from blurvae.models import VAE
 from blurvae.models.lpips import _network
-from blurvae.training import Players, Settings, fit
+from blurvae.systems import BlurVAE
+from blurvae.systems.vae import Players
+from blurvae.train import Budget, fit
 
 SQUEEZE = "squeezenet1_1-b8a52dc0.pth"
 T = np.array(THRESHOLDS)
@@ -127,8 +129,8 @@ def test_a_model_trains_on_them(squeeze, hub, size: int) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             vae = VAE("A", size=size, widths=(4, 8), latent=4, hidden=8)
-        chosen = Settings(epochs=3, batch_size=4, lr=3e-3, beta=0.0, precision="float32")
-        history = fit(Players(vae, None), losses.get(name), image_set(size), chosen, device="cpu")
+        system, budget = BlurVAE(losses.get(name), 0.0, lr=3e-3, latent=4), Budget(3, 4, precision="float32")
+        history = fit(system, Players(vae, None), image_set(size), budget, device="cpu")
         losses_seen = [epoch["reconstruction"] for epoch in history]
         assert losses_seen[-1] < losses_seen[0], name
 
