@@ -9,14 +9,16 @@ from pathlib import Path
 
 @cache
 def root() -> Path:
-    """The checkout: the folder that holds `_toc.yml`, above this package or above the working folder.
+    """The checkout, or the part of one that a machine was given: the folder with `_toc.yml` and `data`.
+
+    It is looked for above this package, then above the working folder.
 
     Raises:
         FileNotFoundError: the package runs outside a checkout of the book.
     """
     for start in (Path(__file__).resolve().parent, Path.cwd()):
         for folder in (start, *start.parents):
-            if (folder / "_toc.yml").exists() and (folder / "notebooks").is_dir():
+            if (folder / "_toc.yml").exists() and (folder / "data").is_dir():
                 return folder
     raise FileNotFoundError(
         "The book's checkout was not found above the package or the working folder: clone the repository and "

@@ -16,15 +16,22 @@ from blurvae.paths import root
 
 
 def commit() -> str:
-    """The checkout's commit, "-dirty" where tracked code differs from it; BLURVAE_COMMIT where there is no git."""
+    """The checkout's commit, "-dirty" where tracked code differs from it.
+
+    BLURVAE_COMMIT says it where there is no git; a copy of the checkout within another repository has no commit of its
+    own.
+    """
     if value := os.environ.get("BLURVAE_COMMIT"):
         return value
     try:
         run = {"cwd": root(), "capture_output": True, "text": True, "check": True, "timeout": 10}
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **run).stdout.strip()  # type: ignore[call-overload]
+        said = subprocess.run(["git", "rev-parse", "--show-toplevel", "--short=12", "HEAD"], **run).stdout  # type: ignore[call-overload]
+        top, head = said.splitlines()
+        if not root().samefile(top):
+            return "unknown"
         changed = subprocess.run(["git", "status", "--porcelain", "blurvae", "pyproject.toml"], **run).stdout  # type: ignore[call-overload]
         return f"{head}-dirty" if changed.strip() else head
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return "unknown"
 
 

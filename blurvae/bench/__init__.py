@@ -109,6 +109,7 @@ def run(
 
         record["machine"] = attempt(alone, _machine, where.type)
         record["ceilings"] = attempt(ceilings, work)
+        save()
         work = replace(work, ceilings=record["ceilings"])
         for name in chosen:
             if progress:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from blurvae import datasets
 from blurvae.errors import Diverged, MissingData, MissingWeights
 from blurvae.parallel import SOLO, Team
 from blurvae.record.execute import execute, needs
@@ -37,8 +38,9 @@ def state(run: Run, out: Path) -> str:
 
 
 def images(run: Run) -> int:
-    """How many images a run trains on, each as often as it is seen; CIFAR-10's number where it takes all."""
-    return run.budget.epochs * run.budget.passes * (run.n_train or 40_000)
+    """How many images a run trains on, each as often as it is seen; CIFAR-10's number where no card says how many."""
+    n = run.n_train or datasets.describe(run.data)["images"].get("train", 40_000)
+    return run.budget.epochs * run.budget.passes * int(n)
 
 
 def cost(run: Run) -> float:
