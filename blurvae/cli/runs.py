@@ -68,6 +68,31 @@ def status(
 
 
 @guarded
+def take(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="The parts of an archive: FILE.tar and so on.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="In the place of a record of the same run, too.")] = False,
+) -> None:
+    """File the records that `python -m blurvae.experiments.gpu_slot` made elsewhere; all are checked first."""
+    from blurvae import paths
+    from blurvae.experiments.take import take
+
+    taken = take(files, out or paths.results(), replace)
+    for what, names in (
+        ("filed", taken.filed),
+        ("kept, recorded already", taken.kept),
+        ("left, of other settings than now", taken.outdated),
+        ("made by code that differed from its commit", taken.dirty),
+        ("came to nothing", taken.trouble),
+    ):
+        for name in names:
+            typer.echo(f"{what}: {name}")
+    typer.echo(f"{len(taken.filed)} filed, {len(taken.kept)} kept, {len(taken.outdated)} left")
+
+
+@guarded
 def tune(
     experiment: Annotated[str, typer.Argument(help="Name of an experiment; see `blurvae list`.")],
     data: Data = "natural",

@@ -103,6 +103,7 @@ def write(result: Result, out: Path, *, images: bool = True) -> None:
             images, so that the file has 20 kB at most at 32 and 64 px.
     """
     path, arrays = result.run.path(out), dict(result.pictures)
+    path.parent.mkdir(parents=True, exist_ok=True)
     common = {key: arrays.pop(key) for key in SHARED if key in arrays}
     if common:
         file = shared_file(result.run, result.record, out)

@@ -1,0 +1,209 @@
+"""A GPU by the hour (a notebook service, a slot on a cluster, a friend's machine): what it has time for, in one file.
+
+In this order: the tests that need a GPU, a short benchmark with the machine's ceilings, then the missing runs of a
+tier, whole comparisons first. No run starts that would not end within the budget, judged by those before it. After each
+run the archive is whole: FILE.tar, FILE.2.tar and so on, at most 8 parts of at most 16 MiB. Interrupt it, or let the
+machine take itself back; with the archive beside it, the same command goes on. `blurvae take FILE.tar` files what is in
+the parts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from blurvae import datasets, paths
+from blurvae.experiments import TIERS
+from blurvae.experiments.gpu_slot import checks
+from blurvae.experiments.gpu_slot.comparisons import comparisons
+from blurvae.experiments.gpu_slot.pace import Pace
+from blurvae.experiments.gpu_slot.plan import render
+from blurvae.experiments.gpu_slot.slot import PASSED, GpuLost, Slot
+from blurvae.experiments.matrix import matrix
+from blurvae.files import locked
+from blurvae.machine import choose_device
+from blurvae.provenance import commit
+from blurvae.record import Run
+from blurvae.record.queue import NEEDS_WEIGHTS, NOT_RUN, RUNNING, seconds
+from blurvae.text import speak_any_encoding
+
+# All that it reads of the checkout.
+READS = ("blurvae", "tests", "data/results/tune", "pyproject.toml", "_toc.yml")
+EPILOG = f"""It needs torch, numpy, safetensors and tqdm; it uses pytest, lpips and torchvision where they are. Of the
+checkout it reads {", ".join(READS)}: no recorded runs, notebooks or checkpoints. Where the copy has no .git, the
+variable BLURVAE_COMMIT says which commit it is of. Packs lie where BLURVAE_DATA says, weights below TORCH_HOME."""
+RESERVE = 5.0  # seconds kept for the last writing of the archive
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """`python -m blurvae.experiments.gpu_slot`."""
+    begun = time.monotonic()
+    speak_any_encoding()
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    given = _parser().parse_args(arguments)
+    try:
+        budget = seconds(given.budget)
+        if given.dry_run:
+            print(plan(given, budget))
+            return
+        lost = work(given, begun + budget - RESERVE)
+    except (OSError, ValueError) as error:
+        sys.exit(f"blurvae: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if lost:  # this process cannot have the GPU back, another can
+        left = f"{max(begun + budget - time.monotonic(), 0):.0f}s"
+        os.execv(sys.executable, [sys.executable, "-m", __package__, *arguments, "--budget", left])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__, epilog=EPILOG)
+    parser.add_argument("--budget", default="9m", help="time in all, e.g. 9m")
+    parser.add_argument("--out", type=Path, default=Path("slot.tar"), metavar="FILE.tar", help="the archive")
+    parser.add_argument("--tier", default="paper", choices=TIERS)
+    parser.add_argument("--only", nargs="*", action="extend", default=[], help="experiments, data sets or methods")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--recorded", type=Path, help="what `blurvae status --tier paper --json` says at home")
+    parser.add_argument("--work", type=Path, help="folder for records and checkpoints until they are in the archive")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan with its estimates, on any machine")
+    return parser
+
+
+def plan(given: argparse.Namespace, budget: float) -> str:
+    """What a slot would make, and those after it; for a GPU unless a device is given."""
+    runs, needing = missing(given)
+    device = "cuda" if given.device == "auto" else choose_device(given.device).type
+    absent = {run.data for run in runs if _absent(run.data, run.size)}
+    text = render(comparisons(runs), absent, budget, Pace(device))
+    methods = ", ".join(dict.fromkeys(run.method for run in needing))
+    return text + (f"\n{len(needing)} runs need weights that are not on this machine: {methods}." if needing else "")
+
+
+def work(given: argparse.Namespace, deadline: float) -> bool:
+    """Does what there is time for; whether the GPU was lost on the way.
+
+    Raises:
+        ValueError, OSError: it cannot begin.
+        KeyboardInterrupt: it was interrupted; the archive is whole.
+    """
+    if given.out.suffix != ".tar":
+        raise ValueError(f"The archive is a .tar, not {given.out}: name it FILE.tar.")
+    if not re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?", commit()):
+        raise ValueError("No commit is known here: set the variable BLURVAE_COMMIT to that of the checkout.")
+    folder = given.work or paths.build() / "gpu_slot" / given.out.stem
+    with locked(folder), _terminated():
+        slot = Slot(given.out, folder, deadline, choose_device(given.device), given.tier, _tell)
+        slot.save()
+        if slot.unsaved:
+            raise OSError(f"{given.out} cannot be written: name another path with --out.")
+        lost = False
+        try:
+            _check(slot)
+            slot.work_through(slot.begin(_here(slot, missing(given)[0])))
+        except GpuLost as error:
+            _tell(f"The GPU answers no more ({error}): goes on in another process.")
+            lost = True
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)  # the archive is written whole first
+            slot.save(unfinished=True)
+    if slot.unsaved:
+        raise OSError(f"Not in the archive, but below {folder}: {', '.join(sorted(slot.unsaved))}.")
+    return lost
+
+
+def missing(given: argparse.Namespace) -> tuple[list[Run], list[Run]]:
+    """The runs that are neither recorded in the checkout nor named by --recorded, and those that lack weights.
+
+    Those in the archive are among the first: its slot knows them.
+    """
+    named = _recorded(given.recorded) if given.recorded else set()
+    found = matrix(given.tier, paths.results(), given.only)
+    kept = [entry for entry in found if _key(entry.run) not in named]
+    needing = [e.run for e in kept if e.state == NEEDS_WEIGHTS and not e.run.path(paths.results()).exists()]
+    return [entry.run for entry in kept if entry.state in (NOT_RUN, RUNNING)], needing
+
+
+def _recorded(file: Path) -> set[tuple[Any, ...]]:
+    """The runs that a list of `blurvae status --json` does not call missing."""
+    try:
+        rows = json.loads(file.read_text(encoding="utf-8"))
+        keys = ("experiment", "data", "method", "tier", "seed")
+        return {tuple(row[key] for key in keys) for row in rows if row["state"] not in (NOT_RUN, RUNNING)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is no list that `blurvae status --json` has printed ({error}).") from error
+
+
+def _key(run: Run) -> tuple[Any, ...]:
+    return run.experiment, run.data, run.method, run.tier, run.seed
+
+
+@cache
+def _absent(data: str, size: int) -> str:
+    """Why a data set cannot be trained on here; empty where it can."""
+    try:
+        datasets.load(data, "train", size=size)
+    except Exception as error:  # absent, damaged, or a package that reads it is absent: the others can be trained on
+        return str(error)
+    return ""
+
+
+def _here(slot: Slot, runs: Sequence[Run]) -> list[Run]:
+    """The runs whose data are on this machine; the other data sets are named once."""
+    for data, why in {run.data: why for run in runs if (why := _absent(run.data, run.size))}.items():
+        entry = {"data": data, "state": PASSED, "why": why}
+        slot.log += [entry] if entry not in slot.log else []
+        _tell(f"{data}: passed over. {why}")
+    return [run for run in runs if not _absent(run.data, run.size)]
+
+
+def _check(slot: Slot) -> None:
+    """The GPU tests and the benchmark, once for a commit and a device."""
+    now = {"commit": slot.head["commit"], "device": slot.head["device"]}
+    if slot.head.get("checked") == now:
+        return
+    left, file = slot.deadline - time.monotonic(), slot.work / "bench.json"
+    tests = checks.gpu_tests(slot.device.type, min(60.0, left / 4))
+    _tell(f"GPU tests: {tests.strip().splitlines()[-1]}")
+    said = checks.bench(slot.device.type, min(45.0 if slot.device.type == "cuda" else 10.0, left / 6), file)
+    _tell(f"benchmark: {said.strip().splitlines()[-1]}")
+    slot.archive.add({"tests.txt": f"{tests}\n\nbenchmark\n{said}\n".encode()})
+    if file.exists():
+        slot.archive.add({"bench.json": file.read_bytes()})
+    slot.head["checked"] = now
+    slot.save()
+
+
+def _tell(text: str) -> None:
+    """A sentence on standard error, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """Lets SIGTERM interrupt as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    main()
