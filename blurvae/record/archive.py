@@ -26,7 +26,7 @@ _ROOM = 1 << 20  # kept free in each part for its head
 _STEM = "[A-Za-z0-9_=,+-][A-Za-z0-9_=,.+-]*"
 _MEMBER = re.compile(
     rf"{re.escape(HEAD)}|tests\.txt|bench\.json|{RESULTS}(/[a-z0-9_]+)+/{_STEM}\.(json|npz)"
-    rf"|{UNFINISHED}(/[a-z0-9_]+)+/{_STEM}/(checkpoint\.json|state-[0-9]+\.safetensors)"
+    rf"|{UNFINISHED}(/[a-z0-9_]+)+/{_STEM}/[a-z0-9-]+\.(json|npz|safetensors)"
 )
 
 

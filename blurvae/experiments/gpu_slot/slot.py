@@ -171,7 +171,8 @@ class Slot:
 
     def _again(self, run: Run, error: Exception) -> bool:
         """Whether another attempt has a chance: without a checkpoint that cannot be used, or cannot be written."""
-        if run in self._retried or not (isinstance(error, OSError) or "checkpoint" in str(error)):
+        at_fault = isinstance(error, OSError | CorruptFile) or "checkpoint" in str(error)
+        if run in self._retried or not at_fault or not run.unfinished(self.work).exists():
             return False
         self._retried.add(run)
         shutil.rmtree(run.unfinished(self.work), ignore_errors=True)
@@ -233,7 +234,7 @@ def _checkpoint(index: Path, work: Path) -> dict[str, bytes]:
     """The files of a checkpoint in the archive; none where they have no room in a part."""
     folder = index.parent
     place = f"{UNFINISHED}/{folder.parent.relative_to(work).as_posix()}/{folder.name[1:]}"
-    files = [index, *folder.glob("state-*.safetensors")]
+    files = [file for file in folder.iterdir() if not file.name.startswith(".")]  # what the watch keeps is among them
     if sum(file.stat().st_size for file in files) > PART:
         return {}
     return {f"{place}/{file.name}": file.read_bytes() for file in files}

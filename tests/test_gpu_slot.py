@@ -1,0 +1,360 @@
+"""A slot of a GPU: its plan, its order, what goes wrong in it, and a rehearsal on a CPU from a copy that can travel."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from blurvae import experiments, paths
+from blurvae.errors import Diverged
+from blurvae.experiments.gpu_slot import __main__ as command
+from blurvae.experiments.gpu_slot import checks, pace, plan, slot
+from blurvae.experiments.gpu_slot.comparisons import choose, comparisons, without
+from blurvae.experiments.gpu_slot.pace import Forecast, OutOfTime, Pace
+from blurvae.experiments.matrix import matrix, render
+from blurvae.experiments.take import take
+from blurvae.record import archive, execute, queue, read
+from blurvae.train import State
+
+COMMIT = "0123456789ab"
+SMOKE = [
+    run for run in experiments.get("table5").runs("smoke", "natural", (0,)) if run.method in ("l2", "ce", "wiener")
+]
+L2, CE, WIENER = SMOKE
+
+
+@pytest.fixture(scope="module")
+def paper():
+    """The runs of tier paper, whatever is recorded or absent here."""
+    return [entry.run for entry in matrix("paper", Path(os.devnull))]
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """A slot on the CPU, by the clock of ten minutes."""
+    monkeypatch.setenv("BLURVAE_COMMIT", COMMIT)
+    said: list[str] = []
+    made = slot.Slot(
+        tmp_path / "a.tar", tmp_path / "work", time.monotonic() + 600, torch.device("cpu"), "smoke", said.append
+    )
+    made.said = said  # type: ignore[attr-defined]
+    return made
+
+
+def states(file: Path) -> list[tuple[str, str]]:
+    """(run or data set, state) of the log in the last part."""
+    _, head, _ = archive.reopen(file)
+    return [(entry.get("run", entry.get("data")), entry["state"]) for entry in head["log"]]
+
+
+# The plan ---------------------------------------------------------------------------------------------------------------
+
+
+def test_whole_comparisons_come_first(paper):
+    order = comparisons(paper)
+    assert sum(len(c.runs) for c in order) == len(paper)
+    first = [(c.experiment, c.data, c.seed) for c in order[:12]]
+    tables = ("bredell/table5 cifar10", "bredell/table2 faces64", "bredell/table3 brain", "bredell/rate cifar10")
+    assert first == [(*name.split(), seed) for name in tables for seed in (0, 1, 2)]
+    assert [run.method for run in order[0].runs] == ["l2", "ffl", "ce", "wiener"]
+    assert {run.method.partition(",")[0] for run in order[9].runs} == {"l2", "wiener"}
+    assert all(c.data in ("celeba", "celeba-hq", "hcp") for c in order[18:])
+
+
+def test_what_fits_as_a_whole_is_begun_before_what_would_stay_a_part(paper):
+    order = comparisons(paper)[:6]
+    taken = []
+    while run := choose(order, 110.0 - 10 * len(taken), lambda run: 10.0):
+        taken.append((run.experiment, run.seed))
+        order = without(order, run)
+    assert taken == [("bredell/table5", 0)] * 4 + [("bredell/table5", 1)] * 4 + [("bredell/table5", 2)] * 3
+    assert len(order[0].runs) == 1, "the last comparison did not fit, and what fits of it is better than nothing"
+    assert choose(order, 9.0, lambda run: 10.0) is None
+
+
+def test_runs_are_judged_by_those_before_them(paper):
+    cifar, faces = (next(run for run in paper if run.data == data) for data in ("cifar10", "faces64"))
+    judge = Pace("cuda")
+    assert judge.training(cifar) == pytest.approx(100 * 40_000 / 60_000)
+    assert Pace("cuda", 8).training(cifar) == pytest.approx(100 * 40_000 / 120_000)
+    assert judge.training(faces) == pytest.approx(100 * 3341 / 35_000)
+    assert judge.evaluation(cifar) == 5
+    assert judge.expected(cifar) == judge.stated(cifar)
+    judge.learn(cifar, 3 * judge.stated(cifar))
+    assert judge.expected(faces) == 3 * judge.stated(faces), "nothing of its size has been seen"
+    judge.learn(faces, judge.stated(faces))
+    assert judge.expected(faces) == judge.stated(faces) and judge.expected(cifar) == 3 * judge.stated(cifar)
+
+
+def test_the_plan_fills_slots_of_nine_minutes(paper, capsys, monkeypatch):
+    monkeypatch.setattr(command, "_absent", lambda data, size: data in ("celeba", "hcp", "celeba-hq") and "absent")
+    at_hand = [run for run in paper if run.data in ("cifar10", "faces64", "brain")]
+    made, long = plan.slots(comparisons(at_hand), 540, Pace("cuda", 8))
+    assert not long and sorted(run.name for slot in made for run in slot) == sorted(run.name for run in at_hand)
+    first = [run for run in made[0] if run.experiment == "bredell/table5"]
+    assert {(run.method, run.seed) for run in first} == {
+        (m, s) for m in ("l2", "ffl", "ce", "wiener") for s in (0, 1, 2)
+    }
+    said = plan.render(comparisons(at_hand), (), 540, Pace("cuda", 8))
+    alone = {line.split()[0]: float(line.split()[8]) for line in said.splitlines() if line.startswith("bredell/table")}
+    assert alone["bredell/table3"] == pytest.approx(11.4) and alone["bredell/table5"] == pytest.approx(6.7)
+    assert "120,000 side by side" in said and f"takes {len(made) - 1} more" in said
+    command.main(["--dry-run"])
+    out = capsys.readouterr().out
+    assert "celeba is not on this machine: its" in out and re.search(r"bredell/table5 cifar10 +0 1 2 +12 ", out)
+    command.main(["--dry-run", "--tier", "smoke", "--device", "cpu", "--only", "table5", "--budget", "2m"])
+    assert re.search(r"slot 1: .* bredell/table5 natural s0 \(8\)", capsys.readouterr().out)
+
+
+def test_a_plan_without_time_ends(paper):
+    made, long = plan.slots(comparisons(paper[:8]), 20, Pace("cuda"))
+    assert not any(made) and len(long) == 8
+
+
+def test_a_run_that_would_not_end_is_stopped_by_its_own_speed(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
+    run = L2.with_changes({"epochs": "1000"})  # 4,000 steps
+
+    def forecast(seconds, deadline):
+        judge = Pace("cpu")
+        watch = Forecast(judge, run, deadline)
+        for step in range(1, 41):
+            now[0] = seconds * step
+            watch(State(0, step, "train", None, {}, {}))
+        return judge
+
+    forecast(0.25, 1100.0)
+    with pytest.raises(OutOfTime, match="at 64 images/s it would take .* s more"):
+        forecast(0.25, 500.0)
+    with pytest.raises(OutOfTime, match="with 0 s left"):
+        forecast(0.1, 3.0)
+
+
+# What goes wrong --------------------------------------------------------------------------------------------------------
+
+
+def raising(monkeypatch, errors: dict[str, list[BaseException]]) -> None:
+    """Lets the runs of these methods raise, one after the other; afterwards they are executed."""
+
+    def execute_or_raise(run, **given):
+        if errors.get(run.method):
+            raise errors[run.method].pop(0)
+        return execute(run, **given)
+
+    monkeypatch.setattr(slot, "execute", execute_or_raise)
+
+
+def test_what_goes_wrong_in_one_run_costs_no_other(begun, tmp_path, monkeypatch):
+    raising(monkeypatch, {"l2": [RuntimeError("a capture\nfailed")], "ce": [Diverged("kl is nan")]})
+    monkeypatch.setattr(slot.Slot, "pack", lambda *_: None)  # what diverged here has no record
+    begun.work_through(begun.begin(SMOKE))
+    assert states(tmp_path / "a.tar") == [
+        (f"{L2.experiment}/{L2.name}", "failed"),
+        (f"{CE.experiment}/{CE.name}", "diverged"),
+        (f"{WIENER.experiment}/{WIENER.name}", "recorded"),
+    ]
+    assert begun.log[0]["why"] == "RuntimeError: a capture failed"
+    assert [run.method for c in begun.begin(SMOKE) for run in c.runs] == ["ce", "l2"], "what failed comes last"
+
+
+def test_a_full_disk_costs_the_checkpoints_and_not_the_run(begun, tmp_path, monkeypatch):
+    full = OSError(errno.ENOSPC, "No space left on device", "state-4.safetensors")
+    raising(monkeypatch, {"l2": [full], "ce": [full, full]})
+    left = CE.unfinished(begun.work)
+    for run in (L2, CE):
+        run.unfinished(begun.work).mkdir(parents=True)
+    begun.work_through(begun.begin([L2, CE]))
+    assert [state for _, state in states(tmp_path / "a.tar")] == ["failed", "recorded", "failed", "failed"]
+    assert not left.exists(), "its room is free again"
+    assert read(L2.path(begun.work)).record["metrics"]
+
+
+def test_a_checkpoint_that_cannot_be_used_is_begun_anew(begun, tmp_path):
+    place = L2.unfinished(begun.work)
+    place.mkdir(parents=True)
+    (place / "checkpoint.json").write_text("{}")
+    begun.work_through(begun.begin([L2]))
+    assert [state for _, state in states(tmp_path / "a.tar")] == ["failed", "recorded"]
+
+
+def test_a_run_that_takes_the_process_with_it_waits_for_the_others(begun):
+    entry = {"run": f"{L2.experiment}/{L2.name}", "state": "begun"}
+    begun.log += [entry] * 2
+    assert [run.method for c in begun.begin(SMOKE) for run in c.runs] == ["l2", "ce", "wiener"]
+    begun.log.append(entry)
+    assert [run.method for c in begun.begin(SMOKE) for run in c.runs] == ["ce", "wiener", "l2"]
+
+
+def test_where_the_gpu_is_lost_another_process_goes_on(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("BLURVAE_COMMIT", COMMIT)
+    monkeypatch.setattr(command, "_check", lambda _: None)
+    raising(monkeypatch, {"l2": [RuntimeError("an illegal memory access")]})
+
+    def lost(_):
+        raise slot.GpuLost("no answer")
+
+    monkeypatch.setattr(slot.Slot, "_free", lost)
+    called = []
+    monkeypatch.setattr(command.os, "execv", lambda _, arguments: called.append(arguments))
+    file = tmp_path / "a.tar"
+    given = ["--tier", "smoke", "--only", "table5", "l2", "--budget", "5m", "--work", str(tmp_path / "work")]
+    command.main([*given, "--device", "cpu", "--out", str(file)])
+    assert states(file) == [(f"{L2.experiment}/{L2.name}", "failed")]
+    (arguments,) = called
+    assert arguments[1:3] == ["-m", "blurvae.experiments.gpu_slot"] and arguments[-2] == "--budget"
+    assert 200 < queue.seconds(arguments[-1]) <= 300
+    assert "goes on in another process" in capsys.readouterr().err
+
+
+def test_an_archive_that_cannot_be_written_is_named_and_nothing_is_lost(begun, tmp_path, monkeypatch):
+    real = archive.Archive.write
+    monkeypatch.setattr(archive.Archive, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    begun.work_through(begun.begin([L2]))
+    assert begun.unsaved and any("could not be written" in said for said in begun.said)
+    monkeypatch.setattr(archive.Archive, "write", real)
+    begun.save()
+    assert not begun.unsaved and states(tmp_path / "a.tar") == [(f"{L2.experiment}/{L2.name}", "recorded")]
+
+
+def test_what_cannot_be_begun_is_said_in_a_sentence(tmp_path, monkeypatch):
+    given = ["--tier", "smoke", "--work", str(tmp_path / "work"), "--device", "cpu"]
+    monkeypatch.setenv("BLURVAE_COMMIT", "mine")
+    with pytest.raises(SystemExit, match="BLURVAE_COMMIT"):
+        command.main([*given, "--out", str(tmp_path / "a.tar")])
+    monkeypatch.setenv("BLURVAE_COMMIT", COMMIT)
+    with pytest.raises(SystemExit, match="FILE.tar"):
+        command.main([*given, "--out", str(tmp_path / "a.zip")])
+    with pytest.raises(SystemExit, match="cannot be written"):
+        command.main([*given, "--out", str(tmp_path / "absent" / "a.tar")])
+    (tmp_path / "a.tar").write_text("no archive")
+    with pytest.raises(SystemExit, match="no whole tar file"):
+        command.main([*given, "--out", str(tmp_path / "a.tar")])
+    with pytest.raises(SystemExit, match="not a duration"):
+        command.main(["--budget", "soon"])
+    (tmp_path / "list").write_text("{}[")
+    with pytest.raises(SystemExit, match="blurvae status --json"):
+        command.main(["--dry-run", "--recorded", str(tmp_path / "list")])
+
+
+def test_what_is_recorded_at_home_can_be_named(tmp_path):
+    execute(L2, out=tmp_path / "home", device="cpu", images=False)
+    file = tmp_path / "recorded.json"
+    file.write_text(render(matrix("smoke", tmp_path / "home", ("table5",)), as_json=True))
+    given = argparse.Namespace(tier="smoke", only=["table5"], recorded=file)
+    named, _ = command.missing(given)
+    every, _ = command.missing(argparse.Namespace(**{**vars(given), "recorded": None}))
+    assert {run.method for run in every} - {run.method for run in named} == {"l2"}
+
+
+# The checks ---------------------------------------------------------------------------------------------------------------
+
+
+def test_gpu_tests_are_found_and_say_why_they_are_not_run(monkeypatch):
+    assert "no GPU" in checks.gpu_tests("cpu", 60)
+    called = []
+    monkeypatch.setattr(checks, "_run", lambda arguments, limit: called.append(arguments) or "said")
+    assert checks.gpu_tests("cuda", 60) == "said"
+    assert any(argument.endswith("test_losses.py") for argument in called[0])
+    monkeypatch.setattr(checks, "find_spec", lambda name: None)
+    assert "pytest is not installed" in checks.gpu_tests("cuda", 60)
+
+
+def test_a_check_that_takes_too_long_is_ended():
+    said = checks._run(["-c", "import time; print('begun', flush=True); time.sleep(60)"], 1)
+    assert said.startswith("begun") and "ended after 1 s" in said
+
+
+# The rehearsal --------------------------------------------------------------------------------------------------------------
+
+DRIVER = """
+import os, signal, sys
+sys.modules.update(dict.fromkeys(("typer", "pandas", "matplotlib", "torchvision", "lpips", "torchmetrics", "scipy")))
+from blurvae.experiments.bredell import table5
+from blurvae.experiments.gpu_slot import slot
+from blurvae.experiments.gpu_slot.__main__ import main
+from blurvae.train import loop
+
+table5.GRID["smoke"]["cifar10"] = (0,)  # a pack that is not here
+loop.CHECKPOINT_SECONDS = -1.0  # after every window of steps
+real = slot.execute
+
+def execute(run, callback, **given):
+    if run.method == "ffl":
+        raise RuntimeError("a fault")
+    def look(state):
+        if run.method == "wiener" and state.step == 6 and "KILL" in os.environ:  # after the checkpoint of an epoch
+            os.kill(os.getpid(), getattr(signal, os.environ["KILL"]))
+        if run.method == "wiener":
+            print("step", state.step)
+        callback(state)
+    return real(run, callback=look, **given)
+
+slot.execute = execute
+main()
+"""
+
+
+def test_the_rehearsal(tmp_path):
+    """A slot on a CPU from a copy that can travel: killed, called again elsewhere, terminated, and called again."""
+    if not (paths.root() / ".git").exists():
+        pytest.skip("no checkout of git")
+    copy, file = tmp_path / "copy", tmp_path / "slot.tar"
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    for name in command.READS:
+        source, target = paths.root() / name, copy / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target, ignore=ignored) if source.is_dir() else shutil.copy(source, target)
+    assert sum(path.stat().st_size for path in copy.rglob("*") if path.is_file()) < 8 << 20
+    (copy / "driver.py").write_text(DRIVER)
+    head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=paths.root(), capture_output=True, text=True)
+    environment = {key: value for key, value in os.environ.items() if key not in ("BLURVAE_DATA", "PYTHONPATH")}
+    environment |= {"BLURVAE_COMMIT": head.stdout.strip(), "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
+
+    def call(machine: str, **more: str) -> subprocess.CompletedProcess[str]:
+        arguments = ["--tier", "smoke", "--only", "table5", "l2", "ffl", "ce", "wiener", "--device", "cpu"]
+        arguments += ["--budget", "2m", "--out", str(file), "--work", str(tmp_path / machine)]
+        command = [sys.executable, "driver.py", *arguments]
+        return subprocess.run(command, cwd=copy, env=environment | more, capture_output=True, text=True, check=False)
+
+    def names() -> set[str]:
+        return {Path(name).stem for name in archive.read(file)[1] if name.endswith(".json")}
+
+    killed = call("a", KILL="SIGKILL")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert names() == {"bench", "natural-l2-smoke-s0", "natural-ce-smoke-s0"}, "whole, with what was done"
+    assert dict(states(file))["cifar10"] == "passed over"
+    ended = call("b", KILL="SIGTERM")
+    assert ended.returncode == 130, ended.stderr
+    assert "step 1\n" in ended.stdout, "the checkpoint was lost with the machine"
+    assert "checkpoint" in names(), "that of a slot that is told to end is not"
+    done = call("c")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["step 5", "step 6", "step 7", "step 8"], "it went on where it was"
+    assert "GPU tests" not in done.stderr, "they were made in the first slot"
+    assert states(file) == [
+        ("cifar10", "passed over"),
+        ("bredell/table5/natural-l2-smoke-s0", "recorded"),
+        ("bredell/table5/natural-ffl-smoke-s0", "failed"),
+        ("bredell/table5/natural-ce-smoke-s0", "recorded"),
+        ("bredell/table5/natural-wiener-smoke-s0", "begun"),
+        ("bredell/table5/natural-wiener-smoke-s0", "begun"),
+        ("bredell/table5/natural-wiener-smoke-s0", "recorded"),
+        ("bredell/table5/natural-ffl-smoke-s0", "failed"),
+    ]
+    taken = take([file], tmp_path / "out")
+    assert len(taken.filed) == 3 and not taken.dirty and len(taken.trouble) == 2
+    again = execute(WIENER, device="cpu").record
+    assert read(WIENER.path(tmp_path / "out")).record["history"] == json.loads(json.dumps(again["history"]))
