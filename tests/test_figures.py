@@ -9,6 +9,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from blurvae.run import execute
 from matplotlib.figure import Figure
 
 from blurvae import experiments
@@ -16,7 +17,6 @@ from blurvae.experiments import recorded
 from blurvae.pages import figures
 from blurvae.pages.plotting import Grid
 from blurvae.pages.runs import by_method
-from blurvae.run import execute
 
 MADE = {
     "table5": ("l2", "wiener"),

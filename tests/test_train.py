@@ -746,8 +746,8 @@ def memory_map(tmp_path: Path) -> np.ndarray:
 
 
 def test_a_streamed_batch_is_the_resident_one(memory_map: np.ndarray) -> None:
-    cpu = torch.device("cpu")
-    resident, streamed = (feed.Feed(memory_map, cpu, 7, resident=resident) for resident in (True, False))
+    cpu, held = torch.device("cpu"), image_set(images=memory_map)
+    resident, streamed = (feed.Feed(held, cpu, 7, resident=resident) for resident in (True, False))
     for seed in range(3):
         rows = torch.randperm(24, generator=torch.Generator().manual_seed(seed))[:7]
         streamed.stage(rows)

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import CodeType
 
 import pytest
+from blurvae.run import execute, read
 
 from blurvae import experiments, paths, queue
-from blurvae.run import execute, read
 
 WORKFLOW = paths.root() / "workflow"
 sys.path.insert(0, str(WORKFLOW))  # the workflow's own modules are no part of the package

@@ -127,7 +127,7 @@ def execute(
                 "precision": choose_precision(run.budget.precision, where),
                 "seconds": round(time.monotonic() - started, 1),
                 "training_seconds": round(trained, 1),
-                "images_per_second": round(training.progress.step * training.images / (before + trained), 1),
+                "images_per_second": round(training.progress.step * training.plan.images / (before + trained), 1),
             }
             return {
                 "format": FORMAT,

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from blurvae.training import Players, Progress, Settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -43,7 +44,6 @@ from blurvae.errors import CorruptFile, MissingData, MissingWeights
 from blurvae.experiments import recorded
 from blurvae.models import VAE, KernelNet, load_model, save_model
 from blurvae.pages.notebooks import chapters, parameters
-from blurvae.training import Players, Progress, Settings
 
 COUNT = int(os.environ.get("BLURVAE_FUZZ", "10000"))
 SECONDS = 5.0  # for one input

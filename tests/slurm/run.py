@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from blurvae.run import Run, execute, needs, read
 
 from blurvae import paths, queue
-from blurvae.run import Run, execute, needs, read
 
 sys.path.insert(0, str(paths.root() / "workflow"))
 import matrix
