@@ -56,6 +56,7 @@ def execute(
     callback: Callable[[State], None] | None = None,
     progress: bool = False,
     compile: bool = False,
+    graphs: bool = False,
     deterministic: bool = False,
     team: Team = SOLO,
 ) -> Result:
@@ -71,6 +72,7 @@ def execute(
         callback: called after each training step.
         progress: a progress bar on a terminal.
         compile: as `train.fit` takes it.
+        graphs: as `train.fit` takes it; the record says whether moves were captured.
         deterministic: as `train.fit` takes it.
         team: the processes that train together, this one alone where left out. The first evaluates and writes; the
             others return its record without pictures.
@@ -102,7 +104,13 @@ def execute(
             run.system, run.budget, train, test, where, work, run.n_bound
         )
         team.first(evaluation.check)  # images that the metrics refuse are refused before the training
-        options: dict[str, Any] = {"device": str(where), "checkpoint": work, "resume": resume, "compile": compile}
+        options: dict[str, Any] = {
+            "device": str(where),
+            "checkpoint": work,
+            "resume": resume,
+            "compile": compile,
+            "graphs": graphs,
+        }
         training = Training(
             run.system, players, train, run.budget, watch=evaluation.watch, callback=callback, team=team, **options
         )
@@ -123,6 +131,7 @@ def execute(
             how = {
                 "processes": team.size,
                 "compiled": compile,
+                "graphs": training.in_python or "captured",
                 "deterministic": deterministic or where.type == "cpu",
                 "precision": choose_precision(run.budget.precision, where),
                 "seconds": round(time.monotonic() - started, 1),
