@@ -104,15 +104,19 @@ def execute(
             run.system, run.budget, train, test, where, work, run.n_bound
         )
         team.first(evaluation.check)  # images that the metrics refuse are refused before the training
-        options: dict[str, Any] = {
-            "device": str(where),
-            "checkpoint": work,
-            "resume": resume,
-            "compile": compile,
-            "graphs": graphs,
-        }
         training = Training(
-            run.system, players, train, run.budget, watch=evaluation.watch, callback=callback, team=team, **options
+            run.system,
+            players,
+            train,
+            run.budget,
+            device=str(where),
+            checkpoint=work,
+            resume=resume,
+            watch=evaluation.watch,
+            callback=callback,
+            compile=compile,
+            graphs=graphs,
+            team=team,
         )
         failure: Diverged | None = None
         begun, before = time.monotonic(), training.progress.seconds
