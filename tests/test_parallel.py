@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from blurvae.training import Players, Settings, State, fit, step
 from torch import Tensor, nn
 
 from blurvae import experiments, losses, run, training
@@ -29,7 +30,6 @@ from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import Diverged, MissingData
 from blurvae.models import VAE, KernelNet
 from blurvae.parallel import SOLO, GlobalBatchNorm2d, Team, join, line, synchronise
-from blurvae.training import Players, Settings, State, fit, step
 
 pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.skipif(
