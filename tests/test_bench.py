@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,7 +19,7 @@ from blurvae import bench
 from blurvae.bench import clock, counts, parts, plain, processes, report
 from blurvae.bench.clock import NotRun, Timing
 from blurvae.bench.loops import Job
-from blurvae.bench.parts import functions, steps
+from blurvae.bench.parts import functions, steps, together
 from blurvae.bench.parts.plan import installed, plan
 from blurvae.bench.processes import Launcher
 from blurvae.bench.targets import targets
@@ -68,7 +69,7 @@ def record(one_core, tmp_path_factory):
 def test_every_part_has_figures_or_a_reason(record):
     assert set(record["parts"]) == set(bench.PARTS)
     reasons = {name: part["not_run"] for name, part in record["parts"].items() if "not_run" in part}
-    assert set(reasons) == {"modes", "html"}  # no GPU; too long for a quick run
+    assert set(reasons) == {"modes", "side by side", "html"}  # no GPU; too long for a quick run
     assert record["machine"]["cores"] == clock.cores() and len(record["load"]["end"]) == 3
     for precision in {"float32", record["precision"]}:
         for rates in record["ceilings"][precision].values():
@@ -344,3 +345,13 @@ def test_a_part_that_fails_keeps_the_others(at_once, monkeypatch, tmp_path):
     found = json.loads((tmp_path / "here" / "a.json").read_text())
     assert found["parts"] == {"ffl": {"not_run": "RuntimeError: no such thing"}, "epoch": {"images": 1}}
     assert found["ceilings"] == {"not_run": "RuntimeError: no such thing"}
+
+
+def test_trainings_side_by_side_are_timed_and_shown():
+    job = Job(size=16, widths=(4, 8), latent=8, hidden=16, kernel=3, batch=4, images=32)
+    rows = {str(width): together.together(job, width, 0.05) for width in (1, 2)}
+    assert all(row["images_per_second"] > 0 and row["memory"] is None for row in rows.values())
+    with pytest.raises(NotRun, match="there is no GPU here"):
+        together.side_by_side(plan("cpu", "float32", True, False))
+    (line,) = report._side_by_side({"32": {"graphs": {**rows, "4": {"not_run": "out of memory"}}}})
+    assert re.fullmatch(r"32 px, graphs 1: [\d,]+, 2: [\d,]+, 4: not run \(out of memory\)", line)

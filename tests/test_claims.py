@@ -334,9 +334,7 @@ def test_every_claim_is_there_and_has_evidence():
     loaded = claims.load()
     assert [claim.name for claim in loaded] == NAMES
     assert all(claim.evidence and claim.says.endswith(".") and claim.where and claim.printed for claim in loaded)
-    assert not any(
-        word in (paths.claims() / "bredell.toml").read_text() for word in ("verdict =", "holds in part")
-    )
+    assert not any(word in (paths.claims() / "bredell.toml").read_text() for word in ("verdict =", "holds in part"))
 
 
 def test_a_printed_value_or_a_unit_variance_is_no_evidence_on_likelihoods():

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict
 
+import made_up
 import numpy as np
 import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from blurvae import experiments, run
+from blurvae import experiments
 from blurvae.blur import fourier, squared_gain
 from blurvae.experiments.recorded import FITTED, fitted_bounds
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
+from blurvae.record import Result, read
+from blurvae.record.files import shared_file
 
 
 def errors(n: int, c: int, h: int, w: int, seed: int = 0) -> torch.Tensor:
@@ -82,27 +83,21 @@ def test_bad_input_is_refused_by_name() -> None:
 # From a record --------------------------------------------------------------------------------------------------------
 
 
-def recorded(out, *, spectrum: bool = True) -> run.Result:
+def recorded(out, *, spectrum: bool = True) -> Result:
     """A run of L2 whose test errors are known: its record holds their mean squared error and, at z = μ, their power."""
     made = next(r for r in experiments.get("table5").runs("smoke", "natural", (0,)) if r.method == "l2")
     e = errors(300, 3, 32, 32)
     at_mean = 0.7 * e  # smaller at z = μ, of the same spectrum; in units of [0, 1]
     squared_error, kl = e.square().sum((1, 2, 3)).mean().item(), 12.5
     values = {"KL": kl, "−log p as printed": squared_error / 2 + kl}
-    record = {
-        "format": run.FORMAT,
-        "run": json.loads(json.dumps(asdict(made))),
-        "data": {},
-        "metrics": {name: {"mean": value, "sd": 0.0, "n": 300} for name, value in values.items()},
-        "history": [],
-        "provenance": {},
-    }
-    path = made.path(out)
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(record))
+    path = made_up.write(out, made, {name: {"mean": value, "sd": 0.0, "n": 300} for name, value in values.items()})
+    result = read(path)
     if spectrum:
         np.savez(path.with_suffix(".npz"), error_power=power(at_mean / 2).mean((0, 1)).numpy().astype(np.float32))
-    return run.read(path)
+        shared = shared_file(made, result.record, out)
+        shared.parent.mkdir()
+        np.savez(shared, original=np.zeros((1, 3, 32, 32), np.uint8))
+    return result
 
 
 def test_the_bounds_of_a_record_are_those_of_its_errors(tmp_path) -> None:

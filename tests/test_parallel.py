@@ -12,8 +12,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,15 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from blurvae import experiments, losses, run, training
+from blurvae import experiments, losses
 from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import Diverged, MissingData
 from blurvae.models import VAE, KernelNet
 from blurvae.parallel import SOLO, GlobalBatchNorm2d, Team, join, line, synchronise
-from blurvae.training import Players, Settings, State, fit, step
+from blurvae.record import execute, read
+from blurvae.systems import BlurVAE
+from blurvae.systems.vae import Players
+from blurvae.train import Budget, Scene, State, fit, loop
 
 pytest.importorskip("lightning_fabric")
 pytestmark = pytest.mark.skipif(
@@ -43,7 +46,8 @@ TERMS = {
     "wiener": losses.get("wiener", kernel_size=3),
     "wiener-proper, elbo": losses.get("wiener-proper", kernel_size=3, kernel_path="elbo"),
 }
-CHOSEN = Settings(epochs=3, warm_up=1, batch_size=8, lr=1e-3, kernel_lr=1e-3, seed=3, precision="float32")
+SYSTEM = BlurVAE(warm_up=1, lr=1e-3, kernel_lr=1e-3, latent=4)
+BUDGET = Budget(epochs=3, batch_size=8, seed=3, precision="float32")
 
 
 # Processes ----------------------------------------------------------------------------------------------------------
@@ -68,7 +72,7 @@ def environment() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("SLURM_")]:
             patch.delenv(name)
         multiprocessing.get_context("forkserver").set_forkserver_preload(
-            ["test_parallel", "blurvae.run", "lightning_fabric", "torch._dynamo"]
+            ["test_parallel", "blurvae.record", "lightning_fabric", "torch._dynamo"]
         )
         yield
 
@@ -107,7 +111,7 @@ def child(variables: dict[str, str], log: str, end: Connection, what: Callable[.
     os.dup2(stream, 2)
     os.environ.update(variables)
     torch.set_num_threads(1)
-    training.CHECKPOINT_SECONDS = -1.0  # after every window of steps
+    loop.CHECKPOINT_SECONDS = -1.0  # after every window of steps
     line.PULSE = 0.2
     try:
         with Team.from_environment("cpu") as team:
@@ -431,6 +435,7 @@ def tensors(who: Players) -> dict[str, Tensor]:
 def three_steps(team: Team, name: str) -> dict[str, Any]:
     """Both players in float64, from weights that only rank 0 has: the first gradients, and what three steps lead to."""
     who, generator = players(team.rank), torch.Generator().manual_seed(1)
+    system = replace(SYSTEM, term=TERMS[name], beta=0.7)
     for net in who:
         net.double().train()
         team.prepare(net)
@@ -438,15 +443,16 @@ def three_steps(team: Team, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"parts": []}
     for x in to_float(torch.from_numpy(pixels(24))).double().split(8):
         noise = torch.randn(8, 4, generator=generator, dtype=torch.float64)
-        loss, parts, _ = step(who, TERMS[name], team.share(x), team.share(noise), beta=0.7, weighted=True)
-        loss.backward()
+        turn = system.play(who, Scene(team.share(x), {"n": team.share(noise)}, {}, nullcontext), system.term)
+        for player, loss in turn.losses.items():
+            torch.autograd.backward(loss, inputs=[*getattr(who, player).parameters()], retain_graph=True)
         for net, adam in zip(who, adams):
             team.average_gradients(net.parameters())
             if len(found["parts"]) == 0:
                 found |= {f"{net.__class__.__name__}.{key}": p.grad.clone() for key, p in net.named_parameters()}
             adam.step()
             adam.zero_grad()
-        found["parts"].append(team.mean(parts))
+        found["parts"].append(team.mean(torch.stack([part.detach() for part in turn.parts.values()])))
     return found | tensors(who)
 
 
@@ -467,11 +473,19 @@ def test_gradients_weights_and_moments_are_those_of_the_whole_batch(job: Callabl
                 assert torch.equal(value, ranks[0][name][key])
 
 
+def near(ours: dict[str, Any], expected: dict[str, Any], rel: float) -> None:
+    """Demands that the records of two epochs agree."""
+    assert ours.keys() == expected.keys() and ours["phase"] == expected["phase"]
+    for name in ours.keys() - {"phase"}:
+        assert ours[name] == pytest.approx(expected[name], rel=rel), name
+
+
 def train(team: Team, names: tuple[str, ...], **changes: Any) -> dict[str, Any]:
     found = {}
     for name in names:
         who = players(team.rank)
-        history = fit(who, TERMS[name], image_set(), CHOSEN, device="cpu", team=team, **changes)
+        system = replace(SYSTEM, term=TERMS[name])
+        history = fit(system, who, image_set(), BUDGET, device="cpu", team=team, **changes)
         found[name] = (history, tensors(who))
     return found
 
@@ -483,7 +497,7 @@ def test_the_curve_is_that_of_one_process(job: Callable[..., Ended]) -> None:
         history, state = train(SOLO, (name,))[name]
         assert zero[name][0] == one[name][0]
         for ours, expected in zip(zero[name][0], history, strict=True):
-            assert ours == pytest.approx(expected, rel=1e-5), name
+            near(ours, expected, 1e-5)
         for key, value in state.items():
             assert torch.equal(zero[name][1][key], one[name][1][key]), key
             # A bias before a batch norm has no gradient but rounding, of which Adam makes steps: the mean moves along.
@@ -493,9 +507,9 @@ def test_the_curve_is_that_of_one_process(job: Callable[..., Ended]) -> None:
 
 def refused(team: Team) -> list[str]:
     said = []
-    for given in ({"settings": Settings(batch_size=9)}, {"settings": Settings(batch_size=8), "compile": True}):
+    for batch_size, compile in ((9, False), (8, True)):
         with pytest.raises(ValueError) as caught:
-            fit(players(), TERMS["l2"], image_set(), device="cpu", team=team, **given)
+            fit(SYSTEM, players(), image_set(), Budget(1, batch_size), device="cpu", team=team, compile=compile)
         said.append(str(caught.value))
     return said
 
@@ -549,7 +563,7 @@ def test_one_process_goes_on_where_two_left_off(job: Callable[..., Ended], tmp_p
     job(train_until, tmp_path / "run", 1, 5, signal.SIGKILL)
     history, state = train(SOLO, ("wiener",), checkpoint=tmp_path / "run", resume=True)["wiener"]
     for ours, expected in zip(history, whole[0], strict=True):
-        assert ours == pytest.approx(expected, rel=1e-5)
+        near(ours, expected, 1e-5)
     assert len(state) == len(whole[1])
 
 
@@ -600,6 +614,25 @@ def test_what_fails_on_all_ranks_is_said_by_the_first(job: Callable[..., Ended])
     assert ended.printed == "said: it diverged on rank 0\n"
 
 
+def diverge_and_go_on(team: Team, out: Path) -> tuple[str, str, str]:
+    """Two runs one after the other, of which the first diverges, and then that one again with `resume`."""
+    (run,) = [r for r in experiments.get("table5").runs("smoke", "natural", [0]) if r.method == "l2"]
+    said = []
+    for resume in (False, True):
+        with pytest.raises(Diverged) as caught:
+            execute(run.with_changes({"lr": "1e30"}), out=out, device="cpu", team=team, resume=resume)
+        said.append(str(caught.value))
+    return *said, execute(run, out=out, device="cpu", team=team).outcome
+
+
+def test_a_run_that_diverges_is_recorded_and_the_next_one_goes_on(job: Callable[..., Ended], tmp_path: Path) -> None:
+    zero, one = done(job(diverge_and_go_on, tmp_path / "out"))
+    assert zero == one
+    assert "Training diverged at step 2 (epoch 1)" in zero[0] and "recorded as diverged (epoch 1)" in zero[1]
+    outcomes = [read(path).outcome for path in sorted((tmp_path / "out").rglob("*.json"))]
+    assert sorted(outcomes) == sorted(["diverged", zero[2]])
+
+
 # The commands -------------------------------------------------------------------------------------------------------
 
 
@@ -620,19 +653,20 @@ def test_blurvae_run_under_torchrun_writes_one_result_and_speaks_once(tmp_path: 
     """The command as a reader types it, beside the same run in one process."""
     changes = {"epochs": "2", "precision": "float32"}
     (one,) = [r for r in experiments.get("table5").runs("smoke", "natural", [0]) if r.method == "wiener"]
-    alone = run.execute(one.with_changes(changes), out=tmp_path / "one", device="cpu").record
+    alone = execute(one.with_changes(changes), out=tmp_path / "one", device="cpu").record
     settings = [text for pair in changes.items() for text in ("--set", "=".join(pair))]
     ended = torchrun("-m", "blurvae.cli", "run", "table5", "--only", "wiener", "--device", "cpu", "--json", *settings,
                      "--out", str(tmp_path / "two"))  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     (said,) = json.loads(ended.stdout)
-    record = run.read(Path(said["path"])).record
+    record = read(Path(said["path"])).record
     assert record["run"] == json.loads(json.dumps(alone["run"])) and record["provenance"]["processes"] == 2
     for ours, theirs in zip(record["history"], alone["history"], strict=True):
-        assert all(ours[part] == pytest.approx(theirs[part], rel=1e-3) for part in training.PARTS)
+        parts = ("phase", "reconstruction", "kl", "kernel_loss", "kernel_width")
+        near(*({part: epoch[part] for part in parts} for epoch in (ours, theirs)), 1e-3)
     assert record["metrics"]["PSNR"]["mean"] == pytest.approx(alone["metrics"]["PSNR"]["mean"], abs=0.01)
     files = [sorted(path.name for path in (tmp_path / name).rglob("*") if path.is_file()) for name in ("one", "two")]
-    assert files[0] == files[1] and len(files[0]) == 2
+    assert files[0] == files[1] and len(files[0]) == 3, "a record, its pictures, and what it shares"
 
 
 # Strange environments

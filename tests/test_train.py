@@ -746,8 +746,8 @@ def memory_map(tmp_path: Path) -> np.ndarray:
 
 
 def test_a_streamed_batch_is_the_resident_one(memory_map: np.ndarray) -> None:
-    cpu = torch.device("cpu")
-    resident, streamed = (feed.Feed(memory_map, cpu, 7, resident=resident) for resident in (True, False))
+    cpu, held = torch.device("cpu"), image_set(images=memory_map)
+    resident, streamed = (feed.Feed(held, cpu, 7, resident=resident) for resident in (True, False))
     for seed in range(3):
         rows = torch.randperm(24, generator=torch.Generator().manual_seed(seed))[:7]
         streamed.stage(rows)
@@ -999,3 +999,14 @@ def test_a_checkpoint_of_a_gpu_is_not_called_damaged_on_a_cpu(tmp_path: Path) ->
     (tmp_path / "checkpoint.json").write_text(json.dumps(record))
     with pytest.raises(ValueError, match="belongs to another kind of device: resume with the one"):
         train(losses.L2(), settings(), who=players(with_kernel_net=False), checkpoint=tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_the_form_before_is_left_alone_and_said(tmp_path: Path) -> None:
+    old = {"identity": {"settings": {}, "term": "L2()"}, "tensors": "state-1.safetensors", "progress": {}, "crc32": 1}
+    (tmp_path / "checkpoint.json").write_text(json.dumps(old))
+    with pytest.warns(UserWarning, match="is of an earlier version: starts again"):
+        history, _ = train(losses.L2(), settings(epochs=1), checkpoint=tmp_path, resume=True)
+    assert len(history) == 1
+    (tmp_path / "checkpoint.json").write_text(json.dumps({**old, "format": 3}))
+    with pytest.raises(CorruptFile):
+        train(losses.L2(), settings(epochs=1), checkpoint=tmp_path, resume=True)

@@ -44,7 +44,7 @@ def test_a_record_has_the_means_over_all_plays_of_its_epoch(name: str) -> None:
             measured[now.epoch][part].append(float(value))
 
     observe(training, look)
-    assert now.step == BUDGET.epochs * training.steps
+    assert now.step == BUDGET.epochs * training.plan.steps
     for epoch, (parts, record) in enumerate(zip(measured, now.history, strict=True)):
         means = {part: sum(values) / len(values) for part, values in parts.items()}
         wanted = {"epoch": epoch + 1, **means, **Still()(epoch + 1, None)}

@@ -79,7 +79,7 @@ def test_two_passes_show_each_sample_twice_an_epoch_in_two_orders() -> None:
 
     n = len(IMAGES.images)
     training = trained(CASES["l2"], replace(BUDGET, epochs=2, batch_size=n // 2, passes=2), callback=note)
-    assert training.steps == 4
+    assert training.plan.steps == 4
     for epoch in shown:
         assert Counter(epoch) == dict.fromkeys(range(n), 2)
     assert len({tuple(epoch[i : i + n]) for epoch in shown for i in (0, n)}) == 4

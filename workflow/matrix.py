@@ -9,8 +9,8 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,21 @@ from typing import Any
 import digest
 
 import blurvae
-from blurvae import datasets, experiments, losses, paths
+from blurvae import datasets, experiments, paths
 from blurvae.datasets import registry
 from blurvae.errors import MissingData
+from blurvae.evaluation import EVALUATIONS
 from blurvae.pages.notebooks import parameters
 from blurvae.pages.notebooks.chapters import slugs
-from blurvae.run import Run, needs, read
-from blurvae.training import Settings
+from blurvae.record import Run, needs, read
+from blurvae.record.encode import encode
 
 KEYS = ("device", "out", "results", "tier")
 PACKAGE = Path(blurvae.__file__).parent
-# Reached by name only, or of no weight for the numbers: a run's own term and data set are named as roots instead.
-CUT = {"blurvae.losses", "blurvae.datasets.registry", "blurvae.paths", "blurvae.provenance"}
+# Reached by name only, or of no weight for the numbers: what a run is made of, and its data set, are roots instead.
+CUT = {"blurvae.losses", "blurvae.systems", "blurvae.datasets.registry", "blurvae.paths", "blurvae.provenance"}
+# Registries beside definitions, and records, whose values are in `settings`.
+CUT_TOO = {("blurvae.evaluation", "EVALUATIONS"), ("blurvae.record.run", "Run"), ("blurvae.train.budget", "Budget")}
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -134,11 +137,13 @@ def settings(run: Run) -> dict[str, Any]:
     So an option that joins the package later changes nothing for the runs that do not use it.
     """
 
-    def used(record: Run | Settings) -> dict[str, Any]:
-        plain = asdict(record)
-        return {f.name: plain[f.name] for f in fields(record) if plain[f.name] or plain[f.name] != f.default}
+    def used(record: Any) -> dict[str, Any]:
+        values = {f.name: getattr(record, f.name) for f in fields(record)}
+        kept = {f.name: values[f.name] for f in fields(record) if values[f.name] or values[f.name] != f.default}
+        name = {"name": record.name} if record is not run and hasattr(record, "name") else {}
+        return name | {key: used(value) if is_dataclass(value) else encode(value) for key, value in kept.items()}
 
-    return used(run) | {"settings": used(run.settings)}
+    return used(run)
 
 
 def pixels(run: Run) -> str:
@@ -155,24 +160,40 @@ def _checksum(data: str, size: int) -> str:
     return datasets.load(data, "train", size=size).checksum
 
 
+def code(run: Run) -> str:
+    """The sha256 of the definitions that a run executes."""
+    return _code(_parts(run), run.data)
+
+
 @cache
-def code(term: str, data: str) -> str:
-    """The sha256 of the definitions that a run of a term on a data set executes."""
-    found = sorted(places(term, data).items())
-    return _sha256([found, _loader(data)[1]])
+def _code(parts: tuple[digest.Place, ...], data: str) -> str:
+    return _sha256([sorted(_places(parts, data).items()), _loader(data)[1]])
 
 
-def places(term: str, data: str) -> dict[digest.Place, str]:
+def _parts(run: Run) -> tuple[digest.Place, ...]:
+    """The definitions that a run is made of by name: its system and what that has, and its evaluation."""
+
+    def within(record: Any) -> Iterator[type]:
+        yield type(record)
+        for f in fields(record):
+            if is_dataclass(value := getattr(record, f.name)):
+                yield from within(value)
+
+    found = (*within(run.system), EVALUATIONS[run.system.name])
+    return tuple((part.__module__, part.__qualname__) for part in found)
+
+
+def places(run: Run) -> dict[digest.Place, str]:
     """Those definitions: see `digest`.
 
     The record classes are left out, since their values are in `settings`. Of a data set that is a pack, whose checksum
     is that of the stored images, the code that cuts them to size belongs to it; others are known by their pixels.
     """
-    cut = CUT | {("blurvae.run", "Run"), ("blurvae.training", "Settings")}
-    loss = losses.TERMS[term]
-    return digest.places(
-        PACKAGE, [("blurvae.run", "execute"), (loss.__module__, loss.__qualname__), *_loader(data)[0]], cut
-    )
+    return _places(_parts(run), run.data)
+
+
+def _places(parts: tuple[digest.Place, ...], data: str) -> dict[digest.Place, str]:
+    return digest.places(PACKAGE, [("blurvae.record.execute", "execute"), *parts, *_loader(data)[0]], CUT | CUT_TOO)
 
 
 def _loader(data: str) -> tuple[list[digest.Place], dict[str, Any]]:
@@ -188,7 +209,7 @@ def _loader(data: str) -> tuple[list[digest.Place], dict[str, Any]]:
 
 def stamp(run: Run) -> str:
     """One checksum for settings, pixels and code; a checkpoint of another one is not resumed."""
-    return _sha256([settings(run), pixels(run), code(run.term, run.data)])
+    return _sha256([settings(run), pixels(run), code(run)])
 
 
 def _sha256(value: Any) -> str:
@@ -211,9 +232,10 @@ def demand(tier: str, records: list[Path]) -> None:
     """
     wanted = {(run.experiment, run.name): run for runs in asked(tier).values() for run in runs}
     for path in records:
-        if read(path).run != wanted[path.parent.name, path.stem]:
+        experiment = f"{path.parent.parent.name}/{path.parent.name}"
+        if read(path).run != wanted[experiment, path.stem]:
             raise ValueError(
-                f"{path} was made with other settings than {path.parent.name} has now: remove it, or give the workflow "
+                f"{path} was made with other settings than {experiment} has now: remove it, or give the workflow "
                 "another folder with --config results=FOLDER."
             )
 
@@ -244,11 +266,16 @@ def chapters(tables: Mapping[tuple[str, str], tuple[Run, ...]]) -> list[Chapter]
     for slug in slugs():
         source = (paths.notebooks() / f"{slug}.md").read_text(encoding="utf-8")
         if {"tier", "data", "seed", "results"} <= set(parameters.declared(slug)):
-            shown = [key for key in tables if f'"{key[0]}"' in source]
+            shown = [key for key in tables if re.search(rf'"({key[0]}|{_short(key[0])})"', source)]
             for data in dict.fromkeys(data for _, data in shown):
                 keys = tuple(key for key in shown if key[1] == data)
-                found.append(Chapter(slug, data, tables[keys[0]][0].settings.seed, keys))
+                found.append(Chapter(slug, data, tables[keys[0]][0].seed, keys))
     return found
+
+
+def _short(experiment: str) -> str:
+    """How a chapter may name it: without its folder where that is the main paper's."""
+    return experiment.removeprefix(f"{experiments.MAIN}/")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from blurvae.systems import BlurVAE
 from blurvae.systems.vae import Players
 from blurvae.train import Budget, State, fit
 
-FOREVER = 1 << 30
+FOREVER = 1 << 16  # epochs, more than any timing takes: a training looks at the phase of each before it begins
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Job:
         images: number of images.
         loader_workers: of the opponents' `DataLoader`.
         compile: let `torch.compile` fuse our step.
+        graphs: repeat our moves as CUDA graphs.
         deterministic: our deterministic mode.
     """
 
@@ -55,6 +56,7 @@ class Job:
     images: int = 1024
     loader_workers: int = 0
     compile: bool = False
+    graphs: bool = False
     deterministic: bool = False
 
     def players(self) -> Players:
@@ -87,7 +89,7 @@ def train_ours(
     job: Job, callback: Callable[[State], None], epochs: int = FOREVER, data: ImageSet | None = None
 ) -> None:
     """`blurvae.train.fit` on a job and its images."""
-    modes: dict[str, Any] = {name: True for name in ("compile", "deterministic") if getattr(job, name)}
+    modes: dict[str, Any] = {name: True for name in ("compile", "graphs", "deterministic") if getattr(job, name)}
     budget = job.budget(epochs)
     fit(job.system(), job.players(), data or job.data(), budget, device=job.device, callback=callback, **modes)
 

@@ -49,6 +49,7 @@ TITLES = {
     "ffl": "3. Focal frequency loss with its gradient",
     "epoch": "4. An epoch at CelebA's size, data path included",
     "modes": "Modes on a GPU: images/s, median (least to most)",
+    "side by side": "Trainings side by side at one GPU: images/s of all",
     "import": "5. Import, best of several",
     "html": "5. The pages of the book",
     "profile": "Profile of a step",
@@ -155,6 +156,16 @@ def _modes(part: Record) -> Iterator[str]:
             yield _side(name, row, "times_default", "time of default ×")
 
 
+def _side_by_side(part: Record) -> Iterator[str]:
+    for size, ways in part.items():
+        for way, rows in ways.items():
+            shown = ", ".join(
+                f"{width}: {_reason(row) if 'not_run' in row else format(row['images_per_second'], ',.0f')}"
+                for width, row in rows.items()
+            )
+            yield f"{size} px, {way:<6} {shown}"
+
+
 def _import(part: Record) -> Iterator[str]:
     for name, row in part.items():
         times = f", {row['times_torch']:.2f} × torch" if "times_torch" in row else ""
@@ -190,6 +201,7 @@ _LINES = {
     "ffl": _ffl,
     "epoch": _epoch,
     "modes": _modes,
+    "side by side": _side_by_side,
     "import": _import,
     "html": _html,
     "profile": _profile,

@@ -41,6 +41,28 @@ TARGETS = (
         best=True,
     ),
     Target(
+        "images/s of Wiener training at 32 px, batch 64, alone (set for an H100)",
+        "≥",
+        None,
+        60_000,
+        ("side by side", "32", "graphs", "1", "images_per_second"),
+    ),
+    Target(
+        "images/s of Wiener training at 32 px, batch 64, side by side (set for an H100)",
+        "≥",
+        None,
+        120_000,
+        ("side by side", "32", "graphs", "*", "images_per_second"),
+        best=True,
+    ),
+    Target(
+        "images/s of Wiener training at 64 px, batch 64, alone (set for an H100)",
+        "≥",
+        None,
+        35_000,
+        ("side by side", "64", "graphs", "1", "images_per_second"),
+    ),
+    Target(
         "training step: plain loop / ours",
         "≥",
         1.8,

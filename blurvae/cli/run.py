@@ -36,6 +36,9 @@ def run(
     compile: Annotated[
         bool, typer.Option("--compile", help="Let torch.compile fuse the step: minutes at the start, for a GPU.")
     ] = False,
+    graphs: Annotated[
+        bool, typer.Option("--graphs", help="On a GPU, repeat each move as a CUDA graph; not yet shown to work.")
+    ] = False,
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="The same bits each time on a GPU too; a CPU gives them anyway.")
     ] = False,
@@ -80,6 +83,7 @@ def run(
                     keep_model=keep_model,
                     progress=sys.stderr.isatty() and speaks,
                     compile=compile,
+                    graphs=graphs,
                     deterministic=deterministic,
                     callback=callback,
                     team=team,

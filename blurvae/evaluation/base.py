@@ -70,16 +70,16 @@ def centre(images: Tensor, data: ImageSet) -> Tensor:
     return images[..., top : top + h, left : left + w]
 
 
-def real(images: ImageSet) -> Tensor:
-    """The images as metrics take them, float32 on [0, 1]."""
-    return torch.from_numpy(np.array(images.images)).float() / 255
+def real(images: ImageSet, device: torch.device | None = None) -> Tensor:
+    """The images as metrics take them, float32 on [0, 1], on a device (the CPU where None)."""
+    return torch.from_numpy(np.array(images.images)).to(device).float() / 255
 
 
 def unit(x: Tensor) -> Tensor:
-    """[−1, 1] to [0, 1], clamped, float32, on the CPU."""
-    return ((x + 1) / 2).clamp(0, 1).float().cpu()
+    """[−1, 1] to [0, 1], clamped, float32, where it is."""
+    return ((x + 1) / 2).clamp(0, 1).float()
 
 
 def to_bytes(x: Tensor) -> np.ndarray:
     """[0, 1] to bytes, rounded."""
-    return (x * 255).round().to(torch.uint8).numpy()
+    return (x * 255).round().to(torch.uint8).cpu().numpy()

@@ -88,7 +88,7 @@ class VAEEvaluation:
             for name, values in self._bounds(players, x, mu, log_var, generator).items():
                 bounds.setdefault(name, []).append(values.cpu())
             if kernel_net is not None:
-                kernels.append(kernel_net(mu).float().cpu())
+                kernels.append(kernel_net(mu).float())
         x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
         measured = Measured(*metrics.evaluate_each(centre(x, test), centre(x_hat, test), centre(sampled, test)))
         _second_lpips(centre(x, test), centre(x_hat, test), measured)
@@ -102,24 +102,24 @@ class VAEEvaluation:
             "original": to_bytes(x[:few]),
             "reconstruction": to_bytes(x_hat[:few]),
             "sample": to_bytes(sampled[:few]),
-            "log_spectrum_data": metrics.mean_log_spectrum(x).numpy().astype(np.float32),
-            "log_spectrum_reconstruction": metrics.mean_log_spectrum(x_hat).numpy().astype(np.float32),
-            "log_spectrum_sample": metrics.mean_log_spectrum(sampled).numpy().astype(np.float32),
-            "error_power": squared_gain(fourier(x - x_hat)).mean((0, 1)).numpy().astype(np.float32),
-            "data_power": squared_gain(fourier(x)).mean((0, 1)).numpy().astype(np.float32),
+            "log_spectrum_data": _array(metrics.mean_log_spectrum(x)),
+            "log_spectrum_reconstruction": _array(metrics.mean_log_spectrum(x_hat)),
+            "log_spectrum_sample": _array(metrics.mean_log_spectrum(sampled)),
+            "error_power": _array(squared_gain(fourier(x - x_hat)).mean((0, 1))),
+            "data_power": _array(squared_gain(fourier(x)).mean((0, 1))),
         }
         if not large:
             measured.pictures["interpolation"] = to_bytes(unit(_line(vae, test, self.device)))
         if kernels:
             kernel = torch.cat(kernels)
-            measured.add("kernel width", kernel_width(kernel))
-            measured.pictures["kernel"] = kernel[:PICTURES].numpy().astype(np.float32)
+            measured.add("kernel width", kernel_width(kernel).cpu())
+            measured.pictures["kernel"] = _array(kernel[:PICTURES])
         if self.n_bound:
             self._importance(players, measured)
         if self.train is not None:
             drawn = self._mixture(vae, len(x), generator)
             # What two sets of real images are apart at this sample size: no model can be expected below it.
-            data = real(self.train.head(min(len(self.train), len(test))))
+            data = real(self.train.head(min(len(self.train), len(test))), self.device)
             measured.metrics |= _distances(
                 centre(x, test), {"GMM samples": centre(drawn, test), "data": centre(data, test)}
             )
@@ -173,6 +173,10 @@ class VAEEvaluation:
         latents = torch.cat([vae.encode(batch)[0].double() for batch in batches(some, self.device)])
         mixture = fit_gaussian_mixture(latents, min(COMPONENTS, len(latents)), self.seed)
         return torch.cat([unit(vae.decode(z).x_hat) for z in mixture.sample(n, generator).split(256)])
+
+
+def _array(values: Tensor) -> np.ndarray:
+    return values.cpu().numpy().astype(np.float32)
 
 
 def _line(vae: VAE, test: ImageSet, device: torch.device) -> Tensor:

@@ -56,6 +56,7 @@ def execute(
     callback: Callable[[State], None] | None = None,
     progress: bool = False,
     compile: bool = False,
+    graphs: bool = False,
     deterministic: bool = False,
     team: Team = SOLO,
 ) -> Result:
@@ -71,6 +72,7 @@ def execute(
         callback: called after each training step.
         progress: a progress bar on a terminal.
         compile: as `train.fit` takes it.
+        graphs: as `train.fit` takes it; the record says whether moves were captured.
         deterministic: as `train.fit` takes it.
         team: the processes that train together, this one alone where left out. The first evaluates and writes; the
             others return its record without pictures.
@@ -102,9 +104,19 @@ def execute(
             run.system, run.budget, train, test, where, work, run.n_bound
         )
         team.first(evaluation.check)  # images that the metrics refuse are refused before the training
-        options: dict[str, Any] = {"device": str(where), "checkpoint": work, "resume": resume, "compile": compile}
         training = Training(
-            run.system, players, train, run.budget, watch=evaluation.watch, callback=callback, team=team, **options
+            run.system,
+            players,
+            train,
+            run.budget,
+            device=str(where),
+            checkpoint=work,
+            resume=resume,
+            watch=evaluation.watch,
+            callback=callback,
+            compile=compile,
+            graphs=graphs,
+            team=team,
         )
         failure: Diverged | None = None
         begun, before = time.monotonic(), training.progress.seconds
@@ -123,11 +135,12 @@ def execute(
             how = {
                 "processes": team.size,
                 "compiled": compile,
+                "graphs": training.in_python or "captured",
                 "deterministic": deterministic or where.type == "cpu",
                 "precision": choose_precision(run.budget.precision, where),
                 "seconds": round(time.monotonic() - started, 1),
                 "training_seconds": round(trained, 1),
-                "images_per_second": round(training.progress.step * training.images / (before + trained), 1),
+                "images_per_second": round(training.progress.step * training.plan.images / (before + trained), 1),
             }
             return {
                 "format": FORMAT,

@@ -2,9 +2,9 @@
 
 from blurvae.train.budget import Budget
 from blurvae.train.fit import finish, fit
-from blurvae.train.loop import State, Training
+from blurvae.train.loop import Training
 from blurvae.train.system import Draw, Move, Scene, System, Turn
-from blurvae.train.watch import Watch, evaluating
+from blurvae.train.watch import State, Watch, evaluating
 
 __all__ = [
     "Budget",

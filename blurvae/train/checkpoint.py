@@ -117,7 +117,10 @@ class Store:
             return None
         try:
             record = json.loads(index.read_text())
-            other, earlier = record["identity"] != self.identity, record.get("format", 1) < FORMAT
+            earlier = "format" not in record and "settings" in record["identity"]
+            if not earlier and record["format"] != FORMAT:
+                raise ValueError("another format")
+            other = record["identity"] != self.identity
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._corrupt(error) from error
         if earlier:

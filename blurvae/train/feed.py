@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ class Feed:
     """Samples as floats in [−1, 1], by rows that lie on the device.
 
     Args:
-        samples: bytes, (n, …); a memory map stays one.
+        data: the samples, bytes (n, …); a memory map stays one. Trainings of one data set share what lies on a GPU.
         device: where they are needed.
         batch: samples of a batch.
         dtype: of the floats.
@@ -38,16 +39,18 @@ class Feed:
 
     def __init__(
         self,
-        samples: np.ndarray,
+        data: Samples,
         device: torch.device,
         batch: int,
         dtype: torch.dtype = torch.float32,
         resident: bool | None = None,
     ) -> None:
-        self.samples, self.dtype = samples, dtype
-        self.resident = _fits(samples.nbytes, device) if resident is None else resident
-        place = np.array(samples) if self.resident else np.empty((batch, *samples.shape[1:]), samples.dtype)
-        self._place = torch.from_numpy(place).to(device)  # all of them, or the batch that is staged
+        self.samples, self.dtype = data.images, dtype
+        self.resident = _fits(self.samples.nbytes, device) if resident is None else resident
+        if self.resident:
+            self._place = _all(data, device)
+        else:  # the batch that is staged
+            self._place = torch.from_numpy(np.empty((batch, *self.samples.shape[1:]), self.samples.dtype)).to(device)
 
     def stage(self, rows: Tensor) -> None:
         """Brings the samples of these rows, known to the host, to the place that `batch` reads."""
@@ -60,6 +63,22 @@ class Feed:
         """The samples of these rows, (n, …), or those that are staged."""
         x = to_float(self._place.index_select(0, rows) if self.resident else self._place).to(self.dtype)
         return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+_RESIDENT: WeakValueDictionary[tuple[str, int, str], Tensor] = WeakValueDictionary()
+
+
+def _all(data: Samples, device: torch.device) -> Tensor:
+    """All samples on the device, on a GPU once for all trainings that are at it."""
+    if device.type == "cpu":
+        return torch.from_numpy(np.array(data.images))
+    key = (data.checksum, len(data.images), str(device))
+    place = _RESIDENT.get(key)
+    if place is None:
+        place = torch.from_numpy(np.array(data.images)).to(device)
+        torch.cuda.current_stream(device).synchronize()  # before another training's stream reads it
+        _RESIDENT[key] = place
+    return place
 
 
 def _fits(size: int, device: torch.device) -> bool:

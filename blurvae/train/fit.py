@@ -10,9 +10,9 @@ from blurvae.machine import memory_kept, repeatable
 from blurvae.parallel import SOLO, Team
 from blurvae.train.budget import Budget
 from blurvae.train.feed import Samples
-from blurvae.train.loop import State, Training
+from blurvae.train.loop import Training
 from blurvae.train.system import P, System
-from blurvae.train.watch import Watch
+from blurvae.train.watch import State, Watch
 
 
 def fit(
@@ -28,6 +28,7 @@ def fit(
     callback: Callable[[State], None] | None = None,
     progress: bool = False,
     compile: bool = False,
+    graphs: bool = False,
     deterministic: bool = False,
     team: Team = SOLO,
     **how: Any,
@@ -47,6 +48,7 @@ def fit(
         callback: called after each step with the `State`.
         progress: a progress bar on a terminal.
         compile: let `torch.compile` fuse the moves: the first step of each phase then takes a minute or so.
+        graphs: on a GPU, capture each move once and repeat it as a CUDA graph; no machine has shown yet that it works.
         deterministic: on a GPU, use only algorithms that give the same bits each time; a CPU does anyway.
         team: the processes that share each batch, all with the same arguments; this one alone where left out.
         **how: `recorder` and `resident` of `Training`.
@@ -62,16 +64,19 @@ def fit(
         CorruptFile: a checkpoint that cannot be read.
     """
     options: dict[str, Any] = {"device": device, "checkpoint": checkpoint, "resume": resume, "watch": watch}
-    training = Training(system, players, data, budget, callback=callback, compile=compile, team=team, **options, **how)
+    training = Training(
+        system, players, data, budget, callback=callback, compile=compile, graphs=graphs, team=team, **options, **how
+    )
     return finish(training, progress=progress, deterministic=deterministic)
 
 
 def finish(training: Training[P], *, progress: bool = False, deterministic: bool = False) -> list[dict[str, Any]]:
     """Goes on with a training to its end, and returns its history; `progress` and `deterministic` as in `fit`."""
-    now, total = training.progress, training.budget.epochs * training.steps
+    now, total = training.progress, training.budget.epochs * training.plan.steps
     with (
         memory_kept(training.device),
         repeatable(deterministic, training.device),
+        training.on_its_stream(),
         _bar(total, now.step, progress and training.team.is_first) as bar,
     ):
         for _ in training:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic
+from typing import Generic
 
 import torch
 
@@ -21,49 +22,30 @@ from blurvae.train import stage as stages
 from blurvae.train.budget import Budget
 from blurvae.train.checkpoint import Progress, Store, diverged
 from blurvae.train.feed import Feed, Samples, permutation
+from blurvae.train.graphs import CudaGraphs, why_not
+from blurvae.train.plan import plan
 from blurvae.train.recorders import Recorder
 from blurvae.train.schedules import When
 from blurvae.train.stage import Key, Stage
-from blurvae.train.system import Move, P, Scene, System, Turn
-from blurvae.train.watch import Watch, evaluating
+from blurvae.train.system import Move, P, System
+from blurvae.train.watch import State, Watch, evaluating
 
 CHECKPOINT_SECONDS = 30.0
 WARM = 3  # plays of a move before it is recorded: real steps, in which kernels are chosen and moments allocated
-
-
-@dataclass(frozen=True)
-class State:
-    """What a callback sees after each step.
-
-    Attributes:
-        epoch: epochs that are over.
-        step: steps that are over.
-        phase: of this epoch.
-        players: the networks.
-        scenes: by move, what it saw the last time.
-        turns: by move, what it returned then.
-    """
-
-    epoch: int
-    step: int
-    phase: str
-    players: Any
-    scenes: Mapping[str, Scene]
-    turns: Mapping[str, Turn]
 
 
 class Training(Generic[P]):
     """A training as an iterator over its steps: whoever holds several can take them in turn.
 
     Args: as `fit` takes them, and
-        recorder: repeats a move without Python.
+        recorder: repeats a move without Python, in the place of CUDA graphs.
         resident: whether the samples lie on the device; where they fit if None.
 
     Attributes:
         progress: where it stands; its `history` has one record an epoch.
-        steps: of an epoch.
-        images: that a step takes.
+        plan: its steps and batches.
         stage: the device's side.
+        in_python: why moves are not replayed as CUDA graphs; empty where they are.
     """
 
     def __init__(
@@ -80,59 +62,73 @@ class Training(Generic[P]):
         callback: Callable[[State], None] | None = None,
         compile: bool = False,
         team: Team = SOLO,
+        graphs: bool = False,
         recorder: Recorder | None = None,
         resident: bool | None = None,
     ) -> None:
         self.system, self.players, self.budget, self.team = system, players, budget, team
-        self.samples = len(data.images)
         self.watch, self.callback, self.recorder, self.checkpoint = watch, callback, recorder, checkpoint
         self.device = choose_device(device)
-        precision = choose_precision(budget.precision, self.device)
-        autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if precision == "bf16" else nullcontext
-        if self.samples < 2:
-            raise ValueError(f"Batch norm needs at least two images to train on, {data.name!r} has {self.samples}.")
-        n = min(budget.batch_size, self.samples)
-        team.check(n)
-        system.check(players, self.samples, n)
+        self.plan = plan(system, players, data, budget, team)
         if compile and team.size > 1:
             raise ValueError("compile fuses the step of one process: leave it out, or train with one process.")
-        self.per_step = _batches_of_a_step(system, budget.epochs)
-        self.images, self.steps = n * self.per_step, self.samples // (n * self.per_step) * budget.passes
-        if not self.steps:
-            raise ValueError(
-                f"A step takes {self.per_step} batches of {n}, more than the {self.samples} of {data.name!r}: "
-                "lower batch_size."
-            )
-        for net in stages.named(players).values():
-            net.to(self.device).to(memory_format=torch.channels_last)
-            team.prepare(net)
-        dtype = next(p.dtype for net in stages.named(players).values() for p in net.parameters())
-        feed = Feed(data.images, self.device, n // team.size, dtype, resident)
-        generator = torch.Generator(self.device).manual_seed(budget.seed)
-        self.stage = Stage(system, players, feed, (self.steps * self.per_step, n), generator, autocast, team, compile)
-        for schedule in self.stage.schedules.values():
-            watched = getattr(schedule, "watched", None)
-            if watched is not None and watched not in getattr(watch, "names", ()):
-                raise ValueError(f"{schedule} goes by {watched!r}, which nothing measures: pass a watch that does.")
         self._plays: dict[Key, int] = {}
         self._unread = 0  # steps whose measurements are on the device only
         self.replays: dict[Key, Callable[[], None]] = {}
-        self.progress, self.store = Progress(), None
-        if checkpoint is not None:
-            identity = {
-                "system": repr(system),  # asdict would leave out which term it has
-                "budget": asdict(budget),
-                "data": data.checksum,
-                "samples": self.samples,  # the checksum is that of the whole set, whatever part of it is used
-                "parameters": {name: parameter_count(net) for name, net in self.stage.named.items()},
-                "precision": precision,
-            }
-            stage = self.stage
-            self.store = Store(checkpoint, identity, stage.named, stage.optimisers, stage.slots, generator)
-            if resume:
-                self.progress = team.together(self.store.load) or self.progress
-            else:
-                team.first(self.store.clear)
+        self.progress = Progress()
+        self.store: Store | None = None
+        self.stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
+        with self.on_its_stream():
+            self.stage = self._set_up(data, compile, resident)
+            if checkpoint is not None:
+                self._take_up(checkpoint, data, resume)
+        self.in_python = why_not(self.device, team.size, budget.epochs * self.plan.steps) if graphs else "not asked for"
+        if self.stream is not None and not self.in_python:
+            self.recorder = CudaGraphs(self.stage.generator, self.stream)
+
+    @contextmanager
+    def on_its_stream(self) -> Iterator[None]:
+        """Where all of this training happens on a GPU; elsewhere it changes nothing."""
+        if self.stream is None:
+            yield
+            return
+        with torch.cuda.stream(self.stream):
+            yield
+
+    def _set_up(self, data: Samples, compile: bool, resident: bool | None) -> Stage[P]:
+        """The networks on their device, with everything that a step reads."""
+        for net in stages.named(self.players).values():
+            net.to(self.device).to(memory_format=torch.channels_last)
+            self.team.prepare(net)
+        bf16 = choose_precision(self.budget.precision, self.device) == "bf16"
+        autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if bf16 else nullcontext
+        dtype = next(p.dtype for net in stages.named(self.players).values() for p in net.parameters())
+        batches, n = self.plan.steps * self.plan.per_step, self.plan.batch
+        feed = Feed(data, self.device, n // self.team.size, dtype, resident)
+        generator = torch.Generator(self.device).manual_seed(self.budget.seed)
+        stage = Stage(self.system, self.players, feed, (batches, n), generator, autocast, self.team, compile)
+        for schedule in stage.schedules.values():
+            watched = getattr(schedule, "watched", None)
+            if watched is not None and watched not in getattr(self.watch, "names", ()):
+                raise ValueError(f"{schedule} goes by {watched!r}, which nothing measures: pass a watch that does.")
+        return stage
+
+    def _take_up(self, checkpoint: Path, data: Samples, resume: bool) -> None:
+        """Where the training keeps its checkpoints, and goes on from if it shall."""
+        stage = self.stage
+        identity = {
+            "system": repr(self.system),  # asdict would leave out which term it has
+            "budget": asdict(self.budget),
+            "data": data.checksum,
+            "samples": self.plan.samples,  # the checksum is that of the whole set, whatever part of it is used
+            "parameters": {name: parameter_count(net) for name, net in stage.named.items()},
+            "precision": choose_precision(self.budget.precision, self.device),
+        }
+        self.store = store = Store(checkpoint, identity, stage.named, stage.optimisers, stage.slots, stage.generator)
+        if resume:
+            self.progress = self.team.together(store.load) or self.progress
+        else:
+            self.team.first(store.clear)
 
     def __iter__(self) -> Iterator[None]:
         """Trains; yields after each step."""
@@ -141,11 +137,11 @@ class Training(Generic[P]):
             phase = self.system.phase(now.epoch)
             moves = self.system.moves(phase)
             self._open(now)
-            for batch in range(now.batch, self.steps):
+            for batch in range(now.batch, self.plan.steps):
                 for move in moves:
                     for _ in range(move.times):
                         self._take((phase, move.name), move)
-                now.batch, now.step, over = batch + 1, now.step + 1, batch + 1 == self.steps
+                now.batch, now.step, over = batch + 1, now.step + 1, batch + 1 == self.plan.steps
                 self._unread += 1
                 if self.callback is not None:
                     scenes, turns = self.stage.scenes, self.stage.turns
@@ -160,17 +156,20 @@ class Training(Generic[P]):
                 yield
         for net in self.stage.named.values():
             net.eval()
+        if self.stream is not None:  # what comes next may happen on another stream
+            self.stream.synchronize()
 
     def _open(self, now: Progress) -> None:
         """Gives the stage an epoch: orders and scheduled values follow from seed, epoch and history alone."""
-        passes, n, batches = self.budget.passes, self.stage.n, self.steps * self.per_step
-        whole = [permutation(self.samples, self.budget.seed, now.epoch * passes + i) for i in range(passes)]
-        order = torch.cat([order[: batches // passes * n] for order in whole]).view(batches, n)
+        passes, size = self.budget.passes, self.plan
+        batches = size.steps * size.per_step
+        whole = [permutation(size.samples, self.budget.seed, now.epoch * passes + i) for i in range(passes)]
+        order = torch.cat([order[: batches // passes * size.batch] for order in whole]).view(batches, size.batch)
         self._rows = torch.stack([self.team.share(batch) for batch in order])
-        moments = [When(now.epoch * self.steps + s, now.epoch, now.history) for s in range(self.steps)]
+        moments = [When(now.epoch * size.steps + s, now.epoch, now.history) for s in range(size.steps)]
         rows = [[value(when) for value in self.stage.schedules.values()] for when in moments]
-        table = torch.tensor(rows, dtype=torch.float64).repeat_interleave(self.per_step, 0)
-        self._batch = now.batch * self.per_step - 1  # the host's own count of what the stage's cursor points at
+        table = torch.tensor(rows, dtype=torch.float64).repeat_interleave(size.per_step, 0)
+        self._batch = now.batch * size.per_step - 1  # the host's own count of what the stage's cursor points at
         self.stage.open(self._rows, table, self._batch)
 
     def _take(self, key: Key, move: Move[P]) -> None:
@@ -184,7 +183,19 @@ class Training(Generic[P]):
         elif self.recorder is None or self._plays[key] <= WARM:
             self.stage.play(key, move)
         else:
-            self.replays[key] = self.recorder(lambda: self.stage.play(key, move))
+            self._record(key, move, self.recorder)
+
+    def _record(self, key: Key, move: Move[P], recorder: Recorder) -> None:
+        """Plays a move and keeps how to repeat it; where a GPU cannot, the training goes on in Python and says so."""
+        try:
+            self.replays[key] = recorder(lambda: self.stage.play(key, move))
+        except RuntimeError as error:
+            if not isinstance(recorder, CudaGraphs):
+                raise
+            self.in_python = f"{move.name!r} could not be captured: {str(error).splitlines()[0]}"
+            self.recorder = None
+            warnings.warn(f"Goes on without CUDA graphs, since {self.in_python}", stacklevel=2)
+            self.stage.play(key, move)
 
     def _read(self, key: Key, times: int, steps: int) -> None:
         """Adds what the last steps measured to the sums of the epoch; raises Diverged where a number is not finite."""
@@ -201,7 +212,7 @@ class Training(Generic[P]):
         """The epoch's record: means over the plays of the moves that measure a part, and what the watch measures."""
         plays = Counter[str]()
         for move in moves:
-            plays.update(dict.fromkeys(self.stage.logs[phase, move.name][2], self.steps * move.times))
+            plays.update(dict.fromkeys(self.stage.logs[phase, move.name][2], self.plan.steps * move.times))
         means = {part: total / plays[part] for part, total in now.sums.items()}
         now.history.append({"epoch": now.epoch + 1, "phase": phase, **means, **self._look(now.epoch + 1)})
         now.epoch, now.batch, now.sums = now.epoch + 1, 0, {}
@@ -222,18 +233,3 @@ class Training(Generic[P]):
             now.seconds = time.monotonic() - self._started
             self.team.first(partial(self.store.save, now))
             self._saved = time.monotonic()
-
-
-def _batches_of_a_step(system: System[Any], epochs: int) -> int:
-    """Batches that a step takes, the same in every phase."""
-    phases = dict.fromkeys(system.phase(epoch) for epoch in range(epochs))
-    for phase in phases:
-        names = [move.name for move in system.moves(phase)]
-        if len({*names}) < len(names):
-            raise ValueError(f"Two moves of {system.name!r} are called the same in phase {phase!r}: {names}.")
-    for first in (move for phase in phases for move in system.moves(phase)[:1] if not move.fresh):
-        raise ValueError(f"A step of {system.name!r} begins with {first.name!r}, which is not fresh: give it a batch.")
-    found = {sum(move.times for move in system.moves(phase) if move.fresh) for phase in phases}
-    if len(found) != 1 or 0 in found:
-        raise ValueError(f"Each phase of {system.name!r} must take as many batches a step, one at least, not {found}.")
-    return found.pop()

@@ -82,8 +82,11 @@ class Stage(Generic[P]):
 
     def open(self, order: Tensor, table: Tensor, cursor: int) -> None:
         """Puts an epoch's order of samples and scheduled values in place, and points before the next batch."""
-        self.order.copy_(order)
-        self.table.copy_(table)
+        for place, values in ((self.order, order), (self.table, table)):
+            if place.is_cuda:  # from pinned memory, so that the host need not wait
+                place.copy_(values.to(place.dtype).pin_memory(), non_blocking=True)
+            else:
+                place.copy_(values)
         self.cursor.fill_(cursor)
 
     def read(self, key: Key, plays: int) -> tuple[list[str], list[list[float]]]:

@@ -1,13 +1,37 @@
-"""What is measured between epochs, and how networks are looked at without a trace."""
+"""Who looks on: what is seen after a step, what is measured after an epoch, and how that leaves no trace."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import nn
+
+from blurvae.train.system import Scene, Turn
+
+
+@dataclass(frozen=True)
+class State:
+    """What a callback sees after each step.
+
+    Attributes:
+        epoch: epochs that are over.
+        step: steps that are over.
+        phase: of this epoch.
+        players: the networks.
+        scenes: by move, what it saw the last time.
+        turns: by move, what it returned then.
+    """
+
+    epoch: int
+    step: int
+    phase: str
+    players: Any
+    scenes: Mapping[str, Scene]
+    turns: Mapping[str, Turn]
 
 
 class Watch(Protocol):

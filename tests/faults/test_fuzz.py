@@ -37,13 +37,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from blurvae import losses, run, training
+from blurvae import losses, record
 from blurvae.datasets import ImageSet, celeba, cifar10, files, folder, mnist, nifti, packs
 from blurvae.errors import CorruptFile, MissingData, MissingWeights
 from blurvae.experiments import recorded
 from blurvae.models import VAE, KernelNet, load_model, save_model
 from blurvae.pages.notebooks import chapters, parameters
-from blurvae.training import Players, Progress, Settings
+from blurvae.record.encode import encode
+from blurvae.record.formats import FORMAT
+from blurvae.systems import BlurVAE
+from blurvae.systems.vae import Players
+from blurvae.train import Budget, checkpoint
+from blurvae.train import fit as train
+from blurvae.train.checkpoint import Progress, Store
 
 COUNT = int(os.environ.get("BLURVAE_FUZZ", "10000"))
 SECONDS = 5.0  # for one input
@@ -1043,13 +1049,13 @@ def npzs(draw: st.DrawFn) -> bytes:
 def test_run_record(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A record has no checksum: numbers altered within their type are accepted. The pictures have zip's CRC."""
     monkeypatch.chdir(tmp_path)
-    described = run.Run(
-        "table5", "l2", "smoke", "natural", "l2", (("C", 0.5),), widths=(4, 8), settings=Settings(epochs=1)
-    )
+    system = BlurVAE(losses.get("wiener", C=0.5), widths=(4, 8))
+    described = record.Run("bredell/table5", "l2", "smoke", "natural", system, budget=Budget(epochs=1))
     spread = {"mean": 20.5, "sd": 1.5, "n": 4}
-    record = {
-        "format": run.FORMAT,
-        "run": json.loads(json.dumps(asdict(described))),
+    whole = {
+        "format": FORMAT,
+        "run": json.loads(json.dumps(encode(described))),
+        "outcome": {"state": "finished"},
         "data": {
             "name": "natural",
             "label": "natural",
@@ -1064,25 +1070,25 @@ def test_run_record(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pyte
             "KL": {"value": 3.0},
             "LPIPS-squeeze": {"state": "needs weights", "what": "a file"},
         },
-        "history": [{"epoch": 1, "weighted": False, "reconstruction": 2.5, "kl": 0.5}],
+        "history": [{"epoch": 1, "phase": "warm-up", "reconstruction": 2.5, "kl": 0.5}],
         "provenance": {"commit": "abc", "seconds": 1.5, "versions": {"torch": "2"}},
     }
     pictures = {
         "original": np.arange(96, dtype=np.uint8).reshape(2, 3, 4, 4),
         "data_power": np.ones((4, 3), np.float32),
     }
-    file = tmp_path / "table5" / f"{described.name}.json"
-    file.parent.mkdir()
+    file = described.path(tmp_path)
+    file.parent.mkdir(parents=True)
     compressed = io.BytesIO()
     np.savez_compressed(compressed, **pictures)
-    valid = {".json": json.dumps(record, indent=1).encode(), ".npz": compressed.getvalue()}
+    valid = {".json": json.dumps(whole, indent=1).encode(), ".npz": compressed.getvalue()}
     plain = npz({f"{key}.npy": array_file(value) for key, value in pictures.items()}, zipfile.ZIP_STORED)
 
     def attempt(case: tuple[str, str, bytes]) -> None:
         kind, suffix, data = case
         for ending, content in valid.items():
             file.with_suffix(ending).write_bytes(data if ending == suffix else content)
-        result = run.read(file)
+        result = record.read(file)
         if suffix == ".json":
             assert result.record == json.loads(data) or "NaN" in data.decode()
             assert all(isinstance(text, str) for text in (result.run.name, result.run.method, result.run.data))
@@ -1104,7 +1110,7 @@ def test_run_record(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pyte
         part("mutated", ".npz", mutated(plain)),
     )
     structures = st.one_of(
-        part("made", ".json", json_files(record)),
+        part("made", ".json", json_files(whole)),
         part("made", ".npz", npzs()),
         part("made", ".npz", npy((2, 3), "|u1")),
         part("made", ".npz", st.one_of(st.binary(max_size=200), st.just(PICKLE))),
@@ -1142,30 +1148,29 @@ def exact(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 def test_checkpoint(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What resumes is the very state that was saved: tensors, optimisers, noise and progress."""
     monkeypatch.chdir(tmp_path)
-    identity = {"settings": asdict(Settings(epochs=3)), "term": "Wiener()", "data": "ab", "parameters": {"vae": 1}}
+    identity = {"system": "BlurVAE()", "budget": asdict(Budget(epochs=3)), "data": "ab", "parameters": {"vae": 1}}
+    slots = dict.fromkeys(Players._fields, frozenset({"step", "exp_avg", "exp_avg_sq"}))
 
-    def store(seed: int) -> training._Store:
+    def store(seed: int) -> Store:
         torch.manual_seed(seed)
         players = Players(VAE(size=4, channels=1, widths=(2,), latent=2, hidden=3), KernelNet(2, 3, 4))
-        adams = [torch.optim.Adam(net.parameters(), 1e-3) for net in players if net is not None]
-        for net in players:
-            assert net is not None
+        nets = {name: net for name, net in players._asdict().items() if net is not None}
+        adams = {name: torch.optim.Adam(net.parameters(), 1e-3) for name, net in nets.items()}
+        for name, net in nets.items():
             sum(p.square().sum() for p in net.parameters()).backward()
-        for adam in adams:
-            adam.step()
-        return training._Store(tmp_path / "run", identity, players, adams, torch.Generator().manual_seed(seed))
+            adams[name].step()
+        return Store(tmp_path / "run", identity, nets, adams, slots, torch.Generator().manual_seed(seed))
 
-    def state(of: training._Store) -> dict[str, torch.Tensor]:
-        tensors = {
-            f"{name}/{key}": value.clone() for name, net in of._modules() for key, value in net.state_dict().items()
-        }
-        for i, adam in enumerate(of.optimisers):
-            for j, slots in adam.state_dict()["state"].items():
-                tensors |= {f"{i}/{j}/{key}": value.clone() for key, value in slots.items()}
+    def state(of: Store) -> dict[str, torch.Tensor]:
+        nets = of.players.items()
+        tensors = {f"{name}/{key}": value.clone() for name, net in nets for key, value in net.state_dict().items()}
+        for name, adam in of.optimisers.items():
+            for j, kept in adam.state_dict()["state"].items():
+                tensors |= {f"{name}/{j}/{key}": value.clone() for key, value in kept.items()}
         return tensors | {"noise": of.noise.get_state()}
 
     saved = store(0)
-    progress = Progress(1, 2, 7, [1.5, 2.5, 3.5, 4.5], [{"epoch": 1, "weighted": False, "kl": 0.5}], 12.5)
+    progress = Progress(1, 2, 7, {"reconstruction": 1.5, "kl": 2.5}, [{"epoch": 1, "phase": "train", "kl": 0.5}], 12.5)
     saved.save(progress)
     expected = state(saved)
     index = tmp_path / "run" / "checkpoint.json"
@@ -1173,16 +1178,16 @@ def test_checkpoint(fuzz: Callable[..., None], tmp_path: Path, monkeypatch: pyte
     (tensors,) = set(valid) - {index.name}
     reader = store(1)
     fresh, fresh_noise = (
-        {name: copy.deepcopy(net.state_dict()) for name, net in reader._modules()},
+        {name: copy.deepcopy(net.state_dict()) for name, net in reader.players.items()},
         reader.noise.get_state(),
     )
-    fresh_adams = [copy.deepcopy(adam.state_dict()) for adam in reader.optimisers]
+    fresh_adams = {name: copy.deepcopy(adam.state_dict()) for name, adam in reader.optimisers.items()}
 
     def attempt(case: dict[str, bytes]) -> None:
-        for name, net in reader._modules():
+        for name, net in reader.players.items():
             net.load_state_dict(fresh[name])
-        for adam, before in zip(reader.optimisers, fresh_adams):
-            adam.load_state_dict(copy.deepcopy(before))
+        for name, adam in reader.optimisers.items():
+            adam.load_state_dict(copy.deepcopy(fresh_adams[name]))
         reader.noise.set_state(fresh_noise)
         for name, content in valid.items():
             (index.parent / name).write_bytes(case.get(name, content))
@@ -1217,8 +1222,8 @@ def test_checkpoint_with_a_forged_checksum(tmp_path: Path) -> None:
     def fit(**options: Any) -> list[dict[str, Any]]:
         torch.manual_seed(0)
         players = Players(VAE(size=4, channels=1, widths=(2,), latent=2, hidden=3), KernelNet(2, 3, 4))
-        budget = Settings(epochs=2, batch_size=2, warm_up=1)
-        return training.fit(players, losses.get("l2"), data, budget, device="cpu", checkpoint=tmp_path, **options)
+        system, budget = BlurVAE(losses.get("l2"), warm_up=1, latent=2), Budget(epochs=2, batch_size=2)
+        return train(system, players, data, budget, device="cpu", checkpoint=tmp_path, **options)
 
     history = fit()
     index = tmp_path / "checkpoint.json"
@@ -1230,7 +1235,7 @@ def test_checkpoint_with_a_forged_checksum(tmp_path: Path) -> None:
     @given(altered(record["progress"]))
     def one(progress: Any) -> None:
         tensors.write_bytes(content)  # what trained on has written its own
-        crc32 = training._crc32(tensors, progress)
+        crc32 = checkpoint._crc32(tensors, progress)
         index.write_bytes(dumped(record | {"progress": progress, "crc32": crc32}))
         try:
             with time_limit(SECONDS):

@@ -10,6 +10,7 @@ from blurvae.bench.parts.package import html, imports
 from blurvae.bench.parts.plan import Plan
 from blurvae.bench.parts.profile import profile
 from blurvae.bench.parts.steps import epoch, modes, step, wiener
+from blurvae.bench.parts.together import side_by_side
 
 PARTS: dict[str, Callable[[Plan], dict[str, Any]]] = {
     "step": step,
@@ -18,6 +19,7 @@ PARTS: dict[str, Callable[[Plan], dict[str, Any]]] = {
     "ffl": ffl,
     "epoch": epoch,
     "modes": modes,
+    "side by side": side_by_side,
     "import": imports,
     "html": html,
     "profile": profile,

@@ -138,7 +138,7 @@ def _epochs(job: Job, epochs: int) -> list[float]:
 
 
 def modes(plan: Plan) -> dict[str, Any]:
-    """What the deterministic mode costs and `torch.compile` gains; both change something on a GPU only."""
+    """What the deterministic mode costs, and what `torch.compile` and CUDA graphs gain; all that on a GPU only."""
     if not plan.on_gpu:
         raise NotRun("there is no GPU here; on a CPU the same seed gives the same bits in any mode")
     prepare()
@@ -149,6 +149,8 @@ def modes(plan: Plan) -> dict[str, Any]:
             "default": (loops.ours, (job,)),
             "deterministic": (loops.ours, (replace(job, deterministic=True),)),
             "compiled": (loops.ours, (replace(job, compile=True),)),
+            "graphs": (loops.ours, (replace(job, graphs=True),)),
+            "compiled, graphs": (loops.ours, (replace(job, compile=True, graphs=True),)),
             "compiled, deterministic": (loops.ours, (replace(job, compile=True, deterministic=True),)),
         }
         measured = interleave(sides, plan.timing, plan.job.device)

@@ -1,0 +1,114 @@
+"""Several trainings in turn end as each does alone, and one that fails leaves the others as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from toys import CASES, IMAGES, RAE
+from toys.running import copied, different, started, trained
+
+from blurvae.errors import Diverged
+from blurvae.train import Scene, Training, Turn, feed
+from blurvae.train.graphs import LEAST, CudaGraphs, why_not
+from blurvae.train.side_by_side import in_turn
+
+NAMES = ("wiener, live", "vae-gan", "wgan-gp with a lens", "frvsr", "rae-sn")
+
+
+@dataclass(frozen=True)
+class Diverging(RAE):
+    """Its loss is infinite from the first step on."""
+
+    def moves(self, phase: str) -> Any:
+        (move,) = super().moves(phase)
+
+        def play(players: Any, scene: Scene) -> Turn:
+            turn = move.play(players, scene)
+            return Turn({k: v / 0 for k, v in turn.losses.items()}, {k: v / 0 for k, v in turn.parts.items()})
+
+        return (replace(move, play=play),)
+
+
+@pytest.mark.parametrize("width", [1, 2, 6])
+def test_trainings_in_turn_end_as_each_does_alone(width: int) -> None:
+    starts: list[Callable[[], Training[Any]]] = [partial(started, CASES[name]) for name in NAMES]
+    starts.insert(2, partial(started, (Diverging("ae"), IMAGES)))
+    ended = {number: (training, error) for number, training, error in in_turn(starts, width)}
+    assert sorted(ended) == list(range(6))
+    _, failure = ended.pop(2)
+    assert isinstance(failure, Diverged)
+    for name, (training, error) in zip(NAMES, (ended[number] for number in sorted(ended))):
+        assert error is None and training is not None
+        alone = trained(CASES[name])
+        assert not different(copied(alone), copied(training))
+        assert training.progress.history == alone.progress.history
+        assert not any(net.training for net in training.stage.named.values())
+
+
+def test_what_cannot_be_started_is_named_and_the_others_go_on() -> None:
+    def absent() -> Training[Any]:
+        raise BlockingIOError("another process is at it")
+
+    ended = list(in_turn([absent, partial(started, CASES["ae"])], width=1))
+    assert [(number, training is None) for number, training, _ in ended] == [(0, True), (1, False)]
+    assert isinstance(ended[0][2], BlockingIOError)
+
+
+def test_an_error_of_another_kind_is_not_swallowed() -> None:
+    def wrong() -> Training[Any]:
+        raise TypeError("a fault of the program")
+
+    with pytest.raises(TypeError):
+        list(in_turn([wrong], width=1))
+
+
+def test_where_moves_are_captured() -> None:
+    gpu = torch.device("cuda")
+    assert why_not(gpu, 1, LEAST) == ""
+    assert why_not(torch.device("cpu"), 1, LEAST) == "no GPU"
+    assert why_not(gpu, 2, LEAST) == "2 processes"
+    assert why_not(gpu, 1, LEAST - 1) == "fewer than 100 steps"
+    assert started(CASES["ae"]).in_python == "not asked for"
+    assert started(CASES["ae"], graphs=True).in_python == "no GPU"
+
+
+def test_a_capture_that_fails_goes_on_in_python_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(CudaGraphs):
+        def __init__(self) -> None:
+            pass
+
+        def __call__(self, do: Callable[[], None]) -> Callable[[], None]:
+            raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
+
+    training = started(CASES["vae-gan"])
+    training.recorder = Refusing()
+    with pytest.warns(UserWarning, match="Goes on without CUDA graphs, since .* not permitted"):
+        for _ in training:
+            pass
+    assert training.in_python == ("'vae-gan' could not be captured: operation not permitted when stream is capturing")
+    alone = trained(CASES["vae-gan"])
+    assert not different(copied(alone), copied(training)) and training.progress.history == alone.progress.history
+
+
+def test_trainings_of_one_data_set_share_what_lies_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Device:
+        """As a GPU, whose memory is the CPU's here."""
+
+        type = "cuda"
+
+        def __str__(self) -> str:
+            return "cuda:0"
+
+    monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(synchronize=lambda: None))
+    gpu: Any = Device()
+    one, two = feed._all(IMAGES, gpu), feed._all(IMAGES, gpu)
+    assert one is two
+    del one, two
+    assert not feed._RESIDENT  # gone with the last training that was at it

@@ -1,0 +1,155 @@
+"""The training core on a GPU: nothing waits for the device in a step, and graphs are the moves that they were made of.
+
+One minute on one GPU: `pytest -m gpu tests/test_train_gpu.py`. Nothing here runs where there is none; what of it can be
+shown on a CPU is in `test_train_tape` and `test_systems_repeat`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from toys import CASES
+from toys.running import BUDGET, copied, different, run, started
+
+from blurvae.machine import repeatable
+from blurvae.train import Training, graphs, stage
+from blurvae.train.optimisers import Adam, step
+from blurvae.train.schedules import Constant
+from blurvae.train.side_by_side import in_turn
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+GPU = torch.device("cuda")
+CAPTURED = ("l2", "wiener, detached", "wiener, live", "vae-gan", "rae-gp", "wgan-gp with a lens", "enhancenet", "frvsr")
+
+
+@pytest.fixture(autouse=True)
+def deterministic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The same bits each time, and graphs for trainings as short as these."""
+    monkeypatch.setattr(graphs, "LEAST", 1)
+    with repeatable(True, GPU):
+        yield
+
+
+def trained(name: str, precision: str = "float32", **how: Any) -> Training[Any]:
+    training = started(CASES[name], replace(BUDGET, epochs=6, precision=precision), device="cuda", **how)
+    with training.on_its_stream():
+        return run(training)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_step_never_waits_for_the_device(name: str) -> None:
+    training = started(CASES[name], device="cuda")
+    with training.on_its_stream():
+        steps, play = iter(training), training.stage.play
+        next(steps)  # kernels are chosen, constants made
+
+        def strict(*arguments: Any) -> None:
+            torch.cuda.set_sync_debug_mode("error")
+            try:
+                play(*arguments)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+
+        training.stage.play = strict  # type: ignore[method-assign]
+        next(steps)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("name", CAPTURED)
+def test_captured_moves_are_the_moves(name: str, precision: str) -> None:
+    """Weights, moments, the generator's state and the history, across phases and with rules that act."""
+    eager, captured = trained(name, precision), trained(name, precision, graphs=True)
+    assert captured.in_python == "" and captured.replays
+    assert not different(copied(eager), copied(captured))
+    assert captured.progress.history == eager.progress.history
+
+
+def test_stopped_and_resumed_with_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from blurvae.train import loop
+
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(stage, "WINDOW", 2)
+    whole = trained("wiener, live", graphs=True)
+    budget = replace(BUDGET, epochs=6, precision="float32")
+    first = started(CASES["wiener, live"], budget, device="cuda", graphs=True, checkpoint=tmp_path)
+    with first.on_its_stream():
+        run(first, whole.progress.step // 2 + 1)
+    again = trained("wiener, live", graphs=True, checkpoint=tmp_path, resume=True)
+    assert not different(copied(whole), copied(again))
+    assert again.progress.history == whole.progress.history
+
+
+def test_trainings_side_by_side_are_each_alone() -> None:
+    names = ("wiener, live", "l2", "vae-gan", "frvsr")
+    budget = replace(BUDGET, epochs=6, precision="float32")
+    starts = [partial(started, CASES[name], budget, device="cuda", graphs=True) for name in names]
+    ended = {number: (training, error) for number, training, error in in_turn(starts, len(names))}
+    for i, name in enumerate(names):
+        training, error = ended[i]
+        assert error is None and training is not None
+        assert not different(copied(trained(name, graphs=True)), copied(training))
+
+
+def test_random_numbers_are_the_same_replayed() -> None:
+    eager, captured = (trained("l2", graphs=graphs_on) for graphs_on in (False, True))
+    assert torch.equal(eager.stage.generator.get_state(), captured.stage.generator.get_state())
+
+
+def test_a_fused_step_takes_its_rate_from_a_tensor_and_can_be_withheld() -> None:
+    weight = nn.Parameter(torch.ones(3, device=GPU))
+    rate = torch.full((), 0.1, device=GPU)
+    optimiser = Adam(Constant(0.1)).make([weight], rate)
+    moved = []
+    for lr, allowed in ((0.1, None), (0.2, True), (0.2, False), (0.0, True)):
+        rate.fill_(lr)
+        weight.grad = torch.ones_like(weight)
+        before = weight.detach().clone()
+        step(optimiser, None if allowed is None else torch.tensor(allowed, device=GPU))
+        moved.append((weight.detach() - before).abs().max().item())
+    assert moved[0] == pytest.approx(0.1, rel=1e-3) and moved[1] == pytest.approx(0.2, rel=1e-3)
+    assert moved[2] == moved[3] == 0.0
+
+
+def test_replays_take_no_memory() -> None:
+    training = started(CASES["wiener, live"], replace(BUDGET, epochs=40), device="cuda", graphs=True)
+    taken = []
+    with training.on_its_stream():
+        for _ in training:
+            if training.replays and training.progress.epoch > 20:
+                taken.append(torch.cuda.memory_allocated())
+    assert taken and max(taken) - min(taken) <= 1 << 20
+
+
+def test_a_graph_survives_the_caches_of_constants() -> None:
+    """It holds what it read: a cache that is emptied takes nothing from under it."""
+    from blurvae.losses import watson
+
+    whole = trained("wiener, detached", graphs=True)
+    training = started(CASES["wiener, detached"], replace(BUDGET, epochs=6), device="cuda", graphs=True)
+    with training.on_its_stream():
+        for _ in training:
+            watson._constants.cache_clear()
+            if training.replays:
+                torch.full((1 << 16,), torch.nan, device=GPU)  # takes the place of what is freed
+    assert not different(copied(whole), copied(training))
+
+
+def test_a_run_is_evaluated_on_the_gpu() -> None:
+    from blurvae import experiments
+    from blurvae.record import execute
+
+    run_of = next(r for r in experiments.get("table5").runs("smoke", "natural", (0,)) if r.method == "wiener")
+    found = execute(run_of, device="cuda")
+    assert found.outcome in ("finished", "collapsed")
+    assert {"PSNR", "SSIM", "KL", "−ELBO", "kernel width"} <= found.record["metrics"].keys()
+    assert all(array.dtype.kind in "fiu" for array in found.pictures.values())
