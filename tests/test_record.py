@@ -19,7 +19,7 @@ from blurvae.evaluation.vae import PICTURES, STEPS
 from blurvae.experiments.recorded import load
 from blurvae.models import load_model
 from blurvae.pages import figures
-from blurvae.record import Result, execute, image_sets, needs, queue, read
+from blurvae.record import Result, execute, execution, image_sets, needs, queue, read
 from blurvae.record.encode import encode
 from blurvae.record.files import VALUE, VALUES, half, shared_file, write
 from blurvae.record.run import outcome
@@ -75,7 +75,7 @@ def test_the_recorded_psnr_is_that_of_the_kept_model(recorded):
 
 
 def test_resume_keeps_a_finished_run_and_refuses_nothing_else(recorded, monkeypatch):
-    monkeypatch.setattr(EXECUTE, "Training", lambda *a, **k: pytest.fail("a finished run was trained again"))
+    monkeypatch.setattr(EXECUTE, "Execution", lambda *a, **k: pytest.fail("a finished run was trained again"))
     assert execute(WIENER, out=recorded, resume=True).run == WIENER
 
 
@@ -336,7 +336,7 @@ def test_a_training_that_diverges_is_a_record_and_is_not_trained_again(tmp_path,
     assert [epoch["epoch"] for epoch in result.record["history"]] == [1], "what was whole before"
     assert not WIENER.path(tmp_path).with_suffix(".safetensors").exists()
     with monkeypatch.context() as patch:
-        patch.setattr(EXECUTE, "Training", lambda *a, **k: pytest.fail("trained again"))
+        patch.setattr(EXECUTE, "Execution", lambda *a, **k: pytest.fail("trained again"))
         with pytest.raises(Diverged, match=r"natural-wiener-smoke-s0\.json is recorded as diverged \(epoch 2\)"):
             execute(WIENER, out=tmp_path, device="cpu", resume=True)
     assert execute(WIENER, out=tmp_path, device="cpu").outcome != "diverged", "without resume it is tried again"
@@ -504,7 +504,7 @@ def test_a_run_whose_constant_is_a_path_is_written(tmp_path):
 
 
 def test_nothing_stays_of_a_run_that_was_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(EXECUTE, "Training", lambda *a, **k: (_ for _ in ()).throw(ValueError("no compiler")))
+    monkeypatch.setattr(execution, "Training", lambda *a, **k: (_ for _ in ()).throw(ValueError("no compiler")))
     with pytest.raises(ValueError, match="no compiler"):
         execute(WIENER, out=tmp_path, device="cpu")
     assert not list((tmp_path / "bredell" / "table5").iterdir())

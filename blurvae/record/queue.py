@@ -13,7 +13,8 @@ from pathlib import Path
 from blurvae import datasets
 from blurvae.errors import Diverged, MissingData, MissingWeights
 from blurvae.parallel import SOLO, Team
-from blurvae.record.execute import execute, needs
+from blurvae.record.execute import execute
+from blurvae.record.execution import needs
 from blurvae.record.files import read
 from blurvae.record.run import Run
 
