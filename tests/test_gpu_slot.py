@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import math
 import os
 import re
 import shutil
@@ -20,12 +21,12 @@ import torch
 from blurvae import experiments, paths
 from blurvae.errors import Diverged
 from blurvae.experiments.gpu_slot import __main__ as command
-from blurvae.experiments.gpu_slot import checks, pace, plan, slot
+from blurvae.experiments.gpu_slot import checks, pace, plan, slot, work
 from blurvae.experiments.gpu_slot.comparisons import choose, comparisons, without
 from blurvae.experiments.gpu_slot.pace import Forecast, OutOfTime, Pace
 from blurvae.experiments.matrix import matrix, render
 from blurvae.experiments.take import take
-from blurvae.record import archive, execute, queue, read
+from blurvae.record import Execution, archive, execute, queue, read
 from blurvae.train import State
 
 COMMIT = "0123456789ab"
@@ -53,13 +54,20 @@ def begun(tmp_path, monkeypatch):
     return made
 
 
+def go(slot: slot.Slot, runs, width: int = 1, graphs: bool = False) -> list[tuple[str, str]]:
+    """Makes runs in a slot; what its log says then, by method."""
+    judge = Pace("cpu", width)
+    work.Work(slot, slot.begin(runs, judge, {}), judge, graphs).through()
+    return [(entry["run"].split("-")[1], entry["state"]) for entry in slot.log]
+
+
 def states(file: Path) -> list[tuple[str, str]]:
     """(run or data set, state) of the log in the last part."""
     _, head, _ = archive.reopen(file)
     return [(entry.get("run", entry.get("data")), entry["state"]) for entry in head["log"]]
 
 
-# The plan ---------------------------------------------------------------------------------------------------------------
+# The plan ------------------------------------------------------------------------------------------------------------
 
 
 def test_whole_comparisons_come_first(paper):
@@ -129,100 +137,181 @@ def test_a_run_that_would_not_end_is_stopped_by_its_own_speed(monkeypatch):
     run = L2.with_changes({"epochs": "1000"})  # 4,000 steps
 
     def forecast(seconds, deadline):
-        judge = Pace("cpu")
-        watch = Forecast(judge, run, deadline)
+        watch = Forecast(run, deadline)
         for step in range(1, 41):
             now[0] = seconds * step
             watch(State(0, step, "train", None, {}, {}))
-        return judge
 
     forecast(0.25, 1100.0)
-    with pytest.raises(OutOfTime, match="at 64 images/s it would take .* s more"):
+    with pytest.raises(OutOfTime, match=r"at 64 images/s it would take .* s more") as raised:
         forecast(0.25, 500.0)
+    assert raised.value.seconds == pytest.approx(1000)
     with pytest.raises(OutOfTime, match="with 0 s left"):
         forecast(0.1, 3.0)
 
 
-# What goes wrong --------------------------------------------------------------------------------------------------------
+# What goes wrong -----------------------------------------------------------------------------------------------------
 
 
-def raising(monkeypatch, errors: dict[str, list[BaseException]]) -> None:
-    """Lets the runs of these methods raise, one after the other; afterwards they are executed."""
+def raising(monkeypatch, errors: dict[str, list[BaseException]]) -> list[dict]:
+    """Lets the runs of these methods raise, one error after the other, then be; returns what runs were given."""
+    asked = []
 
-    def execute_or_raise(run, **given):
+    def begin_or_raise(run, **given):
+        asked.append(given)
         if errors.get(run.method):
             raise errors[run.method].pop(0)
-        return execute(run, **given)
+        return Execution(run, **given)
 
-    monkeypatch.setattr(slot, "execute", execute_or_raise)
+    monkeypatch.setattr(work, "Execution", begin_or_raise)
+    return asked
 
 
 def test_what_goes_wrong_in_one_run_costs_no_other(begun, tmp_path, monkeypatch):
     raising(monkeypatch, {"l2": [RuntimeError("a capture\nfailed")], "ce": [Diverged("kl is nan")]})
-    monkeypatch.setattr(slot.Slot, "pack", lambda *_: None)  # what diverged here has no record
-    begun.work_through(begun.begin(SMOKE))
-    assert states(tmp_path / "a.tar") == [
-        (f"{L2.experiment}/{L2.name}", "failed"),
-        (f"{CE.experiment}/{CE.name}", "diverged"),
-        (f"{WIENER.experiment}/{WIENER.name}", "recorded"),
-    ]
+    assert go(begun, SMOKE) == [("l2", "failed"), ("ce", "diverged"), ("wiener", "recorded")]
+    assert [state for _, state in states(tmp_path / "a.tar")] == ["failed", "diverged", "recorded"]
     assert begun.log[0]["why"] == "RuntimeError: a capture failed"
-    assert [run.method for c in begun.begin(SMOKE) for run in c.runs] == ["ce", "l2"], "what failed comes last"
+    order = begun.begin(SMOKE, Pace("cpu"), {})
+    assert [run.method for c in order for run in c.runs] == ["ce", "l2"], "what failed comes last"
 
 
-def test_a_full_disk_costs_the_checkpoints_and_not_the_run(begun, tmp_path, monkeypatch):
+@pytest.mark.parametrize("width", [1, 3])
+def test_runs_side_by_side_are_each_alone(begun, tmp_path, monkeypatch, width):
+    def spoil(run, callback, **given):
+        def look(state):
+            callback(state)
+            if run == CE and state.step == 3:
+                with torch.no_grad():
+                    next(state.players.vae.parameters()).fill_(math.nan)
+
+        return Execution(run, callback=look, **given)
+
+    monkeypatch.setattr(work, "Execution", spoil)
+    said = go(begun, SMOKE, width)
+    assert dict(said) == {"l2": "recorded", "ce": "diverged", "wiener": "recorded"}
+    for run in (L2, WIENER):
+        made, alone = read(run.path(begun.work)).record, execute(run, device="cpu").record
+        assert made["history"] == json.loads(json.dumps(alone["history"]))
+        assert made["metrics"]["PSNR"] == alone["metrics"]["PSNR"]
+        assert made["provenance"]["side_by_side"] == width
+    assert read(CE.path(begun.work)).diverged
+    assert {Path(name).stem for name in archive.read(tmp_path / "a.tar")[1]} >= {run.name for run in SMOKE}
+    assert not list(begun.work.glob("**/.*")), "nothing unfinished is left"
+    shares = sum(entry["seconds"] for entry in begun.log)
+    assert shares < 60, "the time of this process is divided among them"
+
+
+def test_a_full_disk_costs_the_checkpoints_and_not_the_run(begun, monkeypatch):
     full = OSError(errno.ENOSPC, "No space left on device", "state-4.safetensors")
-    raising(monkeypatch, {"l2": [full], "ce": [full, full]})
+    asked = raising(monkeypatch, {"l2": [full], "ce": [full, full]})
     left = CE.unfinished(begun.work)
-    for run in (L2, CE):
-        run.unfinished(begun.work).mkdir(parents=True)
-    begun.work_through(begun.begin([L2, CE]))
-    assert [state for _, state in states(tmp_path / "a.tar")] == ["failed", "recorded", "failed", "failed"]
+    left.mkdir(parents=True)
+    said = go(begun, [L2, CE])
+    assert said == [("l2", "failed"), ("l2", "recorded"), ("ce", "failed"), ("ce", "failed")]
+    assert [given["checkpoints"] for given in asked] == [True, False] * 2
     assert not left.exists(), "its room is free again"
-    assert read(L2.path(begun.work)).record["metrics"]
 
 
-def test_a_checkpoint_that_cannot_be_used_is_begun_anew(begun, tmp_path):
+def test_memory_that_does_not_suffice_is_shared_by_fewer(begun, monkeypatch):
+    asked = raising(monkeypatch, {"ce": [torch.OutOfMemoryError("CUDA out of memory")]})
+    said = go(begun, SMOKE, width=2)
+    assert said.count(("ce", "failed")) == 1 and [given["beside"] for given in asked] == [2, 2, 1, 1]
+    assert {method for method, state in said if state == "recorded"} == {"l2", "ce", "wiener"}
+
+
+def test_what_fails_with_graphs_is_tried_without(begun, monkeypatch):
+    asked = raising(monkeypatch, {"l2": [RuntimeError("CUDA error: an illegal instruction")]})
+    assert go(begun, [L2], graphs=True) == [("l2", "failed"), ("l2", "recorded")]
+    assert [given["graphs"] for given in asked] == [True, False]
+    begun.log[:] = [entry for entry in begun.log if entry["state"] == "failed"]
+    L2.path(begun.work).unlink()
+    go(begun, [L2], graphs=True)
+    assert asked[-1]["graphs"] is False, "another process knows it too"
+
+
+def test_a_checkpoint_that_cannot_be_used_is_begun_anew(begun):
     place = L2.unfinished(begun.work)
     place.mkdir(parents=True)
     (place / "checkpoint.json").write_text("{}")
-    begun.work_through(begun.begin([L2]))
-    assert [state for _, state in states(tmp_path / "a.tar")] == ["failed", "recorded"]
+    assert go(begun, [L2]) == [("l2", "failed"), ("l2", "recorded")]
 
 
 def test_a_run_that_takes_the_process_with_it_waits_for_the_others(begun):
     entry = {"run": f"{L2.experiment}/{L2.name}", "state": "begun"}
     begun.log += [entry] * 2
-    assert [run.method for c in begun.begin(SMOKE) for run in c.runs] == ["l2", "ce", "wiener"]
+    assert [run.method for c in begun.begin(SMOKE, Pace("cpu"), {}) for run in c.runs] == ["l2", "ce", "wiener"]
     begun.log.append(entry)
-    assert [run.method for c in begun.begin(SMOKE) for run in c.runs] == ["ce", "wiener", "l2"]
+    assert [run.method for c in begun.begin(SMOKE, Pace("cpu"), {}) for run in c.runs] == ["ce", "wiener", "l2"]
 
 
-def test_where_the_gpu_is_lost_another_process_goes_on(tmp_path, monkeypatch, capsys):
+def test_the_log_of_earlier_slots_judges_too(begun):
+    entry = {"run": f"{L2.experiment}/{L2.name}", "state": "recorded", "device": "GPU", "width": 8, "seconds": 1e6}
+    begun.log.append(entry)
+    for way, slower in (({"device": "GPU", "width": 8}, True), ({"device": "GPU", "width": 1}, False)):
+        judge = Pace("cpu")
+        begun.begin(SMOKE, judge, way)
+        assert (judge.expected(CE) > 1000) == slower
+
+
+@pytest.fixture
+def given(tmp_path, monkeypatch):
+    """Arguments of a slot that makes one run at once, without looking at the machine."""
     monkeypatch.setenv("BLURVAE_COMMIT", COMMIT)
-    monkeypatch.setattr(command, "_check", lambda _: None)
+    monkeypatch.setattr(command, "_checked", lambda _: {"graphs": False, "side by side": False})
+    arguments = ["--tier", "smoke", "--only", "table5", "l2", "--budget", "5m", "--device", "cpu"]
+    return [*arguments, "--work", str(tmp_path / "work"), "--out", str(tmp_path / "a.tar")]
+
+
+def test_where_the_gpu_is_lost_another_process_goes_on(given, tmp_path, monkeypatch, capsys):
     raising(monkeypatch, {"l2": [RuntimeError("an illegal memory access")]})
 
     def lost(_):
-        raise slot.GpuLost("no answer")
+        raise work.GpuLost("no answer")
 
-    monkeypatch.setattr(slot.Slot, "_free", lost)
+    monkeypatch.setattr(work.Work, "_free", lost)
     called = []
     monkeypatch.setattr(command.os, "execv", lambda _, arguments: called.append(arguments))
-    file = tmp_path / "a.tar"
-    given = ["--tier", "smoke", "--only", "table5", "l2", "--budget", "5m", "--work", str(tmp_path / "work")]
-    command.main([*given, "--device", "cpu", "--out", str(file)])
-    assert states(file) == [(f"{L2.experiment}/{L2.name}", "failed")]
+    command.main(given)
+    assert states(tmp_path / "a.tar") == [(f"{L2.experiment}/{L2.name}", "failed")]
     (arguments,) = called
     assert arguments[1:3] == ["-m", "blurvae.experiments.gpu_slot"] and arguments[-2] == "--budget"
     assert 200 < queue.seconds(arguments[-1]) <= 300
     assert "goes on in another process" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_slot_that_is_told_to_end_leaves_its_checkpoint_in_the_archive(given, tmp_path, monkeypatch, number):
+    monkeypatch.setattr("blurvae.train.loop.CHECKPOINT_SECONDS", -1.0)
+    steps = []
+
+    def watched(run, callback, **more):
+        def look(state):
+            callback(state)
+            steps.append(state.step)
+            if steps == [1, 2, 3, 4, 5, 6]:  # after the checkpoint of an epoch
+                os.kill(os.getpid(), number)
+
+        return Execution(run, callback=look, **more)
+
+    monkeypatch.setattr(work, "Execution", watched)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as raised:
+        command.main(given)
+    assert raised.value.code == 130 and signal.getsignal(signal.SIGTERM) == before
+    assert any(name.startswith("unfinished/") for name in archive.read(tmp_path / "a.tar")[1])
+    shutil.rmtree(tmp_path / "work")  # another machine
+    command.main(given)
+    assert steps[6:] == [5, 6, 7, 8], "it went on where it was"
+    assert [state for _, state in states(tmp_path / "a.tar")] == ["begun", "recorded"]
+    _, members = archive.read(tmp_path / "a.tar")
+    assert not any(name.startswith("unfinished/") for name in members)
+
+
 def test_an_archive_that_cannot_be_written_is_named_and_nothing_is_lost(begun, tmp_path, monkeypatch):
     real = archive.Archive.write
     monkeypatch.setattr(archive.Archive, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
-    begun.work_through(begun.begin([L2]))
+    go(begun, [L2])
     assert begun.unsaved and any("could not be written" in said for said in begun.said)
     monkeypatch.setattr(archive.Archive, "write", real)
     begun.save()
@@ -235,12 +324,12 @@ def test_what_cannot_be_begun_is_said_in_a_sentence(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match="BLURVAE_COMMIT"):
         command.main([*given, "--out", str(tmp_path / "a.tar")])
     monkeypatch.setenv("BLURVAE_COMMIT", COMMIT)
-    with pytest.raises(SystemExit, match="FILE.tar"):
+    with pytest.raises(SystemExit, match=r"FILE\.tar"):
         command.main([*given, "--out", str(tmp_path / "a.zip")])
     with pytest.raises(SystemExit, match="cannot be written"):
         command.main([*given, "--out", str(tmp_path / "absent" / "a.tar")])
     (tmp_path / "a.tar").write_text("no archive")
-    with pytest.raises(SystemExit, match="no whole tar file"):
+    with pytest.raises(SystemExit, match=r"no whole tar file"):
         command.main([*given, "--out", str(tmp_path / "a.tar")])
     with pytest.raises(SystemExit, match="not a duration"):
         command.main(["--budget", "soon"])
@@ -259,7 +348,7 @@ def test_what_is_recorded_at_home_can_be_named(tmp_path):
     assert {run.method for run in every} - {run.method for run in named} == {"l2"}
 
 
-# The checks ---------------------------------------------------------------------------------------------------------------
+# The checks ----------------------------------------------------------------------------------------------------------
 
 
 def test_gpu_tests_are_found_and_say_why_they_are_not_run(monkeypatch):
@@ -267,9 +356,24 @@ def test_gpu_tests_are_found_and_say_why_they_are_not_run(monkeypatch):
     called = []
     monkeypatch.setattr(checks, "_run", lambda arguments, limit: called.append(arguments) or "said")
     assert checks.gpu_tests("cuda", 60) == "said"
+    assert next(a for a in called[0] if a.endswith(".py")).endswith(checks.GRAPHS)
     assert any(argument.endswith("test_losses.py") for argument in called[0])
     monkeypatch.setattr(checks, "find_spec", lambda name: None)
     assert "pytest is not installed" in checks.gpu_tests("cuda", 60)
+
+
+def test_graphs_are_used_where_their_tests_have_passed():
+    passed = "\n".join(
+        f"tests/test_train_gpu.py::test_captured_moves_are_the_moves[{m}] PASSED" for m in ("l2", "wiener")
+    )
+    toy = "tests/test_train_gpu.py::test_captured_moves_are_the_moves[frvsr-bf16] FAILED"
+    beside = "tests/test_train_gpu.py::test_trainings_side_by_side_are_each_alone "
+    assert checks.graphs_hold("not run: this machine has no GPU") == (False, False)
+    assert checks.graphs_hold(passed) == checks.graphs_hold(f"{passed}\n{toy}\n{beside}PASSED") == (True, True)
+    assert checks.graphs_hold(f"{passed}\n{beside}FAILED") == (True, False)
+    assert checks.graphs_hold(f"{passed}\n{toy.replace('frvsr', 'wiener, live')}") == (False, False)
+    source = (paths.root() / "tests" / checks.GRAPHS).read_text(encoding="utf-8")
+    assert "def test_captured_moves_are_the_moves(" in source and "def test_trainings_side_by_side_are" in source
 
 
 def test_a_check_that_takes_too_long_is_ended():
@@ -277,38 +381,38 @@ def test_a_check_that_takes_too_long_is_ended():
     assert said.startswith("begun") and "ended after 1 s" in said
 
 
-# The rehearsal --------------------------------------------------------------------------------------------------------------
+# The rehearsal -------------------------------------------------------------------------------------------------------
 
 DRIVER = """
 import os, signal, sys
 sys.modules.update(dict.fromkeys(("typer", "pandas", "matplotlib", "torchvision", "lpips", "torchmetrics", "scipy")))
 from blurvae.experiments.bredell import table5
-from blurvae.experiments.gpu_slot import slot
+from blurvae.experiments.gpu_slot import work
 from blurvae.experiments.gpu_slot.__main__ import main
 from blurvae.train import loop
 
 table5.GRID["smoke"]["cifar10"] = (0,)  # a pack that is not here
 loop.CHECKPOINT_SECONDS = -1.0  # after every window of steps
-real = slot.execute
+real = work.Execution
 
-def execute(run, callback, **given):
+def begin(run, callback, **given):
     if run.method == "ffl":
         raise RuntimeError("a fault")
     def look(state):
-        if run.method == "wiener" and state.step == 6 and "KILL" in os.environ:  # after the checkpoint of an epoch
-            os.kill(os.getpid(), getattr(signal, os.environ["KILL"]))
         if run.method == "wiener":
+            if state.step == 6 and "KILL" in os.environ:  # after the checkpoint of an epoch
+                os.kill(os.getpid(), signal.SIGKILL)
             print("step", state.step)
         callback(state)
     return real(run, callback=look, **given)
 
-slot.execute = execute
+work.Execution = begin
 main()
 """
 
 
 def test_the_rehearsal(tmp_path):
-    """A slot on a CPU from a copy that can travel: killed, called again elsewhere, terminated, and called again."""
+    """A slot on a CPU from a copy that can travel, killed once and called again: a pack is missing, and a run fails."""
     if not (paths.root() / ".git").exists():
         pytest.skip("no checkout of git")
     copy, file = tmp_path / "copy", tmp_path / "slot.tar"
@@ -323,36 +427,28 @@ def test_the_rehearsal(tmp_path):
     environment = {key: value for key, value in os.environ.items() if key not in ("BLURVAE_DATA", "PYTHONPATH")}
     environment |= {"BLURVAE_COMMIT": head.stdout.strip(), "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
 
-    def call(machine: str, **more: str) -> subprocess.CompletedProcess[str]:
+    def call(**more: str) -> subprocess.CompletedProcess[str]:
         arguments = ["--tier", "smoke", "--only", "table5", "l2", "ffl", "ce", "wiener", "--device", "cpu"]
-        arguments += ["--budget", "2m", "--out", str(file), "--work", str(tmp_path / machine)]
-        command = [sys.executable, "driver.py", *arguments]
+        command = [sys.executable, "driver.py", *arguments, "--budget", "2m", "--out", str(file)]
         return subprocess.run(command, cwd=copy, env=environment | more, capture_output=True, text=True, check=False)
 
-    def names() -> set[str]:
-        return {Path(name).stem for name in archive.read(file)[1] if name.endswith(".json")}
-
-    killed = call("a", KILL="SIGKILL")
+    killed = call(KILL="")
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert names() == {"bench", "natural-l2-smoke-s0", "natural-ce-smoke-s0"}, "whole, with what was done"
+    names = {Path(name).stem for name in archive.read(file)[1] if name.endswith(".json")}
+    assert names == {"bench", "natural-l2-smoke-s0", "natural-ce-smoke-s0"}, "whole, with what was done"
     assert dict(states(file))["cifar10"] == "passed over"
-    ended = call("b", KILL="SIGTERM")
-    assert ended.returncode == 130, ended.stderr
-    assert "step 1\n" in ended.stdout, "the checkpoint was lost with the machine"
-    assert "checkpoint" in names(), "that of a slot that is told to end is not"
-    done = call("c")
+    done = call()
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["step 5", "step 6", "step 7", "step 8"], "it went on where it was"
     assert "GPU tests" not in done.stderr, "they were made in the first slot"
-    assert states(file) == [
+    assert [(name.split("-")[-3] if "-" in name else name, state) for name, state in states(file)] == [
         ("cifar10", "passed over"),
-        ("bredell/table5/natural-l2-smoke-s0", "recorded"),
-        ("bredell/table5/natural-ffl-smoke-s0", "failed"),
-        ("bredell/table5/natural-ce-smoke-s0", "recorded"),
-        ("bredell/table5/natural-wiener-smoke-s0", "begun"),
-        ("bredell/table5/natural-wiener-smoke-s0", "begun"),
-        ("bredell/table5/natural-wiener-smoke-s0", "recorded"),
-        ("bredell/table5/natural-ffl-smoke-s0", "failed"),
+        ("l2", "recorded"),
+        ("ffl", "failed"),
+        ("ce", "recorded"),
+        ("wiener", "begun"),
+        ("wiener", "recorded"),
+        ("ffl", "failed"),
     ]
     taken = take([file], tmp_path / "out")
     assert len(taken.filed) == 3 and not taken.dirty and len(taken.trouble) == 2

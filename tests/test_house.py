@@ -36,8 +36,8 @@ MAY_IMPORT = {
     "evaluation": "blur datasets errors files losses metrics models resampling systems train",
     "record": "datasets errors evaluation files losses machine models parallel paths provenance systems text train",
     "experiments": (
-        "blur datasets errors evaluation files losses metrics models parallel paths provenance record systems "
-        "text train"
+        "blur datasets errors evaluation files losses machine metrics models parallel paths provenance record "
+        "systems text train"
     ),
     "claims": "blur datasets errors experiments metrics paths record systems",
     "pages": "blur claims errors experiments files machine metrics paths provenance record systems text",

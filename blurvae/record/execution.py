@@ -49,6 +49,7 @@ class Execution:
     """A run that has begun: its training, for whoever carries it out, and what comes after that.
 
     Args: as `execute` takes them, and
+        checkpoints: whether it keeps any, and so keeps other processes away, where there is a folder.
         beside: trainings that are carried out in turn in this process, for the record.
 
     Attributes:
@@ -71,6 +72,7 @@ class Execution:
         graphs: bool = False,
         deterministic: bool = False,
         team: Team = SOLO,
+        checkpoints: bool = True,
         beside: int = 1,
     ) -> None:
         if keep_model and not isinstance(run.system, BlurVAE):
@@ -86,7 +88,7 @@ class Execution:
             "precision": choose_precision(run.budget.precision, self.where),
         }
         self.train, self.test = team.together(partial(_ingredients, run))
-        self.work = work = run.unfinished(out) if out else None
+        self.work = work = run.unfinished(out) if out and checkpoints else None
         with ExitStack() as stack:
             if work:  # a folder that cannot be written shows now, not after the training
                 team.first(partial(stack.enter_context, locked(work)))

@@ -15,7 +15,11 @@ PASSED_OVER = (Diverged, MissingData, MissingWeights, CorruptFile, BlockingIOErr
 Ended = tuple[int, Training[Any] | None, Exception | None]
 
 
-def in_turn(starts: Iterable[Callable[[], Training[Any]]], width: int) -> Iterator[Ended]:
+def in_turn(
+    starts: Iterable[Callable[[], Training[Any]]],
+    width: int,
+    passed_over: tuple[type[Exception], ...] = PASSED_OVER,
+) -> Iterator[Ended]:
     """Trains at most `width` at a time, a step of each in turn.
 
     The trainings share no generator, no buffer and no stream, so that one that fails leaves the others as they are, and
@@ -23,31 +27,34 @@ def in_turn(starts: Iterable[Callable[[], Training[Any]]], width: int) -> Iterat
     to a window of steps each.
 
     Args:
-        starts: each makes a training; it is called when there is room.
+        starts: each makes a training; the next is asked for, and called, when there is room.
         width: trainings at a time, at least 1.
+        passed_over: errors that end one training and no other.
 
     Yields:
         (number of the training in the order of `starts`, it, what stopped it) as each ends: None where it came to its
         end, and no training where it could not be made.
     """
-    waiting, running = deque(enumerate(starts)), deque[tuple[int, Training[Any], Iterator[None]]]()
-    while waiting or running:
-        if waiting and len(running) < max(width, 1):
-            number, start = waiting.popleft()
+    waiting, running = iter(enumerate(starts)), deque[tuple[int, Training[Any], Iterator[None]]]()
+    while True:
+        if len(running) < max(width, 1) and (begun := next(waiting, None)):
+            number, start = begun
             try:
                 training = start()
-            except PASSED_OVER as error:
+            except passed_over as error:
                 yield number, None, error
                 continue
             running.append((number, training, iter(training)))
             continue
+        if not running:
+            return
         number, training, steps = running.popleft()
         try:
             with training.on_its_stream():
                 next(steps)
         except StopIteration:
             yield number, training, None
-        except PASSED_OVER as error:
+        except passed_over as error:
             yield number, training, error
         else:
             running.append((number, training, steps))

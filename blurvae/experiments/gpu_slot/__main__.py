@@ -28,7 +28,8 @@ from blurvae.experiments.gpu_slot import checks
 from blurvae.experiments.gpu_slot.comparisons import comparisons
 from blurvae.experiments.gpu_slot.pace import Pace
 from blurvae.experiments.gpu_slot.plan import render
-from blurvae.experiments.gpu_slot.slot import PASSED, GpuLost, Slot
+from blurvae.experiments.gpu_slot.slot import PASSED, Slot
+from blurvae.experiments.gpu_slot.work import WIDEST, GpuLost, Work, widest
 from blurvae.experiments.matrix import matrix
 from blurvae.files import locked
 from blurvae.machine import choose_device
@@ -75,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--recorded", type=Path, help="what `blurvae status --tier paper --json` says at home")
     parser.add_argument("--work", type=Path, help="folder for records and checkpoints until they are in the archive")
+    parser.add_argument("--width", type=int, help=f"runs side by side; on a GPU up to {WIDEST}, by its memory")
+    parser.add_argument("--graphs", choices=("auto", "on", "off"), default="auto", help="auto: if their tests passed")
     parser.add_argument("--dry-run", action="store_true", help="print the plan with its estimates, on any machine")
     return parser
 
@@ -84,7 +87,7 @@ def plan(given: argparse.Namespace, budget: float) -> str:
     runs, needing = missing(given)
     device = "cuda" if given.device == "auto" else choose_device(given.device).type
     absent = {run.data for run in runs if _absent(run.data, run.size)}
-    text = render(comparisons(runs), absent, budget, Pace(device))
+    text = render(comparisons(runs), absent, budget, Pace(device, given.width or (WIDEST if device == "cuda" else 1)))
     methods = ", ".join(dict.fromkeys(run.method for run in needing))
     return text + (f"\n{len(needing)} runs need weights that are not on this machine: {methods}." if needing else "")
 
@@ -108,8 +111,10 @@ def work(given: argparse.Namespace, deadline: float) -> bool:
             raise OSError(f"{given.out} cannot be written: name another path with --out.")
         lost = False
         try:
-            _check(slot)
-            slot.work_through(slot.begin(_here(slot, missing(given)[0])))
+            graphs, width = _way(given, slot)
+            pace = Pace(slot.device.type, width)
+            way = {"device": slot.head["device"], "width": width, "graphs": graphs}
+            Work(slot, slot.begin(_here(slot, missing(given)[0]), pace, way), pace, graphs).through()
         except GpuLost as error:
             _tell(f"The GPU answers no more ({error}): goes on in another process.")
             lost = True
@@ -167,21 +172,34 @@ def _here(slot: Slot, runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if not _absent(run.data, run.size)]
 
 
-def _check(slot: Slot) -> None:
-    """The GPU tests and the benchmark, once for a commit and a device."""
+def _way(given: argparse.Namespace, slot: Slot) -> tuple[bool, int]:
+    """Whether moves are captured as CUDA graphs, and how many runs are made side by side."""
+    passed = _checked(slot)
+    graphs = given.graphs == "on" or (given.graphs == "auto" and passed["graphs"])
+    # Without graphs one process cannot keep a GPU busy, and several trainings in it are no faster than one.
+    width = given.width or (widest(slot.device) if graphs and passed["side by side"] else 1)
+    if slot.device.type == "cuda":
+        _tell(f"CUDA graphs are {'on' if graphs else 'off'}, {width} at a time; --graphs and --width say otherwise.")
+    return graphs, max(width, 1)
+
+
+def _checked(slot: Slot) -> dict[str, Any]:
+    """What the GPU tests have shown; with the benchmark they are run once for a commit and a device."""
     now = {"commit": slot.head["commit"], "device": slot.head["device"]}
-    if slot.head.get("checked") == now:
-        return
+    before: dict[str, Any] = slot.head.get("checked", {})
+    if now.items() <= before.items():
+        return before
     left, file = slot.deadline - time.monotonic(), slot.work / "bench.json"
     tests = checks.gpu_tests(slot.device.type, min(60.0, left / 4))
     _tell(f"GPU tests: {tests.strip().splitlines()[-1]}")
-    said = checks.bench(slot.device.type, min(45.0 if slot.device.type == "cuda" else 10.0, left / 6), file)
+    said = checks.bench(slot.device.type, min(30.0 if slot.device.type == "cuda" else 10.0, left / 6), file)
     _tell(f"benchmark: {said.strip().splitlines()[-1]}")
     slot.archive.add({"tests.txt": f"{tests}\n\nbenchmark\n{said}\n".encode()})
     if file.exists():
         slot.archive.add({"bench.json": file.read_bytes()})
-    slot.head["checked"] = now
+    slot.head["checked"] = found = now | dict(zip(("graphs", "side by side"), checks.graphs_hold(tests)))
     slot.save()
+    return found
 
 
 def _tell(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -10,6 +11,7 @@ from pathlib import Path
 from blurvae import paths
 
 MARK = "pytest.mark.gpu"
+GRAPHS = "test_train_gpu.py"  # the tests of CUDA graphs and of trainings side by side
 PART = "log-determinant"  # of the benchmark: seconds, where a comparison of training steps takes minutes
 
 
@@ -25,12 +27,29 @@ def gpu_tests(device: str, limit: float) -> str:
     if find_spec("pytest") is None:
         return "not run: pytest is not installed (pip install pytest)"
     folder = paths.root() / "tests"
-    files = [str(file) for file in sorted(folder.glob("test_*.py")) if MARK in file.read_text(encoding="utf-8")]
+    files = [file for file in sorted(folder.glob("test_*.py")) if MARK in file.read_text(encoding="utf-8")]
+    files.sort(key=lambda file: file.name != GRAPHS)  # first what decides how runs are made
     if not files:
         return f"not run: no test below {folder.name} is marked gpu"
     # Their own settings load plugins, and conftest.py packages, that a bare machine does not have.
-    command = ["-m", "pytest", "-q", "-rfEs", "-m", "gpu", "-o", "addopts=", "-p", "no:cacheprovider", "--noconftest"]
-    return _run([*command, "--continue-on-collection-errors", *files], limit)
+    command = ["-m", "pytest", "-v", "--tb=short", "-m", "gpu", "-o", "addopts=", "-p", "no:cacheprovider"]
+    return _run([*command, "--noconftest", "--continue-on-collection-errors", *map(str, files)], limit)
+
+
+def graphs_hold(said: str) -> tuple[bool, bool]:
+    """Whether GPU tests have shown that CUDA graphs are right, and whether trainings side by side may be.
+
+    Args:
+        said: what `gpu_tests` returned, maybe cut off.
+
+    Returns:
+        (graphs, side by side): all tests of the systems that runs have, of captured moves, must have passed, one at
+        least; that of trainings side by side must not have failed.
+    """
+    lines = [line for line in said.splitlines() if f"{GRAPHS}::" in line]
+    moves = [line for line in lines if "::test_captured_moves" in line and ("[l2" in line or "[wiener" in line)]
+    graphs = any("PASSED" in line for line in moves) and not any("FAILED" in line or "ERROR" in line for line in moves)
+    return graphs, graphs and not any("side_by_side" in line and "FAILED" in line for line in lines)
 
 
 def bench(device: str, limit: float, out: Path) -> str:
@@ -48,10 +67,18 @@ def bench(device: str, limit: float, out: Path) -> str:
 def _run(arguments: list[str], limit: float) -> str:
     """What a Python of its own says until it ends, or is ended."""
     command = [sys.executable, *arguments]
-    options = {"cwd": paths.root(), "stdin": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "encoding": "utf-8"}
     try:
-        done = subprocess.run(  # type: ignore[call-overload]
-            command, stdout=subprocess.PIPE, errors="replace", timeout=limit, check=False, **options
+        done = subprocess.run(
+            command,
+            cwd=paths.root(),
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},  # what was said before the end counts
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=limit,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         said = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout or ""

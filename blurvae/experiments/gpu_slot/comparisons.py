@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from blurvae.record import Run
@@ -70,7 +70,7 @@ def choose(waiting: Sequence[Comparison], left: float, seconds: Callable[[Run], 
 
 def without(waiting: Iterable[Comparison], run: Run) -> list[Comparison]:
     """The comparisons without a run, and without those that lack nothing any more."""
-    rest = (Comparison(c.experiment, c.data, c.seed, tuple(r for r in c.runs if r != run)) for c in waiting)
+    rest = (replace(c, runs=tuple(other for other in c.runs if other != run)) for c in waiting)
     return [comparison for comparison in rest if comparison.runs]
 
 

@@ -24,7 +24,7 @@ class Pace:
 
     Args:
         device: "cuda" or "cpu".
-        width: trainings side by side.
+        width: trainings side by side; what a run takes is then its share of the time that several take together.
     """
 
     def __init__(self, device: str, width: int = 1) -> None:
@@ -59,26 +59,33 @@ class Pace:
         return self.stated(run) * (taken / stated if stated else 1.0)
 
     def learn(self, run: Run, seconds: float) -> None:
-        """Takes in how long a run, or the last part of one, took: the `stated` seconds of that count as much."""
+        """Takes in how long a run took."""
         self._stated[run.size] += self.stated(run)
         self._taken[run.size] += seconds
 
 
 class OutOfTime(Exception):
-    """A run would not end in time."""
+    """A run would not end in time.
+
+    Attributes:
+        seconds: that all of it would take, beside what trains at the same time.
+    """
+
+    def __init__(self, why: str, seconds: float) -> None:
+        super().__init__(why)
+        self.seconds = seconds
 
 
 class Forecast:
     """A callback of a training that stops it where it would not end in time, by its own speed or by the clock.
 
     Args:
-        pace: learns of its speed then.
         run: what is trained.
         deadline: on the clock of `time.monotonic`.
     """
 
-    def __init__(self, pace: Pace, run: Run, deadline: float) -> None:
-        self.pace, self.run, self.deadline = pace, run, deadline
+    def __init__(self, run: Run, deadline: float) -> None:
+        self.run, self.deadline = run, deadline
         self.steps = images(run) / run.budget.batch_size
         self.first: tuple[float, int] | None = None
 
@@ -97,6 +104,6 @@ class Forecast:
         speed = max(state.step - self.first[1], 1) / max(passed, 1e-9)
         rest = (self.steps - state.step) / speed
         if left <= 0 or rest > PATIENCE * left:
-            self.pace.learn(self.run, self.steps / speed + self.pace.evaluation(self.run))
             rate = speed * self.run.budget.batch_size
-            raise OutOfTime(f"at {rate:.0f} images/s it would take {rest:.0f} s more, with {max(left, 0):.0f} s left")
+            why = f"at {rate:.0f} images/s it would take {rest:.0f} s more, with {max(left, 0):.0f} s left"
+            raise OutOfTime(why, self.steps / speed)

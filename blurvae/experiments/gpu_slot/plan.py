@@ -10,7 +10,7 @@ from blurvae.experiments.gpu_slot.pace import CPU, SPEEDS, Pace
 from blurvae.record import Run
 
 START = 10.0  # seconds to the first step of a process
-CHECKS = 50.0  # seconds that the GPU tests and the benchmark take, once for an archive
+CHECKS = 60.0  # seconds that the GPU tests and the benchmark take, once for an archive
 
 
 def slots(waiting: Iterable[Comparison], budget: float, pace: Pace) -> tuple[list[list[Run]], list[Run]]:

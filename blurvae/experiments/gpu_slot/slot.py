@@ -1,10 +1,7 @@
-"""One slot: runs in the order of their comparisons, and after each of them an archive that is whole."""
+"""The archive of a slot with its log: what came home earlier, what is missing, and what has been made since."""
 
 from __future__ import annotations
 
-import gc
-import shutil
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,26 +9,22 @@ from typing import Any
 
 import torch
 
-from blurvae.errors import CorruptFile, Diverged, MissingData, MissingWeights
-from blurvae.experiments.gpu_slot.comparisons import Comparison, choose, comparisons, without
-from blurvae.experiments.gpu_slot.pace import Forecast, OutOfTime, Pace
+from blurvae.errors import CorruptFile
+from blurvae.experiments.gpu_slot.comparisons import Comparison, comparisons
+from blurvae.experiments.gpu_slot.pace import Pace
 from blurvae.files import write_atomically
 from blurvae.provenance import commit, device_name, versions
-from blurvae.record import Run, execute, read
+from blurvae.record import Run, read
 from blurvae.record.archive import PART, RESULTS, UNFINISHED, reopen
-from blurvae.record.files import shared_file, write
-from blurvae.record.queue import DIVERGED, IMAGES_OF_SEED, RECORDED
+from blurvae.record.files import shared_file
+from blurvae.record.queue import RECORDED
 
-ENOUGH = 3  # times that a run is begun before it waits for all others
 FAILED, STOPPED, PASSED, BEGUN = "failed", "stopped", "passed over", "begun"
-
-
-class GpuLost(Exception):
-    """The GPU answers this process no more, as after an illegal access; another process may have it."""
+ENOUGH = 3  # times that a run is begun before it waits for all others
 
 
 class Slot:
-    """What is done in a slot, and its archive.
+    """What is made in a slot, and its archive.
 
     Args:
         file: the first part of the archive.
@@ -60,8 +53,7 @@ class Slot:
         self.archive, self.head, members = reopen(file)
         self.log: list[dict[str, Any]] = self.head.pop("log", [])
         self.head |= {"tier": tier, "commit": commit(), "device": device_name(device), "versions": versions()}
-        self.pace, self.unsaved = Pace(device.type), set[str]()
-        self._retried, self._without_checkpoints = set[Run](), set[Run]()
+        self.unsaved = set[str]()
         self._unpack(members)
         self._packed = members.keys()
 
@@ -83,34 +75,34 @@ class Slot:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(place, lambda path, data=data: path.write_bytes(data))  # type: ignore[misc]
 
-    def begin(self, runs: Sequence[Run]) -> list[Comparison]:
+    def begin(self, runs: Sequence[Run], pace: Pace, way: dict[str, Any]) -> list[Comparison]:
         """Packs what was recorded on this machine and is not in the archive, and orders what is missing.
 
         Args:
             runs: all that the archive is to have, in the order of the experiments.
+            pace: learns from the log.
+            way: device, width and graphs, as entries of the log have them: other ones teach it nothing.
 
         Returns:
             Comparisons without the runs that are recorded; runs that failed in an earlier slot come last.
         """
         missing = []
         for run in runs:
-            if not self._is_recorded(run):
+            if not self.is_recorded(run):
                 missing.append(run)
             elif _member(run.path(self.work), self.work) not in self._packed:
                 self.pack(run)
-        by_name = {_name(run): run for run in runs}
-        begun, failed = Counter[str](), set[str]()
+        by_name = {name_of(run): run for run in runs}
+        begun = Counter[str]()
         for entry in self.log:
             name, state = entry.get("run", ""), entry.get("state")
-            begun[name] += state != PASSED
-            if state == FAILED:
-                failed.add(name)
-            if state == RECORDED and entry.get("device") == self.head["device"] and name in by_name:
-                self.pace.learn(by_name[name], entry["seconds"])
-        trouble = [run for run in missing if _name(run) in failed or begun[_name(run)] >= ENOUGH]
+            begun[name] += ENOUGH if state == FAILED else state != PASSED
+            if state == RECORDED and name in by_name and way.items() <= entry.items():
+                pace.learn(by_name[name], entry["seconds"])
+        trouble = [run for run in missing if begun[name_of(run)] >= ENOUGH]
         return comparisons(run for run in missing if run not in trouble) + comparisons(trouble)
 
-    def _is_recorded(self, run: Run) -> bool:
+    def is_recorded(self, run: Run) -> bool:
         """Whether the record of this very run lies here; a damaged one is removed."""
         path = run.path(self.work)
         try:
@@ -119,81 +111,6 @@ class Slot:
             path.unlink()
             return False
 
-    def work_through(self, waiting: list[Comparison]) -> None:
-        """Makes what ends in time."""
-        while run := choose(waiting, self.deadline - time.monotonic(), self.pace.expected):
-            if self.attempt(run):
-                waiting = without(waiting, run)
-        for comparison in waiting:
-            for run in comparison.runs:
-                self.say(f"{_name(run)}: not started, about {self.pace.expected(run):.0f} s")
-
-    def attempt(self, run: Run) -> bool:
-        """Makes a run, whatever comes of it; whether that is all that can be done about it in this slot."""
-        entry: dict[str, Any] = {"run": _name(run), "state": BEGUN, "device": self.head["device"], "seconds": 0.0}
-        self.log.append(entry)
-        self.save()  # if this process is lost with the run, the archive says which it was
-        begun, over = time.monotonic(), True
-        try:
-            self._execute(run)
-            entry["state"] = RECORDED
-        except OutOfTime as error:
-            entry |= {"state": STOPPED, "why": str(error)}
-        except Diverged as error:
-            entry |= {"state": DIVERGED, "why": str(error)}
-        except (MissingData, MissingWeights, BlockingIOError) as error:
-            entry |= {"state": PASSED, "why": str(error)}
-        except Exception as error:  # whatever it is, the other runs are worth having
-            entry |= {"state": FAILED, "why": _sentence(error)}
-            over = not self._again(run, error)
-            gc.collect()
-            self._free()
-        entry["seconds"] = round(time.monotonic() - begun, 1)
-        if entry["state"] in (RECORDED, DIVERGED):
-            self.pack(run)
-        if entry["state"] == RECORDED:
-            self.pace.learn(run, entry["seconds"])
-        self.say(f"{_name(run)}: {entry['state']}, {entry['seconds']:.0f} s {entry.get('why', '')}".rstrip())
-        self.save()
-        return over
-
-    def _execute(self, run: Run) -> None:
-        kept = run.seed == IMAGES_OF_SEED
-        given: dict[str, Any] = {
-            "device": str(self.device),
-            "images": kept,
-            "callback": Forecast(self.pace, run, self.deadline),
-        }
-        if run in self._without_checkpoints:
-            write(execute(run, **given), self.work, images=kept)
-        else:
-            execute(run, out=self.work, resume=True, **given)
-
-    def _again(self, run: Run, error: Exception) -> bool:
-        """Whether another attempt has a chance: without a checkpoint that cannot be used, or cannot be written."""
-        at_fault = isinstance(error, OSError | CorruptFile) or "checkpoint" in str(error)
-        if run in self._retried or not at_fault or not run.unfinished(self.work).exists():
-            return False
-        self._retried.add(run)
-        shutil.rmtree(run.unfinished(self.work), ignore_errors=True)
-        if isinstance(error, OSError):
-            self._without_checkpoints.add(run)
-        return True
-
-    def _free(self) -> None:
-        """Gives back what a run that failed held on a GPU.
-
-        Raises:
-            GpuLost: it does not answer.
-        """
-        if self.device.type != "cuda":
-            return
-        try:
-            torch.cuda.synchronize(self.device)
-            torch.cuda.empty_cache()
-        except RuntimeError as error:
-            raise GpuLost(str(error)) from error
-
     def pack(self, run: Run) -> None:
         """Adds the files of a recorded run to the archive."""
         path = run.path(self.work)
@@ -201,8 +118,8 @@ class Slot:
         try:
             self.archive.add({_member(file, self.work): file.read_bytes() for file in files if file.exists()})
         except OSError as error:
-            self.unsaved.add(_name(run))
-            self.say(f"{_name(run)}: recorded in {path}, but not in the archive: {error}")
+            self.unsaved.add(name_of(run))
+            self.say(f"{name_of(run)}: recorded in {path}, but not in the archive: {error}")
 
     def save(self, unfinished: bool = False) -> None:
         """Writes the archive; with checkpoints, those that have room in it."""
@@ -215,14 +132,9 @@ class Slot:
             self.say(f"The archive could not be written: {error}")
 
 
-def _name(run: Run) -> str:
+def name_of(run: Run) -> str:
+    """A run in the log."""
     return f"{run.experiment}/{run.name}"
-
-
-def _sentence(error: BaseException) -> str:
-    """What an error says, its kind first, short enough for a log."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:400]}"
 
 
 def _member(file: Path, work: Path) -> str:
