@@ -21,10 +21,12 @@ import torch._dynamo  # Adam imports it at its first step
 import typer.rich_utils  # noqa: F401
 from tqdm import tqdm
 
-from blurvae import cli, datasets, queue, training
+from blurvae import cli, datasets
 from blurvae.cli import guard
 from blurvae.datasets import cifar10, download
 from blurvae.datasets.core import Archive
+from blurvae.experiments.__main__ import main as queue
+from blurvae.train import loop
 
 RECORDS = 100  # in each batch of the made-up archive
 EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
@@ -88,10 +90,10 @@ def child(
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
-    training.CHECKPOINT_SECONDS = -1.0  # after every window of steps
+    loop.CHECKPOINT_SECONDS = -1.0  # after every window of steps
     done = arm(moment, count)
     try:
-        {"blurvae": cli.app, "queue": queue.main, "prepare": prepare}[what](list(arguments))
+        {"blurvae": cli.app, "queue": queue, "prepare": prepare}[what](list(arguments))
     finally:
         done()
 

@@ -28,8 +28,9 @@ import pytest
 from children import Moment
 from conftest import Tally
 
-from blurvae import experiments, queue, run
+from blurvae import experiments
 from blurvae.datasets import packs
+from blurvae.record import Run, queue, read
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 
@@ -155,7 +156,7 @@ class Job:
 
 
 def same_result(path: Path, reference: Path) -> None:
-    made, expected = run.read(path), run.read(reference)
+    made, expected = read(path), read(reference)
     assert made.record["metrics"] == expected.record["metrics"]
     assert made.record["history"] == expected.record["history"]
     assert made.pictures.keys() == expected.pictures.keys() and made.pictures
@@ -163,7 +164,7 @@ def same_result(path: Path, reference: Path) -> None:
         np.testing.assert_array_equal(made.pictures[name], array, strict=True)
 
 
-def check_runs(runs: tuple[run.Run, ...]) -> Callable[[Path, Path, bool], None]:
+def check_runs(runs: tuple[Run, ...]) -> Callable[[Path, Path, bool], None]:
     def check(out: Path, reference: Path, finished: bool) -> None:
         for r in runs:
             queue.state(r, out)  # no reader stumbles over what lies there
@@ -216,7 +217,7 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Job]:
 
 @pytest.fixture(scope="module")
 def queued(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    """`python -m blurvae.queue` with three methods."""
+    """`python -m blurvae.experiments` with three methods."""
     runs = tuple(r for r in experiments.get("table5").runs("smoke", "natural", (0,)) if r.method in QUEUED)
 
     def command(out: Path) -> list[Any]:
@@ -327,7 +328,7 @@ def test_the_queue_is_killed(queued: Job, tmp_path: Path, tally: Tally) -> None:
 
 
 def test_the_queue_is_killed_as_it_is_typed(queued: Job, tmp_path: Path, tally: Tally) -> None:
-    """`python -m blurvae.queue` from nothing, twice; the moment counts from its first folder."""
+    """`python -m blurvae.experiments` from nothing, twice; the moment counts from its first folder."""
     rng = np.random.default_rng(43)
     for i in range(2):
         out = tmp_path / f"{i}"
@@ -352,11 +353,11 @@ def test_the_second_process_at_a_run_is_refused(training: dict[str, Job], tmp_pa
     out.mkdir()
     holder = start(job.what, job.first(out), tmp_path / "first.log")
     late = time.monotonic() + LIMIT
-    while not list(out.glob("table5/.*/checkpoint.json")) and holder.is_alive() and time.monotonic() < late:
+    while not list(out.glob("bredell/table5/.*/checkpoint.json")) and holder.is_alive() and time.monotonic() < late:
         time.sleep(0.005)
     assert holder.pid
     os.kill(holder.pid, signal.SIGSTOP)  # it keeps the run while it does nothing
-    (index,) = out.glob("table5/.*/checkpoint.json")
+    (index,) = out.glob("bredell/table5/.*/checkpoint.json")
     before = index.read_bytes()
     for arguments in (job.first(out), job.again(out)):
         tally.tries += 1
