@@ -332,7 +332,7 @@ def test_the_queue_is_killed_as_it_is_typed(queued: Job, tmp_path: Path, tally: 
     rng = np.random.default_rng(43)
     for i in range(2):
         out = tmp_path / f"{i}"
-        command = [sys.executable, "-m", "blurvae.queue", *map(str, queued.first(out))]
+        command = [sys.executable, "-m", "blurvae.experiments", *map(str, queued.first(out))]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         late = time.monotonic() + LIMIT
         while not out.exists() and process.poll() is None and time.monotonic() < late:
