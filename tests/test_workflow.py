@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import sys
 from dataclasses import fields, replace
@@ -12,8 +13,9 @@ from types import CodeType
 
 import pytest
 
-from blurvae import experiments, paths, queue
-from blurvae.run import execute, read
+from blurvae import experiments, losses, paths
+from blurvae.experiments.matrix import matrix as queued
+from blurvae.record import execute, read
 
 WORKFLOW = paths.root() / "workflow"
 sys.path.insert(0, str(WORKFLOW))  # the workflow's own modules are no part of the package
@@ -121,8 +123,8 @@ def test_the_digest_stays_where_nothing_executed_changes(toy, name, old, new):
 
 
 def test_a_root_that_is_not_there_is_named():
-    with pytest.raises(ValueError, match=r"blurvae\.run defines no 'exekute'"):
-        digest.places(matrix.PACKAGE, [("blurvae.run", "exekute")])
+    with pytest.raises(ValueError, match=r"blurvae\.record\.execute defines no 'exekute'"):
+        digest.places(matrix.PACKAGE, [("blurvae.record.execute", "exekute")])
 
 
 def executed(run):
@@ -158,28 +160,29 @@ def first_line(node):
 
 @pytest.mark.parametrize("term", ["ce", "wiener-proper"])
 def test_the_digest_of_a_run_holds_all_that_the_run_executes(term):
-    run = next(run for run in smoke("ce", "wiener-proper") if run.term == term)
+    (run,) = smoke(term)
     seen = {(module, name) for module, name in executed(run) if module not in matrix.CUT}
     datasets = {place for place in seen if place[0].startswith("blurvae.datasets.")}  # known by their pixels
-    records = {("blurvae.run", "Run"), ("blurvae.training", "Settings")}  # known by their values
-    assert len(seen) > 50 and ("blurvae.run", "evaluate") in seen
-    assert seen - datasets - records <= set(matrix.places(run.term, run.data))
+    assert len(seen) > 50 and {("blurvae.evaluation.vae", "VAEEvaluation"), ("blurvae.systems.vae", "BlurVAE")} <= seen
+    assert seen - datasets - matrix.RECORDS <= set(matrix.places(run))
 
 
 def test_a_term_belongs_to_its_own_runs_alone():
     (l2,), (proper,) = smoke("l2"), smoke("wiener-proper")
-    modules = [{module for module, _ in matrix.places(run.term, run.data)} for run in (l2, proper)]
+    modules = [{module for module, _ in matrix.places(run)} for run in (l2, proper)]
     assert "blurvae.losses.wiener_proper" not in modules[0] and "blurvae.losses.wiener_proper" in modules[1]
     shown = ("blurvae.pages", "blurvae.claims", "blurvae.cli")
     assert not [name for name in modules[0] | modules[1] if name.startswith(shown)]
 
 
 def test_every_data_set_and_term_has_a_digest():
-    from blurvae import datasets, losses
+    from blurvae import datasets
 
-    packed = {matrix.code("l2", name) for name in datasets.names()}
+    (run,) = smoke("l2")
+    packed = {matrix.code(replace(run, data=name)) for name in datasets.names()}
     assert len(packed) > 1  # packs are cut to size by code that belongs to them
-    assert len({matrix.code(term, "natural") for term in losses.TERMS}) == len(losses.TERMS)
+    terms = [replace(run, system=replace(run.system, term=losses.get(name))) for name in losses.TERMS]
+    assert len({matrix.code(other) for other in terms}) == len(losses.TERMS)
 
 
 # What a run depends on beside code ----------------------------------------------------------------------------------
@@ -187,23 +190,26 @@ def test_every_data_set_and_term_has_a_digest():
 
 def test_an_option_that_is_off_is_no_setting_and_every_other_value_is():
     (run,) = smoke("l2")
-    off = {f.name for f in fields(run) if not getattr(run, f.name)}
-    assert "constants" in off  # none are set
-    assert set(matrix.settings(run)) == {f.name for f in fields(run)} - off
-    assert matrix.settings(run)["settings"]["beta"] == run.settings.beta
+    assert set(matrix.settings(run)) == {f.name for f in fields(run)} - {"n_valid", "n_bound"}
+    assert "seed" not in matrix.settings(run)["budget"]
+    wiener = replace(run, system=replace(run.system, term=losses.Wiener()))
+    assert matrix.settings(wiener)["system"]["term"].keys() == {"name", "C", "kernel_size", "kernel_path"}
     changed = [
+        wiener,
         replace(run, n_train=None),
-        replace(run, latent=17),
-        replace(run, constants=(("C", 0.1),)),
-        replace(run, settings=replace(run.settings, warm_up=0)),
-        replace(run, settings=replace(run.settings, beta=0.0)),
+        replace(run, budget=replace(run.budget, seed=1)),
+        *(
+            replace(run, system=replace(run.system, **{k: v}))
+            for k, v in (("latent", 17), ("warm_up", 0), ("beta", 0.0))
+        ),
+        *(replace(run, system=replace(run.system, term=losses.Wiener(**{k: 0.1}))) for k in ("C", "epsilon")),
     ]
-    assert len({json.dumps(matrix.settings(r)) for r in [run, *changed]}) == 6
+    assert len({json.dumps(matrix.settings(r)) for r in [run, *changed]}) == 9
 
 
 def test_the_matrix_is_that_of_the_queue():
     for tier in experiments.TIERS:
-        wanted = {(entry.run.experiment, entry.run.name) for entry in queue.matrix(tier, Path("nowhere"))}
+        wanted = {(entry.run.experiment, entry.run.name) for entry in queued(tier, Path("nowhere"))}
         found = matrix.matrix(tier, Path("nowhere"), look=False).runs
         assert set(found) == wanted
         assert len({matrix.rule(run) for run in found.values()}) == len(wanted)
@@ -211,20 +217,20 @@ def test_the_matrix_is_that_of_the_queue():
 
 def test_each_job_makes_its_run_and_no_other():
     for run in matrix.matrix("smoke", Path("nowhere"), look=False).runs.values():
-        same = experiments.get(run.experiment).runs(run.tier, run.data, (run.settings.seed,))
+        same = experiments.get(run.experiment).runs(run.tier, run.data, (run.seed,))
         assert [other for other in same if other.method == run.method] == [run]
 
 
 def test_what_cannot_be_made_here_is_counted_and_its_records_are_kept(tmp_path, monkeypatch):
     kept, gone = smoke("l2", "ce")
     execute(kept, out=tmp_path, device="cpu")
-    monkeypatch.setattr(matrix, "asked", lambda tier: {("table5", "natural"): (kept, gone)})
+    monkeypatch.setattr(matrix, "asked", lambda tier: {("bredell/table5", "natural"): (kept, gone)})
     monkeypatch.setattr(matrix, "absent", lambda run: "the data set natural")
     found = matrix.matrix("smoke", tmp_path)
     assert not found.runs
-    assert found.tables == {("table5", "natural"): (kept,)}
+    assert found.tables == {("bredell/table5", "natural"): (kept,)}
     assert found.left_out == {"the data set natural": 1}
-    monkeypatch.setattr(matrix, "asked", lambda tier: {("table5", "natural"): (gone,)})
+    monkeypatch.setattr(matrix, "asked", lambda tier: {("bredell/table5", "natural"): (gone,)})
     with pytest.raises(ValueError, match="can be made here, for want of the data set natural"):
         matrix.matrix("smoke", tmp_path)
 
@@ -233,14 +239,14 @@ def test_a_record_of_other_settings_makes_no_table(tmp_path):
     (run,) = smoke("l2")
     matrix.demand("smoke", [])
     execute(replace(run, n_train=48), out=tmp_path, device="cpu")
-    with pytest.raises(ValueError, match="was made with other settings than table5 has now"):
+    with pytest.raises(ValueError, match="was made with other settings than bredell/table5 has now"):
         matrix.demand("smoke", [run.path(tmp_path)])
 
 
 def test_chapters_of_experiments_are_found():
     tables = matrix.matrix("lesson", Path("nowhere"), look=False).tables
     found = {(chapter.slug[:2], chapter.data): chapter for chapter in matrix.chapters(tables)}
-    assert ("table5", "natural") in found["09", "natural"].tables
+    assert ("bredell/table5", "natural") in found["09", "natural"].tables
     assert not any(slug < "09" for slug, _ in found)
 
 
@@ -279,7 +285,7 @@ def test_the_dry_run_lists_the_matrix(snakemake, monkeypatch):
     monkeypatch.setattr(matrix, "needs", lambda run: "")  # as where all weights are
     code, said = snakemake("runs")
     assert code == 0, said
-    runs = [entry.run for entry in queue.matrix("smoke", Path("nowhere"))]
+    runs = [entry.run for entry in queued("smoke", Path("nowhere"))]
     assert listed(said) == {matrix.rule(run) for run in runs}
     assert len(listed(said)) == len(runs)
 
@@ -287,7 +293,7 @@ def test_the_dry_run_lists_the_matrix(snakemake, monkeypatch):
 @SNAKEMAKE
 def test_only_what_changed_runs_again(snakemake, tmp_path, monkeypatch):
     first, second = runs = smoke("l2", "wiener")
-    monkeypatch.setattr(matrix, "asked", lambda tier: {("table5", "natural"): tuple(runs)})
+    monkeypatch.setattr(matrix, "asked", lambda tier: {("bredell/table5", "natural"): tuple(runs)})
     execute(second, out=tmp_path / "results", device="cpu")
     code, said = snakemake("runs", options=())
     assert code == 0, said
@@ -300,7 +306,7 @@ def test_only_what_changed_runs_again(snakemake, tmp_path, monkeypatch):
     _, said = snakemake("runs")
     assert "Nothing to be done" in said
 
-    runs[1] = replace(second, settings=replace(second.settings, beta=0.5))
+    runs[1] = replace(second, system=replace(second.system, beta=0.5))
     assert listed(snakemake("runs")[1]) == {matrix.rule(second)}
     runs[1] = second
     pixels = matrix.pixels
@@ -308,8 +314,30 @@ def test_only_what_changed_runs_again(snakemake, tmp_path, monkeypatch):
     assert listed(snakemake("runs")[1]) == {matrix.rule(first)}
     monkeypatch.setattr(matrix, "pixels", pixels)
     code_of = matrix.code
-    monkeypatch.setattr(matrix, "code", lambda term, data: "other" if term == "wiener" else code_of(term, data))
+    monkeypatch.setattr(matrix, "code", lambda run: "other" if run == second else code_of(run))
     assert listed(snakemake("runs")[1]) == {matrix.rule(second)}
+
+
+DIVERGES = """from blurvae.systems import BlurVAE
+from blurvae.train.optimisers import Adam
+from blurvae.train.schedules import Constant
+
+BlurVAE.optimisers = lambda self: dict.fromkeys(("vae", "kernel_net"), Adam(Constant(1e30)))
+"""
+
+
+@SNAKEMAKE
+def test_a_run_that_diverges_is_made_by_its_record(snakemake, tmp_path, monkeypatch):
+    (run,) = smoke("l2")
+    monkeypatch.setattr(matrix, "asked", lambda tier: {("bredell/table5", "natural"): (run,)})
+    (tmp_path / "sitecustomize.py").write_text(DIVERGES)  # Python imports it in the jobs
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{paths.root()}")
+    code, said = snakemake("tables", options=())
+    assert code == 0, said
+    assert read(run.path(tmp_path / "results")).diverged == "diverged (epoch 1)"
+    text = (tmp_path / "out" / "tables" / "smoke" / "bredell" / "table5-natural.md").read_text()
+    assert "diverged (epoch 1)" in text
+    assert "Nothing to be done" in snakemake("tables")[1]
 
 
 @SNAKEMAKE

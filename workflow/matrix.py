@@ -9,8 +9,8 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,22 @@ from typing import Any
 import digest
 
 import blurvae
-from blurvae import datasets, experiments, losses, paths
+from blurvae import datasets, experiments, paths
 from blurvae.datasets import registry
 from blurvae.errors import MissingData
+from blurvae.evaluation import EVALUATIONS
+from blurvae.losses import Term
 from blurvae.pages.notebooks import parameters
 from blurvae.pages.notebooks.chapters import slugs
-from blurvae.run import Run, needs, read
-from blurvae.training import Settings
+from blurvae.record import Run, needs, read
+from blurvae.train import System
 
 KEYS = ("device", "out", "results", "tier")
 PACKAGE = Path(blurvae.__file__).parent
-# Reached by name only, or of no weight for the numbers: a run's own term and data set are named as roots instead.
-CUT = {"blurvae.losses", "blurvae.datasets.registry", "blurvae.paths", "blurvae.provenance"}
+# Reached by name only, or of no weight for the numbers: what a run's own names stand for is a root instead.
+CUT = {"blurvae.losses", "blurvae.systems", "blurvae.evaluation", "blurvae.datasets.registry", "blurvae.paths"}
+CUT |= {"blurvae.provenance"}
+RECORDS = {("blurvae.record.run", "Run"), ("blurvae.train.budget", "Budget")}  # their values are in `settings`
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -134,11 +138,15 @@ def settings(run: Run) -> dict[str, Any]:
     So an option that joins the package later changes nothing for the runs that do not use it.
     """
 
-    def used(record: Run | Settings) -> dict[str, Any]:
-        plain = asdict(record)
-        return {f.name: plain[f.name] for f in fields(record) if plain[f.name] or plain[f.name] != f.default}
+    def used(record: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {"name": record.name} if isinstance(record, System | Term) else {}
+        for f in fields(record):
+            value = getattr(record, f.name)
+            if value or value != f.default:
+                found[f.name] = used(value) if is_dataclass(value) else value
+        return found
 
-    return used(run) | {"settings": used(run.settings)}
+    return used(run)
 
 
 def pixels(run: Run) -> str:
@@ -155,24 +163,41 @@ def _checksum(data: str, size: int) -> str:
     return datasets.load(data, "train", size=size).checksum
 
 
+def code(run: Run) -> str:
+    """The sha256 of the definitions that a run executes."""
+    return _code(frozenset(_own(run)), run.data)
+
+
 @cache
-def code(term: str, data: str) -> str:
-    """The sha256 of the definitions that a run of a term on a data set executes."""
-    found = sorted(places(term, data).items())
-    return _sha256([found, _loader(data)[1]])
+def _code(own: frozenset[digest.Place], data: str) -> str:
+    return _sha256([sorted(_places(own, data).items()), _loader(data)[1]])
 
 
-def places(term: str, data: str) -> dict[digest.Place, str]:
+def places(run: Run) -> dict[digest.Place, str]:
     """Those definitions: see `digest`.
 
     The record classes are left out, since their values are in `settings`. Of a data set that is a pack, whose checksum
     is that of the stored images, the code that cuts them to size belongs to it; others are known by their pixels.
     """
-    cut = CUT | {("blurvae.run", "Run"), ("blurvae.training", "Settings")}
-    loss = losses.TERMS[term]
-    return digest.places(
-        PACKAGE, [("blurvae.run", "execute"), (loss.__module__, loss.__qualname__), *_loader(data)[0]], cut
-    )
+    return _places(frozenset(_own(run)), run.data)
+
+
+def _places(own: frozenset[digest.Place], data: str) -> dict[digest.Place, str]:
+    roots = [("blurvae.record.execute", "execute"), *sorted(own), *_loader(data)[0]]
+    return digest.places(PACKAGE, roots, CUT | RECORDS)
+
+
+def _own(run: Run) -> Iterator[digest.Place]:
+    """What the names in a run's record stand for: its system, the terms of that, and its evaluation."""
+
+    def kinds(record: Any) -> Iterator[type]:
+        yield type(record)
+        for f in fields(record):
+            if isinstance(value := getattr(record, f.name), Term):
+                yield from kinds(value)
+
+    for kind in (*kinds(run.system), EVALUATIONS[run.system.name]):
+        yield kind.__module__, kind.__qualname__
 
 
 def _loader(data: str) -> tuple[list[digest.Place], dict[str, Any]]:
@@ -188,7 +213,7 @@ def _loader(data: str) -> tuple[list[digest.Place], dict[str, Any]]:
 
 def stamp(run: Run) -> str:
     """One checksum for settings, pixels and code; a checkpoint of another one is not resumed."""
-    return _sha256([settings(run), pixels(run), code(run.term, run.data)])
+    return _sha256([settings(run), pixels(run), code(run)])
 
 
 def _sha256(value: Any) -> str:
@@ -198,7 +223,7 @@ def _sha256(value: Any) -> str:
 @cache
 def presentation() -> str:
     """The sha256 of what tables and chapters are made with beside records: the whole package and the paper's tables."""
-    files = [*sorted(PACKAGE.rglob("*.py")), *sorted(paths.paper().glob("*.csv"))]
+    files = [*sorted(PACKAGE.rglob("*.py")), *sorted(paths.paper().rglob("*.csv"))]
     return _sha256([(file.name, file.read_text(encoding="utf-8")) for file in files])
 
 
@@ -211,9 +236,10 @@ def demand(tier: str, records: list[Path]) -> None:
     """
     wanted = {(run.experiment, run.name): run for runs in asked(tier).values() for run in runs}
     for path in records:
-        if read(path).run != wanted[path.parent.name, path.stem]:
+        run = read(path).run
+        if run != wanted.get((run.experiment, path.stem)):
             raise ValueError(
-                f"{path} was made with other settings than {path.parent.name} has now: remove it, or give the workflow "
+                f"{path} was made with other settings than {run.experiment} has now: remove it, or give the workflow "
                 "another folder with --config results=FOLDER."
             )
 
@@ -244,11 +270,16 @@ def chapters(tables: Mapping[tuple[str, str], tuple[Run, ...]]) -> list[Chapter]
     for slug in slugs():
         source = (paths.notebooks() / f"{slug}.md").read_text(encoding="utf-8")
         if {"tier", "data", "seed", "results"} <= set(parameters.declared(slug)):
-            shown = [key for key in tables if f'"{key[0]}"' in source]
+            shown = [key for key in tables if any(f'"{name}"' in source for name in _names(key[0]))]
             for data in dict.fromkeys(data for _, data in shown):
                 keys = tuple(key for key in shown if key[1] == data)
-                found.append(Chapter(slug, data, tables[keys[0]][0].settings.seed, keys))
+                found.append(Chapter(slug, data, tables[keys[0]][0].seed, keys))
     return found
+
+
+def _names(experiment: str) -> set[str]:
+    """What a chapter may call an experiment: its name, without the folder if that is the main paper's."""
+    return {experiment, experiment.removeprefix(f"{experiments.MAIN}/")}
 
 
 if __name__ == "__main__":
