@@ -11,7 +11,8 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
-from blurvae import claims, linear
+from blurvae import claims
+from blurvae.experiments import linear
 from blurvae.pages.claims import details, table
 
 _found = cache(claims.find_all)  # both tables of a build show the same
