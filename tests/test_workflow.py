@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import sys
 from dataclasses import fields, replace
@@ -12,9 +13,8 @@ from types import CodeType
 
 import pytest
 
-from blurvae import experiments, paths
-from blurvae.experiments import matrix as queue
-from blurvae.losses import L1, Wiener
+from blurvae import experiments, losses, paths
+from blurvae.experiments.matrix import matrix as queued
 from blurvae.record import execute, read
 
 WORKFLOW = paths.root() / "workflow"
@@ -160,11 +160,11 @@ def first_line(node):
 
 @pytest.mark.parametrize("term", ["ce", "wiener-proper"])
 def test_the_digest_of_a_run_holds_all_that_the_run_executes(term):
-    run = next(run for run in smoke("ce", "wiener-proper") if run.system.term.name == term)
+    (run,) = smoke(term)
     seen = {(module, name) for module, name in executed(run) if module not in matrix.CUT}
     datasets = {place for place in seen if place[0].startswith("blurvae.datasets.")}  # known by their pixels
-    assert len(seen) > 50 and ("blurvae.evaluation.vae", "VAEEvaluation") in seen
-    assert seen - datasets - matrix.CUT_TOO <= set(matrix.places(run))
+    assert len(seen) > 50 and {("blurvae.evaluation.vae", "VAEEvaluation"), ("blurvae.systems.vae", "BlurVAE")} <= seen
+    assert seen - datasets - matrix.RECORDS <= set(matrix.places(run))
 
 
 def test_a_term_belongs_to_its_own_runs_alone():
@@ -176,13 +176,13 @@ def test_a_term_belongs_to_its_own_runs_alone():
 
 
 def test_every_data_set_and_term_has_a_digest():
-    from blurvae import datasets, losses
+    from blurvae import datasets
 
     (run,) = smoke("l2")
     packed = {matrix.code(replace(run, data=name)) for name in datasets.names()}
     assert len(packed) > 1  # packs are cut to size by code that belongs to them
     terms = [replace(run, system=replace(run.system, term=losses.get(name))) for name in losses.TERMS]
-    assert len({matrix.code(r) for r in terms}) == len(losses.TERMS)
+    assert len({matrix.code(other) for other in terms}) == len(losses.TERMS)
 
 
 # What a run depends on beside code ----------------------------------------------------------------------------------
@@ -190,26 +190,26 @@ def test_every_data_set_and_term_has_a_digest():
 
 def test_an_option_that_is_off_is_no_setting_and_every_other_value_is():
     (run,) = smoke("l2")
-    off = {f.name for f in fields(run) if not getattr(run, f.name)}
-    assert "n_valid" in off
-    assert set(matrix.settings(run)) == {f.name for f in fields(run)} - off
-    assert matrix.settings(run)["system"]["beta"] == run.beta
+    assert set(matrix.settings(run)) == {f.name for f in fields(run)} - {"n_valid", "n_bound"}
+    assert "seed" not in matrix.settings(run)["budget"]
+    wiener = replace(run, system=replace(run.system, term=losses.Wiener()))
+    assert matrix.settings(wiener)["system"]["term"].keys() == {"name", "C", "kernel_size", "kernel_path"}
     changed = [
+        wiener,
         replace(run, n_train=None),
-        replace(run, budget=replace(run.budget, passes=2)),
-        replace(run, system=replace(run.system, latent=17)),
-        replace(run, system=replace(run.system, term=L1())),
-        replace(run, system=replace(run.system, term=Wiener())),
-        replace(run, system=replace(run.system, term=Wiener(C=0.1))),
-        replace(run, system=replace(run.system, warm_up=0)),
-        replace(run, system=replace(run.system, beta=0.0)),
+        replace(run, budget=replace(run.budget, seed=1)),
+        *(
+            replace(run, system=replace(run.system, **{k: v}))
+            for k, v in (("latent", 17), ("warm_up", 0), ("beta", 0.0))
+        ),
+        *(replace(run, system=replace(run.system, term=losses.Wiener(**{k: 0.1}))) for k in ("C", "epsilon")),
     ]
     assert len({json.dumps(matrix.settings(r)) for r in [run, *changed]}) == 9
 
 
 def test_the_matrix_is_that_of_the_queue():
     for tier in experiments.TIERS:
-        wanted = {(entry.run.experiment, entry.run.name) for entry in queue.matrix(tier, Path("nowhere"))}
+        wanted = {(entry.run.experiment, entry.run.name) for entry in queued(tier, Path("nowhere"))}
         found = matrix.matrix(tier, Path("nowhere"), look=False).runs
         assert set(found) == wanted
         assert len({matrix.rule(run) for run in found.values()}) == len(wanted)
@@ -285,7 +285,7 @@ def test_the_dry_run_lists_the_matrix(snakemake, monkeypatch):
     monkeypatch.setattr(matrix, "needs", lambda run: "")  # as where all weights are
     code, said = snakemake("runs")
     assert code == 0, said
-    runs = [entry.run for entry in queue.matrix("smoke", Path("nowhere"))]
+    runs = [entry.run for entry in queued("smoke", Path("nowhere"))]
     assert listed(said) == {matrix.rule(run) for run in runs}
     assert len(listed(said)) == len(runs)
 
@@ -314,8 +314,30 @@ def test_only_what_changed_runs_again(snakemake, tmp_path, monkeypatch):
     assert listed(snakemake("runs")[1]) == {matrix.rule(first)}
     monkeypatch.setattr(matrix, "pixels", pixels)
     code_of = matrix.code
-    monkeypatch.setattr(matrix, "code", lambda run: "other" if run.method == "wiener" else code_of(run))
+    monkeypatch.setattr(matrix, "code", lambda run: "other" if run == second else code_of(run))
     assert listed(snakemake("runs")[1]) == {matrix.rule(second)}
+
+
+DIVERGES = """from blurvae.systems import BlurVAE
+from blurvae.train.optimisers import Adam
+from blurvae.train.schedules import Constant
+
+BlurVAE.optimisers = lambda self: dict.fromkeys(("vae", "kernel_net"), Adam(Constant(1e30)))
+"""
+
+
+@SNAKEMAKE
+def test_a_run_that_diverges_is_made_by_its_record(snakemake, tmp_path, monkeypatch):
+    (run,) = smoke("l2")
+    monkeypatch.setattr(matrix, "asked", lambda tier: {("bredell/table5", "natural"): (run,)})
+    (tmp_path / "sitecustomize.py").write_text(DIVERGES)  # Python imports it in the jobs
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{paths.root()}")
+    code, said = snakemake("tables", options=())
+    assert code == 0, said
+    assert read(run.path(tmp_path / "results")).diverged == "diverged (epoch 1)"
+    text = (tmp_path / "out" / "tables" / "smoke" / "bredell" / "table5-natural.md").read_text()
+    assert "diverged (epoch 1)" in text
+    assert "Nothing to be done" in snakemake("tables")[1]
 
 
 @SNAKEMAKE

@@ -22,17 +22,18 @@ from blurvae import datasets, experiments, paths
 from blurvae.datasets import registry
 from blurvae.errors import MissingData
 from blurvae.evaluation import EVALUATIONS
+from blurvae.losses import Term
 from blurvae.pages.notebooks import parameters
 from blurvae.pages.notebooks.chapters import slugs
 from blurvae.record import Run, needs, read
-from blurvae.record.encode import encode
+from blurvae.train import System
 
 KEYS = ("device", "out", "results", "tier")
 PACKAGE = Path(blurvae.__file__).parent
-# Reached by name only, or of no weight for the numbers: what a run is made of, and its data set, are roots instead.
-CUT = {"blurvae.losses", "blurvae.systems", "blurvae.datasets.registry", "blurvae.paths", "blurvae.provenance"}
-# Registries beside definitions, and records, whose values are in `settings`.
-CUT_TOO = {("blurvae.evaluation", "EVALUATIONS"), ("blurvae.record.run", "Run"), ("blurvae.train.budget", "Budget")}
+# Reached by name only, or of no weight for the numbers: what a run's own names stand for is a root instead.
+CUT = {"blurvae.losses", "blurvae.systems", "blurvae.evaluation", "blurvae.datasets.registry", "blurvae.paths"}
+CUT |= {"blurvae.provenance"}
+RECORDS = {("blurvae.record.run", "Run"), ("blurvae.train.budget", "Budget")}  # their values are in `settings`
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -138,10 +139,12 @@ def settings(run: Run) -> dict[str, Any]:
     """
 
     def used(record: Any) -> dict[str, Any]:
-        values = {f.name: getattr(record, f.name) for f in fields(record)}
-        kept = {f.name: values[f.name] for f in fields(record) if values[f.name] or values[f.name] != f.default}
-        name = {"name": record.name} if record is not run and hasattr(record, "name") else {}
-        return name | {key: used(value) if is_dataclass(value) else encode(value) for key, value in kept.items()}
+        found: dict[str, Any] = {"name": record.name} if isinstance(record, System | Term) else {}
+        for f in fields(record):
+            value = getattr(record, f.name)
+            if value or value != f.default:
+                found[f.name] = used(value) if is_dataclass(value) else value
+        return found
 
     return used(run)
 
@@ -162,25 +165,12 @@ def _checksum(data: str, size: int) -> str:
 
 def code(run: Run) -> str:
     """The sha256 of the definitions that a run executes."""
-    return _code(_parts(run), run.data)
+    return _code(frozenset(_own(run)), run.data)
 
 
 @cache
-def _code(parts: tuple[digest.Place, ...], data: str) -> str:
-    return _sha256([sorted(_places(parts, data).items()), _loader(data)[1]])
-
-
-def _parts(run: Run) -> tuple[digest.Place, ...]:
-    """The definitions that a run is made of by name: its system and what that has, and its evaluation."""
-
-    def within(record: Any) -> Iterator[type]:
-        yield type(record)
-        for f in fields(record):
-            if is_dataclass(value := getattr(record, f.name)):
-                yield from within(value)
-
-    found = (*within(run.system), EVALUATIONS[run.system.name])
-    return tuple((part.__module__, part.__qualname__) for part in found)
+def _code(own: frozenset[digest.Place], data: str) -> str:
+    return _sha256([sorted(_places(own, data).items()), _loader(data)[1]])
 
 
 def places(run: Run) -> dict[digest.Place, str]:
@@ -189,11 +179,25 @@ def places(run: Run) -> dict[digest.Place, str]:
     The record classes are left out, since their values are in `settings`. Of a data set that is a pack, whose checksum
     is that of the stored images, the code that cuts them to size belongs to it; others are known by their pixels.
     """
-    return _places(_parts(run), run.data)
+    return _places(frozenset(_own(run)), run.data)
 
 
-def _places(parts: tuple[digest.Place, ...], data: str) -> dict[digest.Place, str]:
-    return digest.places(PACKAGE, [("blurvae.record.execute", "execute"), *parts, *_loader(data)[0]], CUT | CUT_TOO)
+def _places(own: frozenset[digest.Place], data: str) -> dict[digest.Place, str]:
+    roots = [("blurvae.record.execute", "execute"), *sorted(own), *_loader(data)[0]]
+    return digest.places(PACKAGE, roots, CUT | RECORDS)
+
+
+def _own(run: Run) -> Iterator[digest.Place]:
+    """What the names in a run's record stand for: its system, the terms of that, and its evaluation."""
+
+    def kinds(record: Any) -> Iterator[type]:
+        yield type(record)
+        for f in fields(record):
+            if isinstance(value := getattr(record, f.name), Term):
+                yield from kinds(value)
+
+    for kind in (*kinds(run.system), EVALUATIONS[run.system.name]):
+        yield kind.__module__, kind.__qualname__
 
 
 def _loader(data: str) -> tuple[list[digest.Place], dict[str, Any]]:
@@ -219,7 +223,7 @@ def _sha256(value: Any) -> str:
 @cache
 def presentation() -> str:
     """The sha256 of what tables and chapters are made with beside records: the whole package and the paper's tables."""
-    files = [*sorted(PACKAGE.rglob("*.py")), *sorted(paths.paper().glob("*.csv"))]
+    files = [*sorted(PACKAGE.rglob("*.py")), *sorted(paths.paper().rglob("*.csv"))]
     return _sha256([(file.name, file.read_text(encoding="utf-8")) for file in files])
 
 
@@ -232,10 +236,10 @@ def demand(tier: str, records: list[Path]) -> None:
     """
     wanted = {(run.experiment, run.name): run for runs in asked(tier).values() for run in runs}
     for path in records:
-        experiment = f"{path.parent.parent.name}/{path.parent.name}"
-        if read(path).run != wanted[experiment, path.stem]:
+        run = read(path).run
+        if run != wanted.get((run.experiment, path.stem)):
             raise ValueError(
-                f"{path} was made with other settings than {experiment} has now: remove it, or give the workflow "
+                f"{path} was made with other settings than {run.experiment} has now: remove it, or give the workflow "
                 "another folder with --config results=FOLDER."
             )
 
@@ -266,16 +270,16 @@ def chapters(tables: Mapping[tuple[str, str], tuple[Run, ...]]) -> list[Chapter]
     for slug in slugs():
         source = (paths.notebooks() / f"{slug}.md").read_text(encoding="utf-8")
         if {"tier", "data", "seed", "results"} <= set(parameters.declared(slug)):
-            shown = [key for key in tables if re.search(rf'"({key[0]}|{_short(key[0])})"', source)]
+            shown = [key for key in tables if any(f'"{name}"' in source for name in _names(key[0]))]
             for data in dict.fromkeys(data for _, data in shown):
                 keys = tuple(key for key in shown if key[1] == data)
                 found.append(Chapter(slug, data, tables[keys[0]][0].seed, keys))
     return found
 
 
-def _short(experiment: str) -> str:
-    """How a chapter may name it: without its folder where that is the main paper's."""
-    return experiment.removeprefix(f"{experiments.MAIN}/")
+def _names(experiment: str) -> set[str]:
+    """What a chapter may call an experiment: its name, without the folder if that is the main paper's."""
+    return {experiment, experiment.removeprefix(f"{experiments.MAIN}/")}
 
 
 if __name__ == "__main__":

@@ -217,6 +217,6 @@ def _progress(record: dict[str, Any]) -> Progress:
         raise ValueError("a number that is none")
     if bool(now.sums) != bool(now.batch):
         raise ValueError("sums of other batches")
-    if [epoch["epoch"] for epoch in now.history] != [*range(1, now.epoch + 1)]:
+    if len(now.history) != now.epoch or any(epoch["epoch"] != i for i, epoch in enumerate(now.history, 1)):
         raise ValueError("a history of other epochs")
     return now

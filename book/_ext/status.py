@@ -31,7 +31,7 @@ def _chapters(source: Path) -> list[str]:
 def _runs() -> list[str]:
     """One row an experiment, data set and tier: how many runs are recorded, where and how long they took."""
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
-    for file in sorted(paths.results().glob("*/*/*-s[0-9]*.json")):
+    for file in sorted(paths.results().rglob("*-s[0-9]*.json")):
         record = json.loads(file.read_text(encoding="utf-8"))
         run = record["run"]
         groups[run["experiment"], run["data"], run["tier"]].append(record["provenance"])

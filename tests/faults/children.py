@@ -25,7 +25,7 @@ from blurvae import cli, datasets
 from blurvae.cli import guard
 from blurvae.datasets import cifar10, download
 from blurvae.datasets.core import Archive
-from blurvae.experiments import __main__ as queue
+from blurvae.experiments.__main__ import main as queue
 from blurvae.train import loop
 
 RECORDS = 100  # in each batch of the made-up archive
@@ -93,7 +93,7 @@ def child(
     loop.CHECKPOINT_SECONDS = -1.0  # after every window of steps
     done = arm(moment, count)
     try:
-        {"blurvae": cli.app, "queue": queue.main, "prepare": prepare}[what](list(arguments))
+        {"blurvae": cli.app, "queue": queue, "prepare": prepare}[what](list(arguments))
     finally:
         done()
 

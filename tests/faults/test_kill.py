@@ -28,9 +28,9 @@ import pytest
 from children import Moment
 from conftest import Tally
 
-from blurvae import experiments, record
+from blurvae import experiments
 from blurvae.datasets import packs
-from blurvae.record import queue
+from blurvae.record import Run, queue, read
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 
@@ -156,7 +156,7 @@ class Job:
 
 
 def same_result(path: Path, reference: Path) -> None:
-    made, expected = record.read(path), record.read(reference)
+    made, expected = read(path), read(reference)
     assert made.record["metrics"] == expected.record["metrics"]
     assert made.record["history"] == expected.record["history"]
     assert made.pictures.keys() == expected.pictures.keys() and made.pictures
@@ -164,7 +164,7 @@ def same_result(path: Path, reference: Path) -> None:
         np.testing.assert_array_equal(made.pictures[name], array, strict=True)
 
 
-def check_runs(runs: tuple[record.Run, ...]) -> Callable[[Path, Path, bool], None]:
+def check_runs(runs: tuple[Run, ...]) -> Callable[[Path, Path, bool], None]:
     def check(out: Path, reference: Path, finished: bool) -> None:
         for r in runs:
             queue.state(r, out)  # no reader stumbles over what lies there

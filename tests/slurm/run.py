@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from blurvae import paths
-from blurvae.experiments.matrix import matrix as every_run
+from blurvae.experiments.matrix import matrix as queued
 from blurvae.record import Run, execute, needs, read
 
 sys.path.insert(0, str(paths.root() / "workflow"))
@@ -49,7 +49,7 @@ def main() -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     torch.set_num_threads(1)  # as the workflow gives a smoke run: the order of sums depends on it
-    wanted = [entry.run for entry in every_run("smoke", out) if not needs(entry.run)]  # the workflow's choice
+    wanted = [entry.run for entry in queued("smoke", out) if not needs(entry.run)]  # the workflow's choice
     started = time.monotonic()
     with cluster():
         version = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=True).stdout.strip()
