@@ -136,13 +136,16 @@ def test_a_run_that_would_not_end_is_stopped_by_its_own_speed(monkeypatch):
     monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
     run = L2.with_changes({"epochs": "1000"})  # 4,000 steps
 
-    def forecast(seconds, deadline):
+    def forecast(seconds, deadline, pause=0.0):
         watch = Forecast(run, deadline)
-        for step in range(1, 41):
-            now[0] = seconds * step
+        for step in range(1, 81):
+            now[0] = seconds * step + (pause if step > 40 else 0.0)
+            if step == 41:
+                watch.restart()
             watch(State(0, step, "train", None, {}, {}))
 
     forecast(0.25, 1100.0)
+    forecast(0.25, 1100.0, pause=60.0)  # another run began meanwhile
     with pytest.raises(OutOfTime, match=r"at 64 images/s it would take .* s more") as raised:
         forecast(0.25, 500.0)
     assert raised.value.seconds == pytest.approx(1000)

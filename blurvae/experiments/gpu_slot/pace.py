@@ -89,6 +89,10 @@ class Forecast:
         self.steps = images(run) / run.budget.batch_size
         self.first: tuple[float, int] | None = None
 
+    def restart(self) -> None:
+        """Measures its speed anew: it stood still while another run began or was evaluated."""
+        self.first = None
+
     def __call__(self, state: State) -> None:
         """After a step.
 

@@ -38,12 +38,14 @@ class Attempt:
     Attributes:
         run: it.
         entry: of the log.
+        forecast: watches its speed.
         execution: None until it has begun.
         share: seconds of this process that went to it.
     """
 
     run: Run
     entry: dict[str, Any]
+    forecast: Forecast
     execution: Execution | None = None
     share: float = 0.0
 
@@ -109,7 +111,8 @@ class Work:
         while not self._drain and (run := self._next()):
             self.waiting.discard(run)
             entry: dict[str, Any] = {"run": name_of(run), "state": BEGUN, "device": self.slot.head["device"]}
-            attempts.append(Attempt(run, entry | {"width": self.width, "graphs": run in self._captured}))
+            entry |= {"width": self.width, "graphs": run in self._captured}
+            attempts.append(Attempt(run, entry, Forecast(run, self.slot.deadline)))
             yield partial(self._begin, attempts[-1])
 
     def _begin(self, attempt: Attempt) -> Training[Any]:
@@ -124,12 +127,17 @@ class Work:
             resume=True,
             device=str(self.slot.device),
             images=attempt.run.seed == IMAGES_OF_SEED,
-            callback=Forecast(attempt.run, self.slot.deadline),
+            callback=attempt.forecast,
             graphs=attempt.entry["graphs"],
             checkpoints=worth and attempt.run not in self._without_checkpoints,
             beside=self.width,
         )
+        self._restart()
         return attempt.execution.training
+
+    def _restart(self) -> None:
+        for attempt in self.active:
+            attempt.forecast.restart()
 
     def _tick(self) -> None:
         """Divides the time since the last call among the runs at work, which take turns."""
@@ -171,6 +179,7 @@ class Work:
         self.slot.save()
         if entry["state"] == FAILED:
             self._free()
+        self._restart()
 
     def _conclude(self, attempt: Attempt, error: Exception | None) -> None:
         """Evaluates and writes a run; raises what has stopped it."""
