@@ -145,6 +145,7 @@ def test_a_graph_survives_the_caches_of_constants() -> None:
 
 
 def test_a_run_is_evaluated_on_the_gpu() -> None:
+    pytest.importorskip("skimage", reason="its photographs are what the run is on")
     from blurvae import experiments
     from blurvae.record import execute
 
