@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import io
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from blurvae.datasets import files
+from blurvae.datasets.core import Pixels
 from blurvae.errors import CorruptFile
 
 if TYPE_CHECKING:
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Pillow's decoders that a file may start, whatever its name: no interpreter of another language is among them."""
 GRAY_MODES = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"})
+COLOUR_MODES = frozenset({"P", "PA", "RGB", "RGBA", "RGBa", "RGBX"})
+LARGEST = 50_000_000
+"""Pixels of a picture that `whole` reads: one channel and its spectra take some GB."""
+_LIMIT = f"{LARGEST // 10**6} megapixels at most"
 
 
 @contextmanager
@@ -32,7 +39,8 @@ def opened(file: Path) -> Iterator[Image]:
     except Exception as error:
         if isinstance(error, OSError) and (error.filename or error.errno in (errno.EIO, errno.ESTALE)):
             raise  # a file that may not be opened, a disk that fails; a place beyond the file's end has a number too
-        way = files.way_out(file, "repair or remove it")
+        smaller = isinstance(error, Image.DecompressionBombError)
+        way = f"make it smaller, {_LIMIT}" if smaller else files.way_out(file, "repair or remove it")
         raise CorruptFile(f"{file} cannot be read as a picture ({error or type(error).__name__}): {way}.") from None
 
 
@@ -97,3 +105,103 @@ def _over_white(image: Image) -> Image:
     seen = image.convert("RGBA")
     whole = pil.alpha_composite(pil.new("RGBA", seen.size, "white"), seen)
     return whole.convert("L" if image.mode in GRAY_MODES else "RGB")
+
+
+class Picture(NamedTuple):
+    """A picture and what was done to read it.
+
+    Attributes:
+        pixels: uint8 (c, h, w), grey (1) or sRGB (3).
+        notes: what was changed, a half-sentence each.
+    """
+
+    pixels: Pixels
+    notes: tuple[str, ...]
+
+
+def whole(file: Path, channels: int | None = None) -> Picture:
+    """A picture at its own size, turned as its camera says, over white where it is transparent, in sRGB.
+
+    Args:
+        file: of one of the `FORMATS`.
+        channels: 1 or 3 to have it grey or in colour; as it is where None.
+
+    Raises:
+        OSError: the file cannot be opened.
+        CorruptFile: it cannot be read as a picture, or nothing says which of its grey levels is white.
+        ValueError: several pictures in one file, colours that are not RGB, a colour profile that cannot be converted,
+            or more than 50 megapixels.
+    """
+    from PIL import Image as pil
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pil.DecompressionBombWarning)  # the limit here is lower
+        with opened(file) as image:
+            reason = _not_read(image)
+            if not reason:
+                tiles = str(getattr(image, "tile", ""))  # gone once it is loaded
+                deep = image.mode[0] in "IF" or ";16" in tiles
+                found = upright(image)
+                notes = ["read at 8 bits a channel"] if deep else []
+                notes += ["turned as its camera says"] if image.getexif().get(_ORIENTATION, 1) > 1 else []
+                notes += ["laid over white where it is transparent"] if _shines_through(image) else []
+                gray, profile = image.mode in GRAY_MODES, image.info.get("icc_profile")
+    if reason:
+        raise ValueError(f"{file} {reason}.")
+    found = found.convert("L" if gray else "RGB")
+    if profile:
+        found, name = _in_srgb(found, profile, file)
+        notes += [f"brought from the colours of {name} to sRGB"] if name else []
+    if channels is not None and channels != (1 if gray else 3):
+        notes.append("made grey" if channels == 1 else "its grey given to three channels")
+        gray = channels == 1
+    pixels = np.asarray(found.convert("L" if gray else "RGB"))
+    return Picture(pixels[None] if gray else pixels.transpose(2, 0, 1), tuple(notes))
+
+
+_ORIENTATION = 274  # tag of EXIF
+
+
+def _not_read(image: Image) -> str:
+    """Why a picture is refused by its header, the end of a sentence; empty where it is not."""
+    if image.width * image.height > LARGEST:
+        size = f"{image.width * image.height / 1e6:.2f} megapixels"
+        return f"has {size}: make it smaller, {_LIMIT}"
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a camera's, whose first picture is the picture
+        return f"holds {getattr(image, 'n_frames', 1)} pictures: save the one that you mean alone"
+    if image.mode not in GRAY_MODES | COLOUR_MODES:
+        return f"has its colours as {image.mode}: save it as RGB or grey"
+    return ""
+
+
+def _shines_through(image: Image) -> bool:
+    """Whether any pixel of a loaded picture is transparent."""
+    if not image.has_transparency_data:
+        return False
+    if image.mode[0] in "IF":
+        return bool((np.asarray(image) == image.info["transparency"]).any())
+    return bool(np.asarray(image.convert("RGBA").getchannel("A")).min() < 255)
+
+
+def _in_srgb(image: Image, profile: bytes, file: Path) -> tuple[Image, str]:
+    """A picture, L or RGB, of a colour profile in sRGB, and the profile's name, empty where it was sRGB.
+
+    Raises:
+        ValueError: the profile is damaged, belongs to other colours, or Pillow was built without LittleCMS.
+    """
+    from PIL import ImageCms, features
+
+    if not features.check("littlecms2"):
+        raise ValueError(f"{file} has a colour profile, which Pillow reads with LittleCMS only: save it as sRGB.")
+    name = "that is damaged"
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        name = ImageCms.getProfileDescription(source).strip() or "without a name"
+        if "srgb" in name.lower() and "linear" not in name.lower():
+            return image, ""
+        seen = image.convert("RGB") if source.profile.xcolor_space == "RGB " else image
+        shown = ImageCms.profileToProfile(seen, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError) as error:
+        raise ValueError(f"{file} has a colour profile {name}, which cannot be converted: save it as sRGB.") from error
+    assert shown is not None
+    return shown.convert(image.mode), name
