@@ -7,14 +7,18 @@ the optical transfer function H of a kernel with the un-normalised one, so that 
 
 from blurvae.blur.circulant import block_circulant, log_abs_det, proper_log_det, wiener_log_det
 from blurvae.blur.fourier import circular_convolve, fourier, hermitian_weights, inverse_fourier, otf
-from blurvae.blur.kernels import delta_kernel, disk_kernel, gaussian_kernel, kernel_width, motion_kernel
+from blurvae.blur.kernels import delta_kernel, disk_kernel, gaussian_kernel, kernel_width, motion_kernel, named_kernel
+from blurvae.blur.photograph import automatic_C, continued, deblur, tile_spectrum
 from blurvae.blur.spectra import fit_power_law, power_spectrum, radial_average, radial_frequency
 from blurvae.blur.wiener import blur_error_spectrum, squared_gain, wiener_deconvolve, wiener_weight
 
 __all__ = [
+    "automatic_C",
     "block_circulant",
     "blur_error_spectrum",
     "circular_convolve",
+    "continued",
+    "deblur",
     "delta_kernel",
     "disk_kernel",
     "fit_power_law",
@@ -25,12 +29,14 @@ __all__ = [
     "kernel_width",
     "log_abs_det",
     "motion_kernel",
+    "named_kernel",
     "otf",
     "power_spectrum",
     "proper_log_det",
     "radial_average",
     "radial_frequency",
     "squared_gain",
+    "tile_spectrum",
     "wiener_deconvolve",
     "wiener_log_det",
     "wiener_weight",

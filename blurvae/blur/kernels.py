@@ -146,6 +146,47 @@ def motion_kernel(
     return k / k.sum()
 
 
+WIDEST = 127  # px, the size up to which `named_kernel` makes kernels
+
+
+def named_kernel(text: str) -> Tensor:  # (K, K)
+    """The kernel that a text names, as small as it may be and large enough to hold it.
+
+    Args:
+        text: gaussian:VARIANCE (px², cut off at 4σ), disc:RADIUS (px), or motion:LENGTH,ANGLE (px, and degrees
+            counter-clockwise from the horizontal axis).
+
+    Returns:
+        (K, K), sum 1.
+
+    Raises:
+        ValueError: another text, or a kernel that would be wider than 127 px.
+
+    Example:
+        >>> named_kernel("gaussian:2").shape, named_kernel("motion:9,30").shape
+        (torch.Size([13, 13]), torch.Size([11, 11]))
+    """
+    kind, _, rest = text.partition(":")
+    try:
+        values = [float(value) for value in rest.split(",")]
+    except ValueError:
+        values = []
+    if (kind, len(values)) not in (("gaussian", 1), ("disc", 1), ("motion", 2)):
+        raise ValueError(
+            f"{text!r} names no kernel: write gaussian:VARIANCE, disc:RADIUS or motion:LENGTH,ANGLE, e.g. gaussian:2."
+        )
+    extent, *angle = values
+    if not 0 < extent < math.inf:
+        raise ValueError(f"{text!r}: a kernel's variance, radius or length is a positive number.")
+    reach = math.ceil({"gaussian": 4 * math.sqrt(extent), "disc": extent, "motion": extent / 2}[kind])
+    size = 2 * reach + 1
+    if size > WIDEST:
+        raise ValueError(f"{text!r} would be {size} px wide: make the picture smaller, so that {WIDEST} px suffice.")
+    if kind == "gaussian":
+        return gaussian_kernel(size, extent)
+    return disk_kernel(size, extent) if kind == "disc" else motion_kernel(size, extent, math.radians(*angle))
+
+
 def kernel_width(kernel: Tensor) -> Tensor:
     """The effective width of a kernel: √(½ · trace of its second central moment).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typer
 
-from blurvae.cli import book, data, run, runs
+from blurvae.cli import book, data, pictures, run, runs
 from blurvae.text import speak_any_encoding
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -22,6 +22,8 @@ app.command()(runs.take)
 app.command()(runs.tune)
 app.command()(runs.bench)
 app.command()(book.figure)
+app.command()(pictures.deblur)
+app.command()(pictures.reconstruct)
 # Typer has no repeated options with two values, so the pairs behind -p are read from what it leaves over.
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(book.notebook)
 

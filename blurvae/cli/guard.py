@@ -58,7 +58,8 @@ FULL = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "C
 def _full(error: Exception) -> typer.Exit:
     """Says that memory is full, with the first of the error's own words."""
     said = f" ({str(error).splitlines()[0].rstrip('.')})" if str(error) else ""
-    typer.echo(f"blurvae: the memory does not suffice{said}: lower batch_size, widths, hidden or n_train.", err=True)
+    way = "lower batch_size, widths, hidden or n_train, or take a smaller picture"
+    typer.echo(f"blurvae: the memory does not suffice{said}: {way}.", err=True)
     return typer.Exit(2)
 
 

@@ -1,0 +1,130 @@
+"""The commands for a picture of one's own: deblur it, or see what a model makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from blurvae.cli.guard import guarded
+
+if TYPE_CHECKING:
+    from blurvae.datasets.core import Pixels
+    from blurvae.datasets.picture import Picture
+    from blurvae.models import VAE
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A picture: PNG, JPEG, TIFF, WebP, BMP, PPM or GIF.")]
+Out = Annotated[Path | None, typer.Option(metavar="PICTURE.png", help="Named by FILE, in this folder, if left out.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+GAP = 8  # px of white between a picture and its reconstruction
+
+
+@guarded
+def deblur(
+    file: File,
+    kernel: Annotated[str, typer.Option(help="gaussian:VARIANCE, disc:RADIUS or motion:LENGTH,ANGLE (px, degrees).")],
+    constant: Annotated[str, typer.Option("--C", help="Wiener's constant ≥ 0, or auto: by the spectrum.")] = "auto",
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Sharpen a picture whose blur is known, by the Wiener deconvolution of chapter 3.
+
+    Example: blurvae deblur photo.jpg --kernel gaussian:2
+    """
+    out = _place(out, file, "deblurred", force)
+    try:
+        C = None if constant == "auto" else float(constant)
+    except ValueError:
+        raise ValueError(f"--C takes auto or a number ≥ 0, not {constant!r}.") from None
+    from blurvae import blur
+    from blurvae.blur.wiener import check_C
+    from blurvae.datasets import picture
+    from blurvae.evaluation import picture as work
+
+    k = blur.named_kernel(kernel)
+    if C is not None:
+        check_C(C)
+    found = picture.whole(file)
+    _say(file, found)
+    if C is None:
+        C = work.choose_C(found.pixels, k)
+    typer.echo(f"C = {C:.3g}{', chosen by the spectrum' if constant == 'auto' else ''}")
+    _write(out, work.sharpen(found.pixels, k, C))
+
+
+@guarded
+def reconstruct(
+    file: File,
+    model: Annotated[str, typer.Option(help="A model that the book loads, or the path of a .safetensors of yours.")],
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Show a picture beside what a trained model makes of it, square by square, and measure the difference.
+
+    Example: blurvae reconstruct photo.jpg --model natural-wiener
+    """
+    out = _place(out, file, "reconstructed", force)
+    import numpy as np
+
+    from blurvae.datasets import picture
+    from blurvae.evaluation import picture as work
+
+    vae = _model(model)
+    channels, a, b = vae.image_shape
+    found = picture.whole(file, channels)
+    _say(file, found)
+    made = work.reconstruct(vae, found.pixels)
+    (h, w), (H, W) = made.original.shape[1:], found.pixels.shape[1:]
+    n = len(made.psnr)
+    if (H, W) != (a, b):
+        typer.echo(f"cut into {n} square{'s' * (n > 1)} of {b}×{a} px, each reconstructed for itself")
+    if (h, w) != (H, W):
+        typer.echo(f"left out, as it fills no square: {W - w} px at the right, {H - h} px at the bottom")
+    typer.echo(
+        f"PSNR {made.psnr.mean():.2f} dB, SSIM {made.ssim.mean():.3f}{', means over the squares' * (n > 1)}; "
+        f"log-spectrum distance {made.log_spectrum_distance:.3f} nats"
+    )
+    white = np.full((channels, h, GAP), 255, np.uint8)
+    _write(out, np.concatenate([made.original, white, made.reconstruction], 2))
+
+
+def _place(out: Path | None, file: Path, what: str, force: bool) -> Path:
+    """Where the picture goes, refused before any work."""
+    out = Path(f"{file.stem}-{what}.png") if out is None else out
+    if out.suffix.lower() != ".png":
+        raise ValueError(f"--out takes the name of a PNG, e.g. {out.stem or 'picture'}.png, not {str(out)!r}.")
+    if not out.parent.is_dir():
+        raise ValueError(f"There is no folder {out.parent}: make it, or name another.")
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder: name a file.")
+    if out.exists() and not force:
+        raise ValueError(f"{out} is there already: name another file with --out, or add --force to write over it.")
+    return out
+
+
+def _model(name: str) -> VAE:
+    from blurvae import models, paths
+    from blurvae.errors import MissingWeights
+
+    if name.endswith(".safetensors"):
+        return models.load_model(Path(name))[0]
+    known = sorted(file.stem for file in paths.checkpoints().glob("*.safetensors"))
+    if name not in known:
+        raise MissingWeights(f"There is no model {name!r}: choose one of {', '.join(known)}, or name a .safetensors.")
+    return models.load_model(paths.checkpoints() / f"{name}.safetensors")[0]
+
+
+def _say(file: Path, found: Picture) -> None:
+    c, h, w = found.pixels.shape
+    typer.echo(f"{file.name}: {w}×{h} px, {'grey' if c == 1 else 'colour'}{''.join(f'; {n}' for n in found.notes)}")
+
+
+def _write(out: Path, pixels: Pixels) -> None:
+    from PIL import Image
+
+    from blurvae.files import write_atomically
+
+    image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0).copy())
+    write_atomically(out, lambda path: image.save(path, format="PNG"))
+    typer.echo(out)
