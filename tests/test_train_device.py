@@ -72,6 +72,7 @@ ALLOWED = {
     ("systems/vae.py", "losses['kernel_net']"),
     ("train/checkpoint.py", "of.state[weight][key]"),
     ("train/checkpoint.py", "tensors['noise']"),
+    ("train/feed.py", "_RESIDENT[key]"),
     ("train/loop.py", "now.sums[part]"),
     ("train/loop.py", "self._plays[key]"),
     ("train/loop.py", "self.replays[key]"),
