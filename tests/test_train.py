@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from toys.samples import smooth
 
 from blurvae import files, losses, machine
 from blurvae.blur import circular_convolve, kernel_width
@@ -38,18 +39,11 @@ WIENER = PATHS["wiener, detached"]
 PARTS = ("reconstruction", "kl", "kernel_loss", "kernel_width")
 
 
-def pixels(n: int, size: int = 8, seed: int = 0) -> np.ndarray:
-    """Smooth random images, uint8 (n, 3, size, size)."""
-    x = torch.rand(n, 3, 3, 3, generator=torch.Generator().manual_seed(seed))
-    x = nn.functional.interpolate(x, size=(size, size), mode="bilinear", align_corners=True)
-    return (255 * x).to(torch.uint8).numpy()
-
-
 def image_set(n: int = 24, **changes: Any) -> ImageSet:
     fields: dict[str, Any] = {
         "name": "patches",
         "split": "train",
-        "images": pixels(n),
+        "images": smooth(n),
         "labels": None,
         "source": "random",
         "licence": "none",
@@ -137,7 +131,7 @@ def absent_or_zero(net: nn.Module) -> bool:
 
 
 def batch(n: int = 6) -> Tensor:
-    return to_float(torch.from_numpy(pixels(n)))
+    return to_float(torch.from_numpy(smooth(n)))
 
 
 @dataclass(frozen=True)
@@ -356,7 +350,7 @@ def test_fit_is_the_algorithm(name: str) -> None:
 
 def test_bf16_follows_the_curve_of_float32() -> None:
     """Networks in bf16, losses and spectra in float32: within 1 % at every epoch, KL within 1 % of the objective."""
-    data, chosen = image_set(images=pixels(64, 16)), settings(epochs=6, warm_up=2)
+    data, chosen = image_set(images=smooth(64, 16)), settings(epochs=6, warm_up=2)
     curves = {}
     for precision in ("float32", "bf16"):
         with torch.random.fork_rng(devices=[]):
@@ -482,7 +476,7 @@ def test_few_images_are_one_batch_and_a_single_one_is_refused() -> None:
 
 def test_images_of_another_shape_than_the_models_are_refused() -> None:
     with pytest.raises(ValueError, match=r"takes images \(n, 3, 8, 8\), not \(8, 3, 16, 16\)"):
-        train(losses.get("l2"), settings(), data=image_set(images=pixels(8, 16)))
+        train(losses.get("l2"), settings(), data=image_set(images=smooth(8, 16)))
 
 
 # --- resuming --------------------------------------------------------------------------------------------------------
@@ -565,7 +559,7 @@ def test_resuming_is_exact_for_wider_networks_and_every_precision(tmp_path: Path
             torch.manual_seed(0)
             return Players(VAE("A", size=16, widths=(16, 32), latent=8, hidden=16), KernelNet(8, 3, 32))
 
-    chosen, data = settings(epochs=4, warm_up=1, precision=precision), image_set(images=pixels(24, 16))
+    chosen, data = settings(epochs=4, warm_up=1, precision=precision), image_set(images=smooth(24, 16))
     history, who = train(WIENER, chosen, data=data, who=wide())
     with pytest.raises(Stopped):
         train(WIENER, chosen, data=data, who=wide(), checkpoint=tmp_path, callback=stop_at(8))
@@ -741,7 +735,7 @@ def test_a_fresh_run_does_not_call_an_older_ones_checkpoint_good(tmp_path: Path)
 
 @pytest.fixture
 def memory_map(tmp_path: Path) -> np.ndarray:
-    np.save(tmp_path / "images.npy", pixels(24))
+    np.save(tmp_path / "images.npy", smooth(24))
     return np.load(tmp_path / "images.npy", mmap_mode="r")
 
 

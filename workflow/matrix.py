@@ -26,6 +26,7 @@ from blurvae.losses import Term
 from blurvae.pages.notebooks import parameters
 from blurvae.pages.notebooks.chapters import slugs
 from blurvae.record import Run, needs, read
+from blurvae.record.files import result_of
 from blurvae.train import System
 
 KEYS = ("device", "out", "results", "tier")
@@ -120,8 +121,7 @@ def absent(run: Run) -> str:
 
 def is_recorded(run: Run, results: Path) -> bool:
     """Whether the folder has a record of these very settings."""
-    path = run.path(results)
-    return path.exists() and read(path).run == run
+    return result_of(run, results) is not None
 
 
 def rule(run: Run) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from torch import Tensor
 from blurvae import losses, metrics
 from blurvae.blur import fourier, kernel_width, log_abs_det, squared_gain
 from blurvae.datasets import ImageSet, to_float
-from blurvae.errors import MissingNetwork
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
 from blurvae.evaluation.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
 from blurvae.evaluation.kernels import KernelWatch
@@ -190,17 +190,19 @@ def _second_lpips(x: Tensor, x_hat: Tensor, measured: Measured) -> None:
     name = f"LPIPS-{SECOND}"
     if min(x.shape[-2:]) < BACKBONES[SECOND][1]:
         return
-    try:
-        measured.add(name, metrics.lpips(x, x_hat, SECOND).cpu())
-    except MissingNetwork as missing:
-        measured.metrics[name] = {"state": "needs weights", "what": missing.what}
+
+    def row() -> metrics.Entry:
+        measured.values[name] = metrics.lpips(x, x_hat, SECOND).cpu()
+        return metrics.summary(measured.values[name])
+
+    measured.metrics[name] = metrics.attempt(row)
 
 
-def _distances(x: Tensor, sets: dict[str, Tensor]) -> dict[str, dict[str, object]]:
+def _distances(x: Tensor, sets: dict[str, Tensor]) -> dict[str, metrics.Entry]:
     """FD-squeeze of each set from the images x, or what is missing for it."""
-    try:
-        reference = metrics.statistics(x)
-        return {f"FD-squeeze ({name})": {"value": metrics.frechet_distance(reference, y)} for name, y in sets.items()}
-    except MissingNetwork as missing:
-        entry: dict[str, object] = {"state": "needs weights", "what": missing.what}
-        return {f"FD-squeeze ({name})": entry for name in sets}
+    reference = cache(lambda: metrics.statistics(x))
+
+    def row(y: Tensor) -> metrics.Entry:
+        return {"value": metrics.frechet_distance(reference(), y)}
+
+    return {f"FD-squeeze ({name})": metrics.attempt(partial(row, y)) for name, y in sets.items()}

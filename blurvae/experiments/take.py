@@ -16,7 +16,7 @@ from blurvae import experiments, paths
 from blurvae.errors import CorruptFile
 from blurvae.experiments import TIERS
 from blurvae.record import Result, Run, archive, read
-from blurvae.record.files import write
+from blurvae.record.files import result_of, write
 from blurvae.record.formats import FORMAT
 from blurvae.record.queue import IMAGES_OF_SEED
 
@@ -62,9 +62,9 @@ def take(files: Iterable[Path], out: Path, replace: bool = False) -> Taken:
             head, members = archive.read(file)
             for result in _unpacked(file, members, Path(folder) / str(number)):
                 if result.run in _asked(result.run):
-                    found[_name(result.run)] = result
+                    found[result.run.whole_name] = result
                 else:
-                    taken.outdated.append(_name(result.run))
+                    taken.outdated.append(result.run.whole_name)
             taken.trouble += _trouble(head["log"])
     for name, result in found.items():
         if not replace and _is_recorded(result.run, out):
@@ -108,7 +108,7 @@ def _checked(path: Path, out: Path) -> Result:
     run, record, data = result.run, result.record, result.record["data"]
     if json.loads(path.read_text(encoding="utf-8"))["format"] != FORMAT:
         raise CorruptFile(f"{said} is a record of another format than {FORMAT}.")
-    if f"{_name(run)}.json" != said or run.experiment not in experiments.EXPERIMENTS or run.tier not in TIERS:
+    if f"{run.whole_name}.json" != said or run.experiment not in experiments.EXPERIMENTS or run.tier not in TIERS:
         raise CorruptFile(f"{said} is no record of the run that its name says.")
     whole = re.fullmatch("[0-9a-f]{64}", data["checksum"]) and all(
         0 < data[key] < 10**9 for key in ("n_train", "n_test")
@@ -155,7 +155,7 @@ def _asked(run: Run) -> tuple[Run, ...]:
 def _is_recorded(run: Run, out: Path) -> bool:
     """Whether this very run is recorded; a damaged record, or one of other settings, is none of it."""
     try:
-        return run.path(out).exists() and read(run.path(out)).run == run
+        return result_of(run, out) is not None
     except CorruptFile:
         return False
 
@@ -169,7 +169,3 @@ def _trouble(log: Iterable[Any]) -> list[str]:
             text = f"{name}: {entry.get('state')}. {entry.get('why', '')}"
             lines.append("".join(sign if sign.isprintable() else "?" for sign in text)[:500].rstrip())
     return lines
-
-
-def _name(run: Run) -> str:
-    return f"{run.experiment}/{run.name}"

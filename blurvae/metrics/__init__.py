@@ -6,7 +6,7 @@ behind a metric and the choices that its value depends on stand in its own descr
 
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.batches import over_batches
-from blurvae.metrics.evaluate import NAMES, attempt, evaluate, evaluate_each, names, summary
+from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
 from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
 from blurvae.metrics.lpips import lpips
@@ -17,6 +17,7 @@ from blurvae.metrics.ssim import ssim
 __all__ = [
     "FEATURES",
     "NAMES",
+    "Entry",
     "Statistics",
     "active_units",
     "attempt",

@@ -10,7 +10,7 @@ from typing import Any
 from blurvae.errors import Diverged
 from blurvae.parallel import SOLO, Team
 from blurvae.record.execution import Execution
-from blurvae.record.files import Result, read
+from blurvae.record.files import Result, result_of
 from blurvae.record.run import Run
 from blurvae.train import State, finish
 
@@ -81,13 +81,10 @@ def execute(
 
 def _recorded(run: Run, out: Path) -> dict[str, Any] | None:
     """The record of a finished run of this configuration, if there is one."""
-    path = run.path(out)
-    if not path.exists():
-        return None
-    result = read(path)
-    if result.run != run:
+    if (result := result_of(run, out)) is None:
         return None
     if result.diverged:
+        path = run.path(out)
         raise Diverged(f"{path} is recorded as {result.diverged}: change a setting, or remove the file to try again.")
     _ = result.pictures  # damaged ones are named here, not in some chapter
     return result.record

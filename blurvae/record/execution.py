@@ -16,7 +16,7 @@ from blurvae.datasets import ImageSet
 from blurvae.errors import Diverged, MissingWeights
 from blurvae.evaluation import EVALUATIONS, Evaluation, Measured
 from blurvae.files import locked, write_atomically
-from blurvae.machine import choose_device, choose_precision
+from blurvae.machine import choose_device
 from blurvae.models import parameter_count, save_model
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
@@ -85,7 +85,6 @@ class Execution:
             "side_by_side": beside,
             "compiled": compile,
             "deterministic": deterministic or self.where.type == "cpu",
-            "precision": choose_precision(run.budget.precision, self.where),
         }
         self.train, self.test = team.together(partial(_ingredients, run))
         self.work = work = run.unfinished(out) if out and checkpoints else None
@@ -154,6 +153,7 @@ class Execution:
         training, players = self.training, named(self.training.players)
         images = training.progress.step * training.plan.images
         how = {
+            "precision": training.precision,
             "graphs": training.in_python or "captured",
             "seconds": round(time.monotonic() - self.started, 1),
             "training_seconds": round(trained, 1),

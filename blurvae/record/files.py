@@ -163,6 +163,19 @@ def read(path: Path) -> Result:
     return Result(run, record, path.with_suffix(".npz"))
 
 
+def result_of(run: Run, out: Path) -> Result | None:
+    """What is recorded of this very run below a folder of results; None where nothing is, or of other settings.
+
+    Raises:
+        CorruptFile: the record is not whole.
+    """
+    path = run.path(out)
+    if not path.exists():
+        return None
+    result = read(path)
+    return result if result.run == run else None
+
+
 def _is_measured(entry: Any) -> bool:
     """Whether it is an entry of `metrics.evaluate`: numbers, or the state that says why there are none.
 

@@ -15,7 +15,7 @@ from blurvae.errors import Diverged, MissingData, MissingWeights
 from blurvae.parallel import SOLO, Team
 from blurvae.record.execute import execute
 from blurvae.record.execution import needs
-from blurvae.record.files import read
+from blurvae.record.files import result_of
 from blurvae.record.run import Run
 
 IMAGES_OF_SEED = 0  # the seed whose pictures are recorded
@@ -25,14 +25,11 @@ STATES = (RECORDED, DIVERGED, RUNNING, NOT_RUN, NEEDS_WEIGHTS)
 
 def state(run: Run, out: Path) -> str:
     """Where a run stands in a folder of results; a record of other settings counts as not run."""
-    path = run.path(out)
-    if path.exists():
-        result = read(path)
-        if result.run == run:
-            if result.diverged:
-                return DIVERGED
-            missing = any(entry.get("state") for entry in result.record["metrics"].values())
-            return NEEDS_WEIGHTS if missing else RECORDED
+    if (result := result_of(run, out)) is not None:
+        if result.diverged:
+            return DIVERGED
+        missing = any(entry.get("state") for entry in result.record["metrics"].values())
+        return NEEDS_WEIGHTS if missing else RECORDED
     if (run.unfinished(out) / "checkpoint.json").exists():
         return RUNNING
     return NEEDS_WEIGHTS if needs(run) else NOT_RUN
@@ -79,17 +76,17 @@ def work(
         left = budget - (time.monotonic() - started)
         expected = cost(run) * spent / done_cost if done_cost else 0.0
         if team.broadcast_object(left <= 0 or expected > left):  # their clocks differ
-            say(f"{run.experiment}/{run.name}: not started, about {expected:.0f} s of {max(left, 0):.0f} s left")
+            say(f"{run.whole_name}: not started, about {expected:.0f} s of {max(left, 0):.0f} s left")
             continue
         begun = time.monotonic()
         try:
             images = run.seed == IMAGES_OF_SEED
             execute(run, out=out, resume=True, device=device, images=images, progress=progress, team=team)
         except (MissingData, MissingWeights, Diverged, BlockingIOError) as error:
-            say(f"{run.experiment}/{run.name}: passed over. {error}")
+            say(f"{run.whole_name}: passed over. {error}")
             continue
         spent, done_cost = spent + time.monotonic() - begun, done_cost + cost(run)
-        say(f"{run.experiment}/{run.name}: {time.monotonic() - begun:.0f} s")
+        say(f"{run.whole_name}: {time.monotonic() - begun:.0f} s")
         done.append(run.name)
     return done
 

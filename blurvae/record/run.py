@@ -83,6 +83,11 @@ class Run:
         """The stem of the run's files: data-method-tier-s<seed>, short enough for every disk; see `text.stem`."""
         return f"{data_stem(self.data)}-{stem(self.method, 48)}-{self.tier}-s{self.seed}"
 
+    @property
+    def whole_name(self) -> str:
+        """Which run it is among those of all experiments: experiment/name."""
+        return f"{self.experiment}/{self.name}"
+
     def path(self, out: Path) -> Path:
         """The run's JSON file below a folder of results."""
         return Path(out) / self.experiment / f"{self.name}.json"

@@ -44,6 +44,7 @@ class Training(Generic[P]):
     Attributes:
         progress: where it stands; its `history` has one record an epoch.
         plan: its steps and batches.
+        precision: of the networks, "float32" or "bf16".
         stage: the device's side.
         in_python: why moves are not replayed as CUDA graphs; empty where they are.
     """
@@ -69,6 +70,7 @@ class Training(Generic[P]):
         self.system, self.players, self.budget, self.team = system, players, budget, team
         self.watch, self.callback, self.recorder, self.checkpoint = watch, callback, recorder, checkpoint
         self.device = choose_device(device)
+        self.precision = choose_precision(budget.precision, self.device)
         self.plan = plan(system, players, data, budget, team)
         if compile and team.size > 1:
             raise ValueError("compile fuses the step of one process: leave it out, or train with one process.")
@@ -100,8 +102,8 @@ class Training(Generic[P]):
         for net in stages.named(self.players).values():
             net.to(self.device).to(memory_format=torch.channels_last)
             self.team.prepare(net)
-        bf16 = choose_precision(self.budget.precision, self.device) == "bf16"
-        autocast = partial(torch.autocast, self.device.type, torch.bfloat16) if bf16 else nullcontext
+        bf16 = partial(torch.autocast, self.device.type, torch.bfloat16)
+        autocast = bf16 if self.precision == "bf16" else nullcontext
         dtype = next(p.dtype for net in stages.named(self.players).values() for p in net.parameters())
         batches, n = self.plan.steps * self.plan.per_step, self.plan.batch
         feed = Feed(data, self.device, n // self.team.size, dtype, resident)
@@ -122,7 +124,7 @@ class Training(Generic[P]):
             "data": data.checksum,
             "samples": self.plan.samples,  # the checksum is that of the whole set, whatever part of it is used
             "parameters": {name: parameter_count(net) for name, net in stage.named.items()},
-            "precision": choose_precision(self.budget.precision, self.device),
+            "precision": self.precision,
         }
         self.store = store = Store(checkpoint, identity, stage.named, stage.optimisers, stage.slots, stage.generator)
         if resume:

@@ -16,7 +16,7 @@ from blurvae.files import write_atomically
 from blurvae.provenance import commit, device_name, versions
 from blurvae.record import Run, read
 from blurvae.record.archive import PART, RESULTS, UNFINISHED, reopen
-from blurvae.record.files import shared_file
+from blurvae.record.files import result_of, shared_file
 from blurvae.record.queue import RECORDED
 
 FAILED, STOPPED, PASSED, BEGUN = "failed", "stopped", "passed over", "begun"
@@ -92,23 +92,22 @@ class Slot:
                 missing.append(run)
             elif _member(run.path(self.work), self.work) not in self._packed:
                 self.pack(run)
-        by_name = {name_of(run): run for run in runs}
+        by_name = {run.whole_name: run for run in runs}
         begun = Counter[str]()
         for entry in self.log:
             name, state = entry.get("run", ""), entry.get("state")
             begun[name] += ENOUGH if state == FAILED else state != PASSED
             if state == RECORDED and name in by_name and way.items() <= entry.items():
                 pace.learn(by_name[name], entry["seconds"])
-        trouble = [run for run in missing if begun[name_of(run)] >= ENOUGH]
+        trouble = [run for run in missing if begun[run.whole_name] >= ENOUGH]
         return comparisons(run for run in missing if run not in trouble) + comparisons(trouble)
 
     def is_recorded(self, run: Run) -> bool:
         """Whether the record of this very run lies here; a damaged one is removed."""
-        path = run.path(self.work)
         try:
-            return path.exists() and read(path).run == run
+            return result_of(run, self.work) is not None
         except CorruptFile:
-            path.unlink()
+            run.path(self.work).unlink()
             return False
 
     def pack(self, run: Run) -> None:
@@ -118,8 +117,8 @@ class Slot:
         try:
             self.archive.add({_member(file, self.work): file.read_bytes() for file in files if file.exists()})
         except OSError as error:
-            self.unsaved.add(name_of(run))
-            self.say(f"{name_of(run)}: recorded in {path}, but not in the archive: {error}")
+            self.unsaved.add(run.whole_name)
+            self.say(f"{run.whole_name}: recorded in {path}, but not in the archive: {error}")
 
     def save(self, unfinished: bool = False) -> None:
         """Writes the archive; with checkpoints, those that have room in it."""
@@ -130,11 +129,6 @@ class Slot:
         except OSError as error:
             self.unsaved.add("the log")
             self.say(f"The archive could not be written: {error}")
-
-
-def name_of(run: Run) -> str:
-    """A run in the log."""
-    return f"{run.experiment}/{run.name}"
 
 
 def _member(file: Path, work: Path) -> str:

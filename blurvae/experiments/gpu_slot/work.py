@@ -15,7 +15,7 @@ import torch
 from blurvae.errors import CorruptFile, Diverged, MissingData, MissingWeights
 from blurvae.experiments.gpu_slot.comparisons import Comparison, choose
 from blurvae.experiments.gpu_slot.pace import Forecast, OutOfTime, Pace
-from blurvae.experiments.gpu_slot.slot import BEGUN, FAILED, PASSED, STOPPED, Slot, name_of
+from blurvae.experiments.gpu_slot.slot import BEGUN, FAILED, PASSED, STOPPED, Slot
 from blurvae.machine import memory_kept, repeatable
 from blurvae.record import Execution, Run
 from blurvae.record.queue import DIVERGED, IMAGES_OF_SEED, RECORDED
@@ -76,7 +76,7 @@ class Work:
         self._drain = False  # no run begins until those at work have ended
         self._retried, self._without_checkpoints = set[Run](), set[Run]()
         tried = {entry.get("run") for entry in slot.log if entry.get("state") == FAILED and entry.get("graphs")}
-        self._captured = {run for run in self.waiting if graphs and name_of(run) not in tried}
+        self._captured = {run for run in self.waiting if graphs and run.whole_name not in tried}
 
     def through(self) -> None:
         """Makes what ends in time.
@@ -98,7 +98,7 @@ class Work:
                     if attempt.execution is not None:
                         attempt.execution.close()
         for run in (run for comparison in self.order for run in comparison.runs if run in self.waiting):
-            self.slot.say(f"{name_of(run)}: not started, about {self.pace.expected(run):.0f} s")
+            self.slot.say(f"{run.whole_name}: not started, about {self.pace.expected(run):.0f} s")
 
     def _next(self) -> Run | None:
         """What to begin next, beside what is at work."""
@@ -110,7 +110,7 @@ class Work:
     def _starts(self, attempts: list[Attempt]) -> Iterator[Callable[[], Training[Any]]]:
         while not self._drain and (run := self._next()):
             self.waiting.discard(run)
-            entry: dict[str, Any] = {"run": name_of(run), "state": BEGUN, "device": self.slot.head["device"]}
+            entry: dict[str, Any] = {"run": run.whole_name, "state": BEGUN, "device": self.slot.head["device"]}
             entry |= {"width": self.width, "graphs": run in self._captured}
             attempts.append(Attempt(run, entry, Forecast(run, self.slot.deadline)))
             yield partial(self._begin, attempts[-1])
@@ -175,7 +175,7 @@ class Work:
             self.pace.learn(run, attempt.share)
         if self.slot.is_recorded(run):
             self.slot.pack(run)
-        self.slot.say(f"{name_of(run)}: {entry['state']}, {entry['seconds']:.0f} s {entry.get('why', '')}".rstrip())
+        self.slot.say(f"{run.whole_name}: {entry['state']}, {entry['seconds']:.0f} s {entry.get('why', '')}".rstrip())
         self.slot.save()
         if entry["state"] == FAILED:
             self._free()
