@@ -12,7 +12,7 @@ from blurvae import paths
 
 def slugs() -> tuple[str, ...]:
     """Slugs of all chapters on disk, in order."""
-    return tuple(sorted(path.stem for path in paths.notebooks().glob("[0-9][0-9]-*.md")))
+    return tuple(sorted(path.stem for path in paths.notebooks().glob("[0-9A][0-9]-*.md")))
 
 
 def find(slug: str) -> str:
