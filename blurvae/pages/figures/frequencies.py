@@ -36,7 +36,7 @@ def radial_spectra(
         ax.set(xlabel="frequency (cycles/px)", xlim=(0, 0.5))
         ax.annotate(f"{kind}s", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top", weight="bold")
     axes[0].set_ylabel("mean ln |F| of the luma")
-    axes[0].legend(loc="lower left", fontsize=8, ncols=1 + (len(runs) > 6))
+    axes[0].legend(loc="lower left", ncols=1 + (len(runs) > 6))
     return fig
 
 
@@ -58,7 +58,7 @@ def error_spectra(
         ax.plot(frequency, share, color=colour, linestyle=dash, label=label)
     ax.axhline(1, color="black", linestyle="--", linewidth=1)
     ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5), ylim=(0, None))
-    ax.legend(fontsize=8, ncols=1 + (len(runs) > 6))
+    ax.legend(ncols=1 + (len(runs) > 6))
     return fig
 
 

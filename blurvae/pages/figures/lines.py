@@ -44,7 +44,7 @@ def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes, **legend: Any
             low, high = own["mean"] - own["std"], own["mean"] + own["std"]  # no band where there is one seed
             ax.fill_between(own.index, low, high, color=colour, alpha=0.2, linewidth=0)
     if legend:
-        ax.legend(fontsize=8, **legend)
+        ax.legend(**legend)
 
 
 def _mark_warm_up(frame: pd.DataFrame, axes: Iterable[Axes]) -> None:
@@ -96,7 +96,7 @@ def kernel_widths(experiment: str, tier: str, data: str, folder: Path | None = N
         ax.fill_between(own.epoch, low, high, color=colour, alpha=0.15, linewidth=0)
     ax.set(xlabel="epoch", ylabel="kernel width (px)", ylim=(0, None))
     _mark_warm_up(frame, (ax,))
-    ax.legend(fontsize=8)
+    ax.legend()
     return fig
 
 
@@ -127,5 +127,5 @@ def rate_curves(
         ax.set_xlabel("KL (nats per image)")
     for ax in axes.flat[len(panels) :]:
         ax.remove()
-    axes.flat[0].legend(fontsize=8)
+    axes.flat[0].legend()
     return fig
