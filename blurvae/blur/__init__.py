@@ -9,7 +9,14 @@ from blurvae.blur.circulant import block_circulant, log_abs_det, proper_log_det,
 from blurvae.blur.fourier import circular_convolve, fourier, hermitian_weights, inverse_fourier, otf
 from blurvae.blur.kernels import delta_kernel, disk_kernel, gaussian_kernel, kernel_width, motion_kernel, named_kernel
 from blurvae.blur.photograph import automatic_C, continued, deblur, tile_spectrum
-from blurvae.blur.spectra import fit_power_law, power_spectrum, radial_average, radial_frequency
+from blurvae.blur.spectra import (
+    fit_power_law,
+    power_spectrum,
+    radial_average,
+    radial_frequency,
+    strongest_waves,
+    windowed,
+)
 from blurvae.blur.wiener import blur_error_spectrum, squared_gain, wiener_deconvolve, wiener_weight
 
 __all__ = [
@@ -36,8 +43,10 @@ __all__ = [
     "radial_average",
     "radial_frequency",
     "squared_gain",
+    "strongest_waves",
     "tile_spectrum",
     "wiener_deconvolve",
     "wiener_log_det",
     "wiener_weight",
+    "windowed",
 ]
