@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,27 +84,32 @@ def read_book(source: Path, *, whole: bool = True) -> Book:
 
     toc = yaml.safe_load((source / "_toc.yml").read_text(encoding="utf-8"))
     book, counts = Book(whole=whole), Counter[tuple[str, str]]()
-    listed = [(toc["root"], False)]
-    listed += [(page["file"], bool(part.get("numbered"))) for part in toc["parts"] for page in part["chapters"]]
-    for file, numbered in listed:
+    pages = [(toc["root"], False)]
+    pages += [(page["file"], bool(part.get("numbered"))) for part in toc["parts"] for page in part["chapters"]]
+    for file, numbered in pages:
         page = file.removesuffix(".ipynb")
         chapter = str(len(book.numbers) + 1) if numbered else ""
         if numbered:
             book.numbers[page] = chapter
-        for cell in cells(source, page):
+        content = cells(source, page)
+        book.glued.update(glued(content))
+        for cell in content:
             text = cell["source"] if cell["cell_type"] == "markdown" else ""
-            if page not in book.titles and (title := re.search(r"^# +(.+)$", text, re.MULTILINE)):
-                book.titles[page] = title[1]
+            if page not in book.titles and (heading := re.search(r"^# +(.+)$", text, re.MULTILINE)):
+                book.titles[page] = heading[1]
             for label, name, title in [*_labelled(text), *_pictured(cell)]:
                 number = ""
                 if name is not None:
                     counts[name, chapter] += 1
                     number = f"{chapter}.{counts[name, chapter]}".removeprefix(".")
                 book.labels[label] = Label(page, name or "", number, title)
-            for output in cell.get("outputs", []):
-                if GLUED in output.get("data", {}):
-                    book.glued[output["metadata"]["scrapbook"]["name"]] = output["data"][GLUED]
     return book
+
+
+def glued(cells: Iterable[Any]) -> dict[str, str]:
+    """The text of each value that the outputs of cells glue, by its name."""
+    outputs = [output for cell in cells for output in cell.get("outputs", []) if GLUED in output.get("data", {})]
+    return {output["metadata"]["scrapbook"]["name"]: output["data"][GLUED] for output in outputs}
 
 
 def cells(source: Path, page: str) -> list[Any]:

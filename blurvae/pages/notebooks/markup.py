@@ -10,8 +10,10 @@ from blurvae.pages.notebooks.directives import Directive, split
 from blurvae.pages.notebooks.inline import Page, formula, inline
 
 _NOTES = ("note", "tip", "hint", "important", "warning", "caution", "danger", "attention", "error", "seealso")
-_PROVED = ("theorem", "proposition", "lemma", "corollary", "definition", "algorithm", "axiom", "criterion", "remark")
-_PROVED += ("conjecture", "assumption", "property", "observation", "example")
+_PROVED = (
+    "theorem proposition lemma corollary definition algorithm axiom criterion remark conjecture assumption property "
+    "observation example"
+).split()
 
 
 def plain(text: str, page: Page) -> str:

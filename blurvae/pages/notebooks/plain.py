@@ -13,7 +13,7 @@ from typing import Any
 from blurvae import paths
 from blurvae.pages.notebooks import address, chapters
 from blurvae.pages.notebooks.inline import Page
-from blurvae.pages.notebooks.labels import GLUED, Book, read_book
+from blurvae.pages.notebooks.labels import GLUED, Book, glued, read_book
 from blurvae.pages.notebooks.markup import caption, plain
 from blurvae.pages.notebooks.solutions import without_solutions
 
@@ -57,27 +57,39 @@ def write(
     for slug in (slug for slug in slugs if slug in wanted):
         file = out / f"{slug}.ipynb"
         if _is_the_readers(file):
-            print(f"{file} was changed and is kept; without it, the book's is written")
+            print(f"{file} was changed since it was written, so it is kept: rename it to get the book's again.")
         else:
-            made = notebook(slug, source, book, solutions=solutions)
+            stored = nbformat.read(source / "notebooks" / f"{slug}.ipynb", as_version=4)
+            made = notebook(stored if solutions else without_solutions(stored), slug, source, book)
             write_atomically(file, lambda new: nbformat.write(made, new))  # noqa: B023
         written.append(file)
     return written
 
 
-def notebook(slug: str, source: Path, book: Book, *, solutions: bool = True) -> Any:
-    """One chapter as a plain notebook.
+def rewrite(file: Path, slug: str) -> None:
+    """Make a chapter that was executed a plain notebook, in place; values in its text are those of its own outputs."""
+    import nbformat
+
+    from blurvae.files import write_atomically
+
+    executed, book = nbformat.read(file, as_version=4), read_book(paths.root())
+    book.glued.update(glued(executed.cells))
+    made = notebook(executed, slug, paths.root(), book)
+    write_atomically(file, lambda new: nbformat.write(made, new))
+
+
+def notebook(stored: Any, slug: str, source: Path, book: Book) -> Any:
+    """A chapter as a plain notebook.
 
     Args:
-        slug: the chapter.
+        stored: the chapter with MyST's markup and its outputs.
+        slug: its name.
         source: folder of the book's sources.
         book: what its pages refer to.
-        solutions: whether to keep the solutions of the exercises.
 
     Raises:
         ValueError: markup that has no plain form.
     """
-    import nbformat
     import yaml
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -85,9 +97,6 @@ def notebook(slug: str, source: Path, book: Book, *, solutions: bool = True) -> 
     macros = config["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
     published = address.read(source)
     page = Page(f"notebooks/{slug}", source, book, macros, published)
-    stored = nbformat.read(source / f"{page.name}.ipynb", as_version=4)
-    if not solutions:
-        stored = without_solutions(stored)
     made: list[Any] = []
     for cell in stored.cells:
         if cell.cell_type == "code":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any
 
@@ -21,9 +22,9 @@ def without_solutions(notebook: Any) -> Any:
     """
     from nbformat.v4 import new_code_cell, new_markdown_cell
 
-    kept: list[Any] = []
+    changed, kept = copy.deepcopy(notebook), list[Any]()
     inside = False
-    for cell in notebook.cells:
+    for cell in changed.cells:
         if cell.cell_type == "code":
             if not inside:
                 kept.append(cell)
@@ -36,8 +37,8 @@ def without_solutions(notebook: Any) -> Any:
                 kept += [new_markdown_cell(text[position : mark.start()].strip()), new_markdown_cell(ANSWER)]
             inside, position = mark[1] == "start", mark.end()
         if not inside:
-            kept.append(cell | {"source": text[position:].strip()} if position else cell)
-    changed = notebook.copy()
+            cell.source = text[position:].strip() if position else text
+            kept.append(cell)
     changed.cells = [cell for cell in kept if cell.source.strip() or "answer" in cell.metadata.get("tags", [])]
     for i, cell in enumerate(changed.cells):
         cell["id"] = f"cell-{i:02d}"
