@@ -26,7 +26,9 @@ def test_the_pages_lose_every_solution_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "build", lambda: tmp_path)
     monkeypatch.setattr(pages, "build_html", lambda source, out, strict: out)  # the build has a test of its own
     pages.main(command)
-    made = sorted((tmp_path / "students" / "src" / "notebooks").iterdir())
+    folder = tmp_path / "students" / "src" / "notebooks"
+    made = sorted(folder.glob("*.ipynb"))
+    assert not list(folder.glob("*.md")), "the sources hold the solutions"
     originals = sorted(PAGE.parent.parent.glob("notebooks/*.ipynb"))
     assert [file.name for file in made] == [file.name for file in originals]
     for file, original in zip(made, originals):

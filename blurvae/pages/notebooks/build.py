@@ -31,7 +31,7 @@ def copy_sources(target: Path, *, draft: bool = False, solutions: bool = True) -
     target.mkdir(parents=True)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(paths.root() / name, target / name)
-    ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".ruff_cache")
     for name in ("book", "notebooks"):
         shutil.copytree(paths.root() / name, target / name, ignore=ignored)
     address.complete(target)

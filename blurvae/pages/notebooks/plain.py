@@ -155,28 +155,10 @@ def _code(cell: Any, page: Page) -> list[Any]:
 
 
 def _picture(output: Any, options: Any) -> None:
-    """Give a picture its width and alternative text, and a grid of images its pixels at the size at which it shows.
-
-    A viewer would enlarge the grid by interpolation, which adds blur of its own.
-    """
-    from io import BytesIO
-
-    from PIL import Image
-
-    shown = output.metadata.setdefault("image/png", {})
-    if options.get("alt"):
-        shown["alt"] = options["alt"]
-    if str(options.get("width", "")).endswith("px"):
-        shown.setdefault("width", int(options["width"].removesuffix("px")))
-    if "pixelated" not in options.get("classes", "") or "width" not in shown:
-        return
-    stored = Image.open(BytesIO(base64.b64decode(output.data["image/png"])))
-    zoom = round(shown["width"] / stored.width)
-    if zoom > 1:
-        buffer = BytesIO()
-        size = (stored.width * zoom, stored.height * zoom)
-        stored.resize(size, Image.Resampling.NEAREST).save(buffer, format="PNG")
-        output.data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
+    """Leave a picture its width and give it its alternative text; what the book's own pages make of it stays out."""
+    shown = output.metadata.get("image/png", {})
+    kept = {"width": shown["width"]} if "width" in shown else {}
+    output.metadata["image/png"] = kept | ({"alt": options["alt"]} if "alt" in options else {})
 
 
 def _attachments(page: Page) -> dict[str, Any]:
