@@ -1,4 +1,4 @@
-"""The address of the repository stands in `_config.yml` alone: empty, nothing names one; set, everything leads there."""
+"""The address of the repository stands in `_config.yml` alone: empty, nothing names one; set, all leads there."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from blurvae import paths
 from blurvae.pages.notebooks import chapters, plain, tex
 from blurvae.pages.notebooks.address import Address
 from blurvae.pages.notebooks.inline import Page
-from blurvae.pages.notebooks.labels import Book, Label, read_book
+from blurvae.pages.notebooks.labels import GLUED, Book, Label, read_book
 from blurvae.pages.notebooks.markup import plain as rendered
 from blurvae.pages.notebooks.solutions import ANSWER
 
@@ -287,6 +287,18 @@ def test_without_solutions_each_exercise_has_a_place_for_its_answer(tmp_path, sl
     assert text.count(ANSWER) == whole.count("#### Solution of") == len(exercises)
     solved = re.sub(r"^#### Solution of.*?(?=^##+ |\Z)", "", whole, flags=re.MULTILINE | re.DOTALL)
     assert text.replace(ANSWER, "").split() == solved.split()
+
+
+def test_an_executed_chapter_says_the_values_of_its_own_outputs(tmp_path):
+    executed = nbformat.read(ROOT / "notebooks" / "04-vae-and-blur.ipynb", as_version=4)
+    outputs = [out for cell in executed.cells for out in cell.get("outputs", []) if GLUED in out.get("data", {})]
+    (one,) = [out for out in outputs if out.metadata.scrapbook.name == "04-constant"]
+    one.data[GLUED] = "98765.4"
+    file = tmp_path / "04.ipynb"
+    nbformat.write(executed, file)
+    plain.rewrite(file, "04-vae-and-blur")
+    text = _texts(nbformat.read(file, as_version=4))
+    assert "98,765" in text and "Theorem 4.1" in text
 
 
 # In JupyterLab

@@ -129,6 +129,6 @@ def write() -> None:
     address, file = read(), paths.root() / "CITATION.cff"
     kept = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("repository-code:")]
     if address.repository:
-        authors = next(i for i, line in enumerate(kept) if line.startswith("keywords:"))
-        kept.insert(authors, f"repository-code: {address.repository}")
+        place = next(i for i, line in enumerate(kept) if line.startswith("keywords:"))
+        kept.insert(place, f"repository-code: {address.repository}")
     file.write_text("\n".join(kept) + "\n", encoding="utf-8")
