@@ -110,6 +110,7 @@ def notebook(stored: Any, slug: str, source: Path, book: Book) -> Any:
     for i, cell in enumerate(made):
         cell["id"] = f"cell-{i:02d}"  # random ids would make every build another
     kept = {key: stored.metadata[key] for key in ("kernelspec", "language_info") if key in stored.metadata}
+    kept["jupytext"] = {"formats": "ipynb"}  # else JupyterLab over the checkout would pair it with an .md, as a chapter
     finished = new_notebook(cells=made, metadata=kept)
     finished.metadata["blurvae"] = {"plain": _content(finished)}
     return finished
