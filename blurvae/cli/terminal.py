@@ -30,7 +30,7 @@ def headed(table: pd.DataFrame) -> pd.DataFrame:
     from blurvae.experiments.recorded import HIGHER_IS_BETTER
 
     shown = table.copy()
-    for metric in table:
+    for metric in map(str, table):
         if (higher := HIGHER_IS_BETTER.get(metric)) is not None:
             shown[metric] = _marked(table[metric], higher)
     return shown.rename(columns=lambda name: _header(name, HIGHER_IS_BETTER.get(name)))
@@ -71,8 +71,8 @@ def _sections(table: pd.DataFrame, console: Console) -> Iterator[list[str]]:
         return console.measure(section, options=console.options.update(width=10**6)).maximum <= console.width
 
     part: list[str] = []
-    for group in _groups(list(table)):
-        for columns in [group] if fits(group) else [[column] for column in group]:
+    for group in _groups(list(map(str, table))):
+        for columns in [group] if fits(group) else [[one] for one in group]:
             if part and not fits(part + columns):
                 yield part
                 part = []
