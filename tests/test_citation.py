@@ -37,8 +37,7 @@ def test_citation_has_the_form_of_its_format():
 def test_citation_agrees_with_the_project_and_names_no_address_but_the_repositorys():
     assert (CITATION["version"], CITATION["license"]) == (PROJECT["version"], PROJECT["license"])
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    address = (config.get("repository") or {}).get("url") or ""
-    assert CITATION.get("repository-code", "") == ("" if "OWNER" in address else address), "run: make address"
+    assert CITATION.get("repository-code", "") == config["repository"]["url"], "run: make address"
 
 
 @pytest.mark.parametrize(

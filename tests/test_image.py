@@ -9,10 +9,12 @@ import shlex
 import tomllib
 from typing import NamedTuple
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from blurvae import paths
+from blurvae.pages.__main__ import main
 
 ROOT = paths.root()
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
@@ -58,6 +60,15 @@ def test_everything_but_the_book_is_installed_from_the_lock_with_its_hashes():
     assert pinned and pinned[1] in backend.specifier, "the book is built by what the lock holds"
 
 
+def test_it_holds_the_chapters_as_notebooks_for_any_viewer(capsys):
+    (words,) = (words for words in commands() if words[:3] == ["python", "-m", "blurvae.pages"])
+    task, *options = words[3:]
+    with pytest.raises(SystemExit) as ended:
+        main([task, "--help"])
+    assert ended.value.code == 0
+    assert all(option in capsys.readouterr().out for option in options if option.startswith("--"))
+
+
 def test_binder_can_start_it():
     """The user that it names, not root, at home in a folder of its own; JupyterLab; nothing before the command."""
     assert {"NB_USER", "NB_UID"} <= {rest.partition("=")[0] for rest in all_of("ARG")}
@@ -77,7 +88,11 @@ def test_what_is_copied_is_there_and_not_ignored():
         "README.md",
         "_toc.yml",
         "_config.yml",
-        *(str(file.relative_to(ROOT)) for folder in ("blurvae", "notebooks", "data", "book") for file in _files(folder)),
+        *(
+            str(file.relative_to(ROOT))
+            for folder in ("blurvae", "notebooks", "data", "book")
+            for file in _files(folder)
+        ),
     ]
     for name in needed:
         assert (ROOT / name).exists()

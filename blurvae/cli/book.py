@@ -70,14 +70,17 @@ def notebook(
 ) -> None:
     """Execute a chapter with papermill: blurvae notebook 09 -p tier lesson -p seed 1.
 
-    -p NAME VALUE sets a parameter of the chapter and can be repeated; names and types are checked first.
+    -p NAME VALUE sets a parameter of the chapter and can be repeated; names, types, tiers and data sets are checked
+    first. The notebook that it writes reads well in any viewer: .venv/bin/jupyter lab FILE.
     """
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError
     from papermill.exceptions import PapermillException
 
-    from blurvae.pages.notebooks import chapters, execution, parameters
+    from blurvae.datasets import registry
+    from blurvae.experiments import check_tier
+    from blurvae.pages.notebooks import chapters, execution, parameters, plain
 
     rest = context.args
     if len(rest) % 3 or any(flag != "-p" for flag in rest[::3]):
@@ -85,8 +88,13 @@ def notebook(
     name = chapters.find(slug)
     target = out / f"{name}.ipynb"
     given = parameters.parse(name, list(zip(rest[1::3], rest[2::3])))
+    if "tier" in given:
+        check_tier(given["tier"])
+    if "data" in given:
+        registry.find(given["data"])
     try:
         execution.execute(name, given, target)
+        plain.rewrite(target, name)
     except PapermillExecutionError as error:
         kinds = {kind.__name__: kind for kind in (MissingData, MissingWeights, CorruptFile, Diverged)}
         said = f"{name} stopped at cell {error.cell_index}: {error.evalue} ({target} holds it up to there)"
@@ -99,4 +107,4 @@ def notebook(
             "Python has to start; `python -m ipykernel install --sys-prefix` makes one, and `jupyter kernelspec list` "
             "says which one is taken."
         ) from None
-    typer.echo(target)
+    typer.echo(f"{target}\nTo look at it: .venv/bin/jupyter lab {target}")
