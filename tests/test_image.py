@@ -1,4 +1,4 @@
-"""One image for Binder, development containers and clusters: its files agree with the lock, the project and one another."""
+"""One image for Binder, development containers and clusters: its files agree with lock, project and one another."""
 
 from __future__ import annotations
 
