@@ -120,7 +120,7 @@ def test_without_the_checkout_one_sentence_says_so(tmp_path):
         [sys.executable, "-P", "-c", code, str(tmp_path / "site")], cwd=tmp_path, capture_output=True, text=True
     )
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("blurvae.errors.MissingWeights: The models by name lie in the book's checkout.")
+    assert last.startswith("blurvae.errors.MissingWeights: The models by name are files of the book's checkout,")
     assert "clone the repository" in last
 
 

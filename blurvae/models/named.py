@@ -87,5 +87,8 @@ def load(name: str) -> Trained:
 def _folder() -> Path:
     try:
         return paths.checkpoints()
-    except FileNotFoundError as error:
-        raise MissingWeights(f"The models by name lie in the book's checkout. {error}") from None
+    except FileNotFoundError:
+        raise MissingWeights(
+            "The models by name are files of the book's checkout, which was not found above the package or the working "
+            "folder: clone the repository and install it with `pip install -e .`, or start from inside the clone."
+        ) from None
