@@ -1,7 +1,7 @@
 """`python -m blurvae.pages`: the command line of the book's keepers.
 
 `update [SLUG ...]` re-executes chapters and stores their outputs; `html` builds the pages; `address` writes the
-repository's address into the chapters.
+repository's address into the chapters; `hero` writes the pictures of the front page.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 
 from blurvae import paths
+from blurvae.pages.figures import hero
 from blurvae.pages.notebooks import address
 from blurvae.pages.notebooks.build import build_html, copy_sources
 from blurvae.pages.notebooks.chapters import find
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> None:
     task = tasks.add_parser("update", help="re-execute chapters with their defaults and store the outputs")
     task.add_argument("slugs", nargs="*", metavar="SLUG", help="chapters or their numbers; all when none is given")
     tasks.add_parser("address", help="write the repository's address from _config.yml into every chapter")
+    tasks.add_parser("hero", help="write the pictures of the front page into book/_static")
     task = tasks.add_parser("html", help="build the pages into _build/html; the checkout stays as it is")
     task.add_argument("--draft", action="store_true", help="leave out pages that are not written yet; print warnings")
     task.add_argument("--execute", metavar="SLUG", help="re-execute this chapter in the copy that is built")
@@ -41,6 +43,8 @@ def _do(options: argparse.Namespace) -> None:
         update(options.slugs)
     elif options.task == "address":
         address.write()
+    elif options.task == "hero":
+        print(*hero.write(paths.root() / "book" / "_static"), sep="\n")
     else:
         source = copy_sources(paths.build() / "src", draft=options.draft)
         if options.execute:

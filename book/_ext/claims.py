@@ -1,5 +1,4 @@
-"""Sphinx extension: the tables of the claims page, computed from the recorded runs when the pages are built, and the list
-of claims for the glossary."""
+"""Sphinx extension: the tables of the claims page, computed when the pages are built, and the list of claims."""
 
 from __future__ import annotations
 

@@ -51,6 +51,12 @@ def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
         lines[i] = head + "".join(parts)
 
 
+def keep_first_line(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Keep napoleon from taking the words before a colon for the type of a constant: it looks at the first line."""
+    if what in ("data", "attribute", "property"):
+        lines.insert(0, "")
+
+
 def offline(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Drop Thebe's scripts: Jupyter Book adds them even when Thebe is off, and they name another host."""
     context["script_files"] = [
@@ -61,6 +67,7 @@ def offline(app: Any, page: str, template: str, context: dict[str, Any], doctree
 def setup(app: Any) -> dict[str, bool]:
     """Connect everything; napoleon (priority 500) has turned Google sections into fields before `escape` runs."""
     app.add_directive("api", Api)
+    app.connect("autodoc-process-docstring", keep_first_line, priority=400)
     app.connect("autodoc-process-docstring", escape, priority=600)
     app.connect("html-page-context", offline, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
