@@ -54,7 +54,7 @@ def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
 
 
 def hide_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Hide a constant's colons from napoleon, which takes the words before the first for a type; `escape` shows them."""
+    """Hide a constant's colons from napoleon, which takes the words before one for a type; `escape` shows them."""
     if what in ("data", "attribute", "property"):
         lines[:1] = [line.replace(":", _HIDDEN) for line in lines[:1]]
 

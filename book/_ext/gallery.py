@@ -14,14 +14,15 @@ from sphinx.util.docutils import SphinxDirective
 _log = logging.getLogger(__name__)
 
 
+ROWS = 6  # of a grid of images, more than a thumbnail is high
+
+
 class Shown(NamedTuple):
-    """A figure of a chapter: where it stands, its first picture and what is to be seen on it."""
+    """A figure of a chapter: where it stands, and its picture, or the rows of its grid."""
 
     page: str
     name: str
-    uri: str
-    alt: str
-    classes: list[str]
+    pictures: list[nodes.image]
 
 
 class Wanted(nodes.General, nodes.Element):
@@ -51,30 +52,35 @@ def _figures(env: BuildEnvironment) -> dict[str, Shown]:
     if not hasattr(env, "blurvae_figures"):
         pages = sorted(page for page in env.all_docs if page.startswith("notebooks/"))
         env.blurvae_figures = {
-            name: Shown(page, name, image["uri"], image.get("alt", ""), list(image["classes"]))
+            name: Shown(page, name, pictures)
             for page in pages
             for figure in env.get_doctree(page).findall(nodes.figure)
-            for image in list(figure.findall(nodes.image))[:1]
+            if (pictures := [image for image in figure.findall(nodes.image) if "narrow" not in image["classes"]])
             for name in figure["ids"][:1]
         }
     found: dict[str, Shown] = env.blurvae_figures
     return found
 
 
-def _image(shown: Shown) -> nodes.image:
-    classes = ["thumbnail", *shown.classes]
-    return nodes.image(uri=shown.uri, candidates={"*": shown.uri}, alt=shown.alt, classes=classes, loading="lazy")
+def _thumbnail(shown: Shown) -> nodes.inline:
+    box = nodes.inline(classes=["thumbnail"])
+    for image in shown.pictures[:ROWS]:
+        uri, classes = image["uri"], image["classes"]
+        box += nodes.image(uri=uri, candidates={"*": uri}, alt=image["alt"], classes=classes, loading="lazy")
+    return box
 
 
 def _gallery(app: Sphinx, page: str) -> list[nodes.Node]:
     filled: list[nodes.Node] = []
     for chapter, figures in groupby(_figures(app.env).values(), key=lambda shown: shown.page):
-        filled.append(nodes.rubric("", app.env.titles[chapter].astext()))
+        number = ".".join(map(str, app.env.toc_secnumbers.get(chapter, {}).get("", ())))
+        title = app.env.titles[chapter].astext()
+        filled.append(nodes.rubric("", f"{number}. {title}" if number else title))
         box = nodes.container(classes=["gallery"])
         for shown in figures:
             numbers = app.env.toc_fignumbers.get(chapter, {}).get("figure", {}).get(shown.name, ())
             uri = f"{app.builder.get_relative_uri(page, chapter)}#{shown.name}"
-            link = nodes.reference("", "", _image(shown), refuri=uri, internal=True)
+            link = nodes.reference("", "", _thumbnail(shown), refuri=uri, internal=True)
             link += nodes.inline("", f"Fig. {'.'.join(map(str, numbers))}")
             box += nodes.paragraph("", "", link)
         filled.append(box)
@@ -88,7 +94,7 @@ def fill(app: Sphinx, doctree: nodes.document, page: str) -> None:
         if not name:
             wanted.replace_self(_gallery(app, page))
         elif shown := _figures(app.env).get(name):
-            wanted.replace_self(_image(shown))
+            wanted.replace_self(_thumbnail(shown))
         else:
             _log.warning("no chapter has a figure named %s", name, location=page)
             wanted.parent.remove(wanted)
