@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from blurvae import blur, datasets
 from blurvae.files import write_atomically
-from blurvae.pages.plotting import Grid
 
 COUNTS = tuple(2**i for i in range(13))  # 1 to 4096, the stops of the slider
 SHOWN = (1, 4, 64, 4096)  # those of the still picture
@@ -30,26 +31,34 @@ def _pictures(counts: tuple[int, ...]) -> list[np.ndarray]:
     return [drawn[[n - 1 for n in counts]], np.stack(averages)]
 
 
-def sprite() -> Grid:
-    """All stops of the slider without gaps, `SIDE` px each: the n-th picture above, the average of n below."""
-    pictures, averages = ([np.hstack(row.transpose(0, 2, 3, 1))] for row in _pictures(COUNTS))
-    return Grid(np.vstack(pictures + averages), 1, ())
+def sprite() -> np.ndarray:
+    """All stops of the slider without gaps, `SIDE` px each: the n-th picture above, the average of n below.
+
+    Returns:
+        uint8, shape (h, w, 3).
+    """
+    return np.vstack([np.hstack(list(row.transpose(0, 2, 3, 1))) for row in _pictures(COUNTS)])
 
 
-def still() -> Grid:
-    """Four stops side by side on white, whole at four times its size where a picture is shared (1200×632 px)."""
+def still() -> np.ndarray:
+    """Four stops side by side on white, four times their size, for where a link to the book is shown.
+
+    Returns:
+        uint8, shape (632, 1200, 3).
+    """
     canvas = np.full((158, 300, 3), 255, np.uint8)
     for i, row in enumerate(_pictures(SHOWN)):
         for j, picture in enumerate(row):
             top, left = 13 + i * (SIDE + 4), 19 + j * (SIDE + 2)
             canvas[top : top + SIDE, left : left + SIDE] = picture.transpose(1, 2, 0)
-    return Grid(canvas, 4, ())
+    return np.kron(canvas, np.ones((4, 4, 1), np.uint8))  # a whole factor: every pixel stays a square
 
 
 def write(folder: Path) -> list[Path]:
     """Writes `hero.png`, the still, and `hero-sprite.png`, which the slider moves over; returns their paths."""
-    paths = []
-    for name, picture in (("hero", still().image(4)), ("hero-sprite", sprite().image())):
-        paths.append(folder / f"{name}.png")
-        write_atomically(paths[-1], lambda file, picture=picture: picture.save(file, format="PNG", optimize=True))
-    return paths
+    written = []
+    for name, pixels in (("hero", still()), ("hero-sprite", sprite())):
+        picture = Image.fromarray(pixels)
+        written.append(folder / f"{name}.png")
+        write_atomically(written[-1], partial(picture.save, format="PNG", optimize=True))
+    return written
