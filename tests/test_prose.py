@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import doctest
 
+import nbformat
 import pytest
 
+from blurvae import paths
 from blurvae.pages import excerpt, power_of_ten, prose
 from blurvae.systems import BlurVAE
 
@@ -38,3 +40,13 @@ def test_one_line_can_be_shown():
 def test_an_excerpt_of_a_function_that_has_changed_is_refused(first, last):
     with pytest.raises(ValueError, match=r"BlurVAE\.play has no line with"):
         excerpt(BlurVAE.play, first, last)
+
+
+def test_excerpts_are_as_wide_as_the_text_column():
+    shown = []
+    for file in paths.notebooks().glob("*.ipynb"):
+        for cell in nbformat.read(file, as_version=4).cells:
+            if "excerpt(" in cell.source and cell.cell_type == "code":
+                shown += [output.data["text/plain"] for output in cell.outputs if "data" in output]
+    assert shown
+    assert not [line for text in shown for line in text.splitlines() if len(line) > 88]
