@@ -120,7 +120,13 @@ def calls(made: Iterable[Finding]) -> pd.DataFrame:
 def comparisons(made: Iterable[Finding]) -> pd.DataFrame:
     """Every comparison behind findings: mean ± sd, in how many seeds on the claim's side, and what follows."""
     rows = [
-        {"data": f.evidence.data, "what is measured": c.what, "claimed": c.against, "found": str(c)}
+        {
+            "experiment": f.evidence.experiment,
+            "data": f.evidence.data,
+            "what is measured": c.what,
+            "claimed": c.against,
+            "found": str(c),
+        }
         for f in made
         for c in f.comparisons
     ]

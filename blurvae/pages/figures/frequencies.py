@@ -77,8 +77,9 @@ def spectra(
     reference = next(iter(runs.values())).pictures["log_spectrum_data"]
     low, high = np.quantile(reference, [0.001, 0.999])
     panels = [*runs.items(), ("data", None)]
-    columns = min(6, len(panels))
-    fig, axes = plt.subplots(2 * -(-len(panels) // columns), columns, figsize=(7.2, 1.75))
+    blocks = -(-len(panels) // 7)  # more than seven panels side by side would be too small
+    columns = -(-len(panels) // blocks)
+    fig, axes = plt.subplots(2 * blocks, columns, figsize=(7.2, 1.75))
     fig.set_figheight(1.75 * len(axes))
     for ax in axes.flat:
         ax.axis("off")
