@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from blurvae.blur import hermitian_weights, radial_average
 from blurvae.pages.figures.looks import looks
@@ -60,6 +61,9 @@ def error_spectra(
     ax.axhline(1, color="black", linestyle="--", linewidth=1)
     # Logarithmic: a term that adds power of its own adds hundreds of times the image's at the highest frequencies.
     ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5), yscale="log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("")
     legend_above(fig)
     return fig
 
@@ -77,7 +81,7 @@ def spectra(
     reference = next(iter(runs.values())).pictures["log_spectrum_data"]
     low, high = np.quantile(reference, [0.001, 0.999])
     panels = [*runs.items(), ("data", None)]
-    blocks = -(-len(panels) // 7)  # more than seven panels side by side would be too small
+    blocks = -(-len(panels) // 6)  # more panels side by side would be too small
     columns = -(-len(panels) // blocks)
     fig, axes = plt.subplots(2 * blocks, columns, figsize=(7.2, 1.75))
     fig.set_figheight(1.75 * len(axes))
