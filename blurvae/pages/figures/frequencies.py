@@ -10,10 +10,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
 
 from blurvae.blur import hermitian_weights, radial_average
-from blurvae.pages.figures.looks import looks
+from blurvae.pages.figures.looks import logarithmic, looks
 from blurvae.pages.plotting import full_spectrum, legend_above
 from blurvae.pages.runs import by_method
 
@@ -60,10 +59,8 @@ def error_spectra(
         ax.plot(frequency, share, color=colour, linestyle=dash, label=label)
     ax.axhline(1, color="black", linestyle="--", linewidth=1)
     # Logarithmic: a term that adds power of its own adds hundreds of times the image's at the highest frequencies.
-    ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5), yscale="log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_minor_formatter("")
+    ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5))
+    logarithmic(ax)
     legend_above(fig)
     return fig
 

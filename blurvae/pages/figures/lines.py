@@ -15,7 +15,18 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.experiments import recorded
 from blurvae.experiments.bredell import rate
-from blurvae.pages.figures.looks import BLUE, DASHED, DOTTED, GREEN, LOOKS, SOLID, VERMILION, looks, quantity
+from blurvae.pages.figures.looks import (
+    BLUE,
+    DASHED,
+    DOTTED,
+    GREEN,
+    LOOKS,
+    SOLID,
+    VERMILION,
+    logarithmic,
+    looks,
+    quantity,
+)
 from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import by_method, not_recorded
 
@@ -75,7 +86,7 @@ def determinants(experiment: str, tier: str, data: str, folder: Path | None = No
     for ax, (y, name) in zip(axes, panels.items()):
         _lines(frame, y, experiment, ax)
         ax.set(ylabel=name)
-    axes[2].set(yscale="log")
+    logarithmic(axes[2])
     legend_above(fig)
     _mark_warm_up(frame, axes)
     return fig
