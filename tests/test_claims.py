@@ -561,6 +561,7 @@ def test_verdicts_read_as_a_part_of_a_sentence():
 def test_equal_verdicts_are_said_once():
     said = {"on natural patches": "holds", "on the faces": "holds", "on digits": "undecided"}
     assert page.joined(said) == "holds on natural patches and on the faces, and is undecided on digits"
+    assert page.joined({"on a": "holds in part", "on b": "holds"}) == "holds on b and in part on a"
     assert page.joined({"on a": "holds", "on b": "does not hold"}) == "holds on a and does not hold on b"
 
 

@@ -8,7 +8,18 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import pandas as pd
 
 from blurvae.claims.ledger import Found, load
-from blurvae.claims.model import NOT_TESTED, REFUTES, SEEDS, UNDECIDED, Claim, Finding, predicate, verdict
+from blurvae.claims.model import (
+    HOLDS,
+    IN_PART,
+    NOT_TESTED,
+    REFUTES,
+    SEEDS,
+    UNDECIDED,
+    Claim,
+    Finding,
+    predicate,
+    verdict,
+)
 from blurvae.claims.rules import findings
 from blurvae.experiments import recorded
 
@@ -142,5 +153,7 @@ def joined(verdicts: Mapping[str, str]) -> str:
     places: dict[str, list[str]] = {}
     for place, said in verdicts.items():
         places.setdefault(predicate(said), []).append(place)
+    if HOLDS in places and IN_PART in places:
+        places = {HOLDS: places.pop(HOLDS), "in part": places.pop(IN_PART), **places}
     parts = [f"{words} {' and '.join(where)}" for words, where in places.items()]
     return (" and " if len(parts) == len(verdicts) else ", and ").join(parts)
