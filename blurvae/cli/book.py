@@ -22,17 +22,26 @@ def table(
     results: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
 ) -> None:
     """Print the table of an experiment, the paper's numbers beside the measured ones."""
+    from rich.console import Console
+
+    from blurvae.cli import terminal
     from blurvae.pages import tables
 
     shown = tables.table(experiment, tier, data, results, over=over, paper=True)
-    if form == "text":  # a terminal is narrow: what is missing is said once, below
-        missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
-        shown = shown.replace(dict.fromkeys(missing, "needs weights"))
-    typer.echo(tables.render(shown, form))
-    if form == "text" and missing:
-        typer.echo("\n" + "\n".join(missing))
-    if form in ("text", "markdown"):
-        typer.echo(f"\n{tables.caption(experiment, tier, data, results)} ± is the sd over {over}.")
+    if form != "text":
+        typer.echo(tables.render(shown, form))
+        if form == "markdown":
+            typer.echo(f"\n{tables.caption(experiment, tier, data, results)} ± is the sd over {over}.")
+        return
+    missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
+    shown = terminal.headed(shown.replace(dict.fromkeys(missing, "needs weights")))  # which ones is said once, below
+    caption = f"{tables.caption(experiment, tier, data, results)} ± is the sd over {over}."
+    notes = "\n".join([*missing, *[""] * bool(missing), caption, terminal.LEGEND])
+    console = Console(highlight=False)
+    if console.is_terminal:
+        terminal.show(shown, notes, console)
+    else:  # a pipe has no width
+        typer.echo(f"{tables.render(shown, form)}\n\n{notes}")
 
 
 @guarded
