@@ -112,15 +112,6 @@ def test_pages_load_nothing_from_another_host(soups):
         assert "unpkg.com" not in str(soup.head) and "jsdelivr" not in str(soup.head), file.name
 
 
-def test_launch_buttons_open_the_notebook_in_the_configured_repository(site):
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    owner = config["repository"]["url"].removeprefix("https://github.com/")
-    for page in (p for p in PAGES if p.endswith(".ipynb")):
-        text = (site.folder / page).with_suffix(".html").read_text(encoding="utf-8")
-        assert f"colab.research.google.com/github/{owner}/blob/{config['repository']['branch']}/{page}" in text
-        assert re.search(rf"mybinder\.org/v2/gh/{owner}/\w+\?urlpath=[\w/%]*{page.replace('/', '(/|%2F)')}", text)
-
-
 def test_figures_have_alt_text_and_a_caption(soups):
     for file, soup in soups.items():
         for image in soup.select(".cell_output img"):
