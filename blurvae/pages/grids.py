@@ -110,7 +110,7 @@ def _font() -> ImageFont.FreeTypeFont:
 
 def _room(labels: Sequence[str]) -> tuple[int, int]:
     """Screen pixels that labels take: beside a row, and above a picture."""
-    return int(max(_font().getlength(label) for label in labels)) + 12, LETTERS + 9
+    return int(max(_font().getlength(label) for label in labels)) + 12, LETTERS + 5
 
 
 def cells_of(picture: Image.Image, boxes: Sequence[Sequence[int]], zoom: int) -> list[np.ndarray]:

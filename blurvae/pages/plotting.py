@@ -44,6 +44,7 @@ def use_style() -> None:
             "figure.constrained_layout.use": True,
             "savefig.dpi": 2 * INCH,
             "font.size": 10,
+            "axes.titlesize": 10,
             "xtick.labelsize": 9,
             "ytick.labelsize": 9,
             "legend.fontsize": 9,

@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.path import Path
 from matplotlib.text import Text
@@ -88,9 +89,20 @@ def stack(fig: Figure, columns: int = 1) -> None:
         for i, ax in enumerate(panels):
             ax.set_subplotspec(grid[i // columns, i % columns])
         height *= grid.nrows
-    for legend in fig.legends:
-        legend.set_ncols(2)
     fig.set_size_inches(min(fig.get_figwidth(), NARROWEST), height)
+    for legend in list(fig.legends):
+        _narrow_legend(fig, legend)
+
+
+def _narrow_legend(fig: Figure, legend: Legend) -> None:
+    """Set a figure's legend again with as many columns as its width takes."""
+    handles = [handle for handle in legend.legend_handles if handle is not None]
+    labels = [text.get_text() for text in legend.get_texts()]
+    for columns in range(min(4, len(labels)), 0, -1):
+        legend.remove()  # its columns are fixed when it is made
+        legend = fig.legend(handles, labels, loc="outside upper center", ncols=columns)
+        if legend.get_window_extent().width <= fig.bbox.width:
+            return
 
 
 def _spell_out_labels(panels: list[Axes], spans: dict[Axes, tuple[int, int]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 
 from blurvae.blur import hermitian_weights, radial_average
 from blurvae.pages.figures.looks import looks
-from blurvae.pages.plotting import full_spectrum
+from blurvae.pages.plotting import full_spectrum, legend_above
 from blurvae.pages.runs import by_method
 
 
@@ -26,7 +27,7 @@ def radial_spectra(
 ) -> Figure:
     """Fig. 6 as curves: mean log amplitude over frequency of the data, the reconstructions and the samples."""
     runs, known = by_method(experiment, tier, data, folder, seed, only), looks(experiment)
-    fig, axes = plt.subplots(1, 2, figsize=(8.0, 3.6), sharey=True)
+    fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.8), sharey=True)
     first = next(iter(runs.values())).pictures["log_spectrum_data"]
     for ax, kind in zip(axes, ("reconstruction", "sample")):
         ax.plot(*_radial(first), color="black", linestyle="--", label="data")
@@ -34,9 +35,9 @@ def radial_spectra(
             colour, dash = known[label]
             ax.plot(*_radial(run.pictures[f"log_spectrum_{kind}"]), color=colour, linestyle=dash, label=label)
         ax.set(xlabel="frequency (cycles/px)", xlim=(0, 0.5))
-        ax.annotate(f"{kind}s", (0.97, 0.95), xycoords="axes fraction", ha="right", va="top", weight="bold")
+        ax.set_title(f"{kind}s")
     axes[0].set_ylabel("mean ln |F| of the luma")
-    axes[0].legend(loc="lower left", ncols=1 + (len(runs) > 6))
+    legend_above(fig)
     return fig
 
 
@@ -57,8 +58,9 @@ def error_spectra(
         share = error / _radial(run.pictures["data_power"])[1]
         ax.plot(frequency, share, color=colour, linestyle=dash, label=label)
     ax.axhline(1, color="black", linestyle="--", linewidth=1)
-    ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5), ylim=(0, None))
-    ax.legend(ncols=1 + (len(runs) > 6))
+    # Logarithmic: a term that adds power of its own adds hundreds of times the image's at the highest frequencies.
+    ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5), yscale="log")
+    legend_above(fig)
     return fig
 
 
@@ -75,17 +77,23 @@ def spectra(
     reference = next(iter(runs.values())).pictures["log_spectrum_data"]
     low, high = np.quantile(reference, [0.001, 0.999])
     panels = [*runs.items(), ("data", None)]
-    fig, axes = plt.subplots(2, len(panels), figsize=(1.5 * len(panels), 3.5))
-    for line, kind in zip(axes, ("reconstruction", "sample")):
-        for ax, (label, run) in zip(line, panels):
+    columns = min(6, len(panels))
+    fig, axes = plt.subplots(2 * -(-len(panels) // columns), columns, figsize=(7.2, 1.75))
+    fig.set_figheight(1.75 * len(axes))
+    for ax in axes.flat:
+        ax.axis("off")
+    for i, (label, run) in enumerate(panels):
+        for j, kind in enumerate(("reconstruction", "sample")):
+            ax = axes[2 * (i // columns) + j, i % columns]
             half = reference if run is None else run.pictures[f"log_spectrum_{kind}"]
+            ax.axis("on")
             ax.imshow(full_spectrum(half, _shape(half)), vmin=low, vmax=high, cmap="viridis", interpolation="none")
-            ax.set(xticks=[], yticks=[])
+            ax.set(xticks=[], yticks=[], ylabel="" if i % columns else f"{kind}s")
             ax.grid(False)
-            ax.annotate(label, (0.5, 1.03), xycoords="axes fraction", ha="center", fontsize=9)
+            if j == 0:
+                ax.set_title(fill(label, 13), fontsize=9)
             if run is not None:
                 ax.set_xlabel(f"{_distance(half, reference):.3f}", fontsize=9)
-        line[0].set_ylabel(f"{kind}s")
     return fig
 
 

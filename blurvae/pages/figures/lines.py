@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +14,8 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.experiments import recorded
 from blurvae.experiments.bredell import rate
-from blurvae.pages.figures.looks import BLUE, DASHED, DOTTED, GREEN, LOOKS, SOLID, VERMILION, looks
+from blurvae.pages.figures.looks import BLUE, DASHED, DOTTED, GREEN, LOOKS, SOLID, VERMILION, looks, quantity
+from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import by_method, not_recorded
 
 RATE_PANELS = ("PSNR", "SSIM", "LPIPS-squeeze", "high-frequency ratio")
@@ -30,7 +30,7 @@ def _epochs(experiment: str, tier: str, data: str, folder: Path | None) -> pd.Da
     return frame[frame.method.isin(list(labels))].assign(method=lambda f: f.method.map(labels))
 
 
-def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes, **legend: Any) -> None:
+def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes) -> None:
     """Mean and standard deviation over seeds, epoch by epoch, a line for each method that has y."""
     ax.set(xlabel="epoch")
     if y not in frame:
@@ -43,8 +43,6 @@ def _lines(frame: pd.DataFrame, y: str, experiment: str, ax: Axes, **legend: Any
             ax.plot(own.index, own["mean"], color=colour, linestyle=dash, label=label)
             low, high = own["mean"] - own["std"], own["mean"] + own["std"]  # no band where there is one seed
             ax.fill_between(own.index, low, high, color=colour, alpha=0.2, linewidth=0)
-    if legend:
-        ax.legend(**legend)
 
 
 def _mark_warm_up(frame: pd.DataFrame, axes: Iterable[Axes]) -> None:
@@ -57,11 +55,12 @@ def _mark_warm_up(frame: pd.DataFrame, axes: Iterable[Axes]) -> None:
 def curves(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:
     """What each epoch measured: the KL term of all methods, and the width of the kernels where there are any."""
     frame = _epochs(experiment, tier, data, folder)
-    fig, (left, right) = plt.subplots(1, 2, figsize=(8.0, 3.4))
-    _lines(frame, "kl", experiment, left, ncols=2)
-    _lines(frame, "kernel_width", experiment, right, ncols=1)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.6))
+    _lines(frame, "kl", experiment, left)
+    _lines(frame, "kernel_width", experiment, right)
     left.set(ylabel="KL (nats per image)", yscale="log")
-    right.set(ylabel="mean kernel width (px)", ylim=(0, None))
+    right.set(ylabel="mean kernel width (px)")
+    legend_above(fig)
     _mark_warm_up(frame, (left, right))
     return fig
 
@@ -70,18 +69,13 @@ def determinants(experiment: str, tier: str, data: str, folder: Path | None = No
     """How the determinant is lowered: log|K + εI| on test images (ε = 0.01), kernel width and KL term over epochs."""
     frame = _epochs(experiment, tier, data, folder)
     frame = frame[frame.method.isin(set(frame.dropna(subset=["test_width"]).method))]
-    fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.3))
-    for ax, (y, name) in zip(
-        axes,
-        (
-            ("test_log_det_0.01", "log|K + εI|, ε = 0.01 (nats per image)"),
-            ("test_width", "mean kernel width (px)"),
-            ("kl", "KL (nats per image)"),
-        ),
-    ):
-        _lines(frame, y, experiment, ax, **({"ncols": 1} if y == "test_width" else {}))
+    fig, axes = plt.subplots(1, 3, figsize=(7.2, 3.6))
+    panels = {"test_log_det_0.01": "log|K + εI| (nats), ε = 0.01", "test_width": "kernel width (px)", "kl": "KL (nats)"}
+    for ax, (y, name) in zip(axes, panels.items()):
+        _lines(frame, y, experiment, ax)
         ax.set(ylabel=name)
     axes[2].set(yscale="log")
+    legend_above(fig)
     _mark_warm_up(frame, axes)
     return fig
 
@@ -111,7 +105,7 @@ def rate_curves(
     wide["term"] = wide.method.str.partition(",")[0]
     panels = tuple(panel for panel in panels if panel in wide)
     lines = -(-len(panels) // 2)
-    fig, axes = plt.subplots(lines, 2, figsize=(8.0, 3.0 * lines), sharex=True, squeeze=False)
+    fig, axes = plt.subplots(lines, 2, figsize=(7.2, 2.8 * lines), sharex=True, squeeze=False)
     for ax, panel in zip(axes.flat, panels):
         for term in (m for m in (*rate.TERMS, *rate.OTHER_TERMS) if m.name in set(wide.term)):
             own = wide[wide.term == term.name]
@@ -119,13 +113,14 @@ def rate_curves(
             mean = own.groupby("beta")[["KL", panel]].mean().sort_values("KL")
             ax.plot(mean["KL"], mean[panel], color=colour, linestyle=dash, label=term.label)
             ax.plot(own["KL"], own[panel], "o", color=colour, markersize=3, alpha=0.7)
-        ax.set(xscale="log", ylabel=panel)
+        ax.set(xscale="log", ylabel=quantity(panel))
         ax.xaxis.set_minor_formatter("")  # the decades are enough
         if panel == "high-frequency ratio":
             ax.axhline(1, color="black", linewidth=0.8, linestyle=":")
+            ax.set_yscale("log")
     for ax in axes[-1]:
         ax.set_xlabel("KL (nats per image)")
     for ax in axes.flat[len(panels) :]:
         ax.remove()
-    axes.flat[0].legend()
+    legend_above(fig, 5)
     return fig

@@ -6,6 +6,7 @@ from itertools import cycle
 from typing import Any
 
 from blurvae import experiments
+from blurvae.experiments import recorded
 from blurvae.pages.plotting import PALETTE
 
 BLUE, VERMILION, GREEN, PINK, AMBER, SKY = PALETTE[:6]
@@ -35,3 +36,10 @@ def looks(experiment: str) -> dict[str, tuple[str, Any]]:
     taken = {LOOKS[name] for name in methods.values() if name in LOOKS}
     others = cycle(look for look in OTHERS if look not in taken)
     return {label: LOOKS.get(name) or next(others) for label, name in methods.items()}
+
+
+def quantity(metric: str) -> str:
+    """A metric as an axis names it: with its unit, and an arrow towards the better side."""
+    unit = {"PSNR": " (dB)", "KL": " (nats)"}.get(metric, "")
+    arrow = (" ↑" if recorded.HIGHER_IS_BETTER[metric] else " ↓") if metric in recorded.HIGHER_IS_BETTER else ""
+    return metric + unit + arrow

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from blurvae.pages.plotting import Grid, image_grid
+from blurvae.pages.grids import GAP, Grid, image_grid
 from blurvae.pages.runs import by_method
 
 # Images a row, and screen pixels per image pixel: with the longest label they fill the text column of the book.
+SCREEN = 900
 LAYOUT = {32: (7, 2), 64: (4, 2), 256: (2, 1)}
 
 
@@ -18,8 +19,11 @@ def _grid(rows: dict[str, np.ndarray], columns: int | None, zoom: int | None) ->
     """Rows of images, as many a row and as large as the text column takes unless told otherwise."""
     size = next(iter(rows.values())).shape[-1]
     fitting = LAYOUT.get(size, (max(1, 512 // size), 1))
-    columns = columns or fitting[0]
-    return image_grid({label: images[:columns] for label, images in rows.items()}, zoom=zoom or fitting[1])
+    columns, zoom = columns or fitting[0], zoom or fitting[1]
+    # What is higher than a screen stands in two columns, with half as many images each.
+    beside = 2 if columns > 1 and len(rows) * (size * zoom + GAP * zoom) > SCREEN else 0
+    shown = columns // 2 if beside else columns
+    return image_grid({label: images[:shown] for label, images in rows.items()}, zoom=zoom, columns=beside)
 
 
 def reconstructions(
