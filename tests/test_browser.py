@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
-import shutil
-import threading
-from collections.abc import Iterator
-from functools import partial
-
 import pytest
 import yaml
 
 from blurvae import paths
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TOC = yaml.safe_load((paths.root() / "_toc.yml").read_text(encoding="utf-8"))
 PAGES = [
     file.removesuffix(".ipynb") + ".html"
@@ -22,55 +15,8 @@ PAGES = [
 CHAPTERS = [page for page in PAGES if page.startswith("notebooks/")]
 PHONE = {"width": 390, "height": 844}
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the page tests need one"),
-]
+pytestmark = pytest.mark.browser
 each = pytest.mark.parametrize("address", PAGES)
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def base(site) -> Iterator[str]:
-    handler = partial(_Quiet, directory=str(site.folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=quiet)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def open_page(browser, base):
-    """Open a page and collect what went wrong on it: console errors, failed and foreign requests."""
-    contexts = []
-
-    def opened(address: str, **options):
-        contexts.append(browser.new_context(**options))
-        page = contexts[-1].new_page()
-        page.troubles = []
-        page.on("console", lambda m: page.troubles.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: page.troubles.append(str(error)))
-        page.on("requestfailed", lambda request: page.troubles.append(f"failed: {request.url}"))
-        page.on("request", lambda r: None if r.url.startswith((base, "data:")) else page.troubles.append(r.url))
-        page.goto(base + address, wait_until="networkidle")
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
 
 
 def _grids_keep_their_pixels(page) -> None:
@@ -109,6 +55,11 @@ def test_page_loads_whole_and_from_here_alone(open_page, address):
     if address in CHAPTERS:
         assert source and images, "a chapter has maths and figures"
     _grids_keep_their_pixels(page)
+    _figures_are_sharp_and_legible(page, smallest=11)
+    assert _cut_code(page) == []
+    assert _cut_equations(page) == []
+    page.emulate_media(media="print")
+    assert _cut_code(page) == []
 
 
 @each
@@ -117,6 +68,78 @@ def test_layout_holds_on_a_phone(open_page, address):
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"], f"the page is {width} px wide"
     _grids_keep_their_pixels(page)
+    _figures_are_sharp_and_legible(page, smallest=9)
+    assert _covered_equations(page) == []
+
+
+def _figures_are_sharp_and_legible(page, smallest: float) -> None:
+    """Line figures have two pixels for each of the screen, and are hardly shrunk: their letters have 11 px or more."""
+    scales = page.evaluate(
+        """[...document.querySelectorAll('img.line-figure')].filter(i => i.offsetParent)
+            .map(i => [i.src, i.naturalWidth / i.getBoundingClientRect().width])"""
+    )
+    for src, pixels in scales:
+        assert pixels >= 1.99, f"{src} is soft on a screen of two pixels each"
+        assert 11 * 2 / pixels >= smallest - 0.05, f"{src} is shrunk: its letters are below {smallest} px"
+
+
+def _cut_code(page) -> list[str]:
+    """Blocks of code whose lines go on beyond their box."""
+    return page.evaluate(
+        """[...document.querySelectorAll('div.highlight pre')]
+            .filter(b => b.offsetParent && b.scrollWidth > b.clientWidth).map(b => b.innerText)"""
+    )
+
+
+_BOXES = """[...document.querySelectorAll('div.math')].filter(m => m.offsetParent).map(m => {
+    const box = m.getBoundingClientRect(), number = m.querySelector('.eqno')?.getBoundingClientRect();
+    const formula = m.querySelector('mjx-math')?.getBoundingClientRect();
+    const beside = number && formula && number.top < formula.bottom && formula.top < number.bottom;
+    const covered = Boolean(beside && Math.min(formula.right, box.right) > number.left);
+    return {text: m.id, formula: formula?.width ?? 0, box: box.width, covered};
+})"""
+
+
+def _cut_equations(page) -> list[str]:
+    """Displayed equations that are wider than their box, or reach their number."""
+    return [m["text"] for m in page.evaluate(_BOXES) if m["formula"] > m["box"] + 1 or m["covered"]]
+
+
+def _covered_equations(page) -> list[str]:
+    """Displayed equations with their number over them; a narrow screen scrolls what is wider than it."""
+    return [m["text"] for m in page.evaluate(_BOXES) if m["covered"]]
+
+
+@pytest.mark.parametrize("address", [page for page in CHAPTERS if page < "notebooks/09"])
+def test_theory_opens_with_a_picture_in_the_first_screen(open_page, address):
+    page = open_page(address, viewport={"width": 1280, "height": 900})
+    tops = page.evaluate(
+        """[...document.querySelectorAll('article img')].filter(i => i.offsetParent)
+            .map(i => i.getBoundingClientRect().top)"""
+    )
+    assert min(tops) < 900
+
+
+def test_a_prediction_is_kept_beside_the_folded_answer(open_page):
+    page = open_page(CHAPTERS[0])
+    box = page.locator(".admonition.predict").first
+    answer = box.locator("details p").first
+    assert not answer.is_visible()
+    box.locator("textarea").fill("the stripes of 5 px")
+    page.reload()
+    box = page.locator(".admonition.predict").first
+    assert box.locator("textarea").input_value() == "the stripes of 5 px"
+    box.locator("summary").press("Enter")
+    box.locator("details p").first.wait_for(state="visible", timeout=3000)
+    assert page.troubles == []
+
+
+def test_the_code_of_a_figure_opens_on_request(open_page):
+    page = open_page(CHAPTERS[0])
+    folded = page.locator("details.hide", has_text="Show the code of this figure").first
+    assert not folded.locator("pre").first.is_visible()
+    folded.locator("summary").press("Enter")
+    folded.locator("pre").first.wait_for(state="visible", timeout=3000)
 
 
 @pytest.mark.parametrize("address", CHAPTERS)
@@ -145,3 +168,4 @@ def test_dark_mode_leaves_pictures_as_they_are(open_page):
     page.evaluate("document.documentElement.dataset.theme = 'dark'")
     filters = page.evaluate("[...document.querySelectorAll('.cell_output img')].map(i => getComputedStyle(i).filter)")
     assert set(filters) <= {"none"}
+    _grids_keep_their_pixels(page)

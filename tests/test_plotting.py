@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from io import BytesIO
 
 import matplotlib
@@ -15,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from blurvae.pages import plotting
+from blurvae.pages import grids, plotting, showing
 
 RNG = np.random.default_rng(0)
 
@@ -45,22 +46,37 @@ def test_floats_are_shown_on_one_fixed_range():
     assert faint[0, 0, 0] == 64, "an image alone is not stretched to its own range"
 
 
-def test_labels_take_room_and_leave_images_alone():
-    rows = {"original": np.zeros((1, 1, 32, 32), np.uint8), "β = 2": np.full((1, 1, 32, 32), 9, np.uint8)}
-    grid = plotting.image_grid(rows)
-    assert grid.labels == ("original", "β = 2") and repr(grid) == "Grid of images, rows: original, β = 2"
-    assert (grid.pixels[:32, -32:] == 0).all() and (grid.pixels[34:, -32:] == 9).all()
-    assert (grid.pixels[:32, :-32] == 0).any(), "the label is drawn"
+@pytest.mark.parametrize("columns", [0, 2, 3])
+@pytest.mark.parametrize("names", [("original", "β = 2", "ε large"), ()])
+def test_cells_are_got_back_from_the_labelled_picture(columns, names):
+    rows = RNG.integers(0, 256, (3, 2, 3, 8, 5), dtype=np.uint8)
+    grid = plotting.image_grid(rows, names or None, zoom=4, columns=columns)
+    png, shown = grid._repr_png_()
+    picture = Image.open(BytesIO(png))
+    assert grid.labels == names and picture.width == shown["width"]
+    boxes = shown["grid"]["boxes"]
+    for cell, found in zip(grid.cells, grids.cells_of(picture, boxes, 4)):
+        assert (found == cell.pixels).all() and found.shape == (8, 2 * 5 + grids.GAP, 3)
+    outside = np.asarray(picture.convert("L")).copy()
+    for x, y, w, h in boxes:
+        outside[y : y + h, x : x + w] = 255
+    assert (outside < 128).any() == bool(names), "labels are drawn beside the cells, never on them"
+    lefts = {x for x, *_ in boxes}
+    assert len(lefts) == max(1, columns), "cells stand in this many columns"
 
 
-def test_display_is_the_stored_pixels_with_a_width_of_whole_factors():
+def test_greek_letters_are_drawn_as_such():
+    drawn = {label: plotting.image_grid({label: np.zeros((1, 1, 32, 32), np.uint8)}).image(2) for label in "βεσ"}
+    missing = plotting.image_grid({"\U000f0000": np.zeros((1, 1, 32, 32), np.uint8)}).image(2)  # no font has it
+    assert len({picture.tobytes() for picture in (*drawn.values(), missing)}) == 4
+
+
+def test_display_has_a_square_of_whole_factors_for_each_pixel():
     grid = plotting.image_grid([RNG.integers(0, 256, (4, 3, 8, 8), dtype=np.uint8)], zoom=3)
     png, shown = grid._repr_png_()
     stored = np.asarray(Image.open(BytesIO(png)).convert("RGB"))
-    assert (stored == grid.pixels).all()
-    assert shown["width"] == 3 * stored.shape[1]
-    large = np.asarray(grid.image(3))
-    assert (large[::3, ::3] == stored).all() and (large[2::3, 2::3] == stored).all()
+    assert (stored[::3, ::3] == grid.pixels).all() and (stored[2::3, 2::3] == grid.pixels).all()
+    assert shown["width"] == stored.shape[1] == 3 * grid.pixels.shape[1]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +88,7 @@ def test_display_is_the_stored_pixels_with_a_width_of_whole_factors():
         ([np.zeros((4, 4))], {}, r"\(n, c, h, w\)"),
         ([np.zeros((1, 1, 4, 4))], {"zoom": 0}, "zoom"),
         ([np.zeros((1, 1, 4, 4))], {"zoom": 1.5}, "zoom"),
+        ([np.zeros((1, 1, 4, 4))], {"columns": -1}, "columns"),
         ([np.zeros((1, 1, 4, 4))], {"labels": ["a", "b"]}, "1 rows need"),
     ],
 )
@@ -140,3 +157,58 @@ def test_bfloat16_is_shown_like_float32():
     values = torch.rand(4, 3).bfloat16()
     drawn = plotting.spectrum_image(values, ax, (4, 4)).get_array()
     assert np.allclose(drawn, plotting.full_spectrum(values.float().numpy(), (4, 4)))
+
+
+def _panels():
+    with plt.rc_context():
+        plotting.use_style()
+        fig, axes = plt.subplots(1, 3, figsize=(7.2, 3), sharey=True)
+    for i, ax in enumerate(axes):
+        ax.plot([0, 1], [0, 1 + i], label=f"curve {i}")
+        ax.set(xlabel="x (px)", title=f"panel {i}")
+    axes[0].set_ylabel("y (dB)")
+    return fig, axes
+
+
+def test_a_phone_gets_the_panels_below_one_another_each_with_its_labels():
+    fig, axes = _panels()
+    plotting.legend_above(fig, 3)
+    assert showing.flaws(fig) == []
+    showing.stack(fig)
+    assert showing.flaws(fig) == []
+    assert fig.get_figwidth() <= showing.NARROWEST
+    tops = [ax.get_window_extent().y0 for ax in axes]
+    assert tops == sorted(tops, reverse=True) and len(set(tops)) == 3
+    for ax in axes:
+        assert ax.get_ylabel() == "y (dB)"
+        assert [text.get_text() for text in ax.get_yticklabels() if text.get_visible() and text.get_text()]
+    assert [text.get_text() for text in fig.legends[0].get_texts()] == ["curve 0", "curve 1", "curve 2"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda fig, axes: axes[2].legend(loc="center"), "the legend lies on the curve 'curve 2'"),
+        (lambda fig, axes: axes[1].annotate("small", (0.2, 1), fontsize=7), "'small' has letters of 7.0 points"),
+        (lambda fig, axes: fig.text(0.99, 0.5, "beyond the edge"), "goes beyond the edge"),
+        (lambda fig, axes: fig.set_figwidth(9), "9.00 inches wide"),
+        (lambda fig, axes: axes[2].axvline(0.5) and axes[2].legend(loc="upper center"), "lies on the curve"),
+    ],
+)
+def test_flaws_of_a_figure_are_found(spoil, said):
+    fig, axes = _panels()
+    assert showing.flaws(fig) == []
+    spoil(fig, axes)
+    assert any(said in flaw for flaw in showing.flaws(fig)), showing.flaws(fig)
+
+
+def test_a_shown_figure_has_two_pixels_for_each_of_the_screen_and_is_closed(monkeypatch):
+    fig, _ = _panels()
+    seen = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: seen.append((data, options["metadata"])))
+    plotting.show(fig)
+    data, shown = seen[0][0], seen[0][1]["image/png"]
+    assert shown["flaws"] == [] and data["text/plain"] == "Figure of 3 panels"
+    for png, width in ((data["image/png"], 7.2), (shown["narrow"], showing.NARROWEST)):
+        assert Image.open(BytesIO(b64decode(png))).width == pytest.approx(2 * 96 * width, abs=1)
+    assert shown["width"] == round(96 * 7.2) and not plt.fignum_exists(fig.number)

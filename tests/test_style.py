@@ -55,9 +55,11 @@ def test_every_visible_cell_follows_a_sentence(slug):
     silent = 0
     for before, cell in pairwise(cells):
         shown = cell.cell_type == "code" and not {"hide-input", "remove-input", "remove-cell"} & set(_tags(cell))
-        commented = cell.source.lstrip().startswith("#")
+        commented = cell.source.lstrip().startswith(("#", "def "))
         silent += shown and before.cell_type == "code" and not commented and "parameters" not in _tags(cell)
-    assert silent == 0, "a cell says what it is for: by a sentence before it, or a comment in its first line"
+    assert silent == 0, (
+        "a cell says what it is for: by a sentence before it, a comment in its first line, or a docstring"
+    )
 
 
 @each
