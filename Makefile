@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RESULTS := $(CURDIR)/_build/results
 
-.PHONY: help setup book html chapters address test test-faults test-slurm clean
+.PHONY: help setup book html lab chapters address test test-faults test-slurm clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,10 +32,16 @@ book: setup  ## train three models on the embedded data (minutes), show them in 
 html: setup  ## build the pages from the checkout as it is; executes nothing
 	$(BIN)/python -m blurvae.pages html
 
+CHAPTER ?= 01
+
+lab: setup  ## open a chapter in JupyterLab: make lab CHAPTER=04
+	$(BIN)/python -m blurvae.pages plain
+	$(BIN)/jupyter lab _build/plain/$(CHAPTER)-*.ipynb
+
 chapters: setup  ## re-execute every chapter and store its outputs in the checkout
 	$(BIN)/python -m blurvae.pages update
 
-address: setup  ## write the repository's address from _config.yml into the chapters
+address: setup  ## write the repository's address from _config.yml into CITATION.cff
 	$(BIN)/python -m blurvae.pages address
 
 test: setup  ## lint, types, unit tests, doctests, notebooks, smoke runs, pages

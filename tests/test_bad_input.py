@@ -513,6 +513,8 @@ COMMANDS: list[tuple[list[str], int, str]] = [
     (["figure", "fig99"], 2, "no figure 'fig99'"),
     (["notebook", "99"], 2, "99"),
     (["notebook", "09", "-p", "teir", "lesson"], 2, "teir"),
+    (["notebook", "09", "-p", "tier", "lesso"], 2, "no tier 'lesso'"),
+    (["notebook", "09", "-p", "data", "natral"], 2, "did you mean natural"),
     (["data", "check", "imagenet"], 2, "imagenet"),
 ]
 

@@ -110,6 +110,13 @@ def test_kernels_are_enlarged_by_a_whole_factor_on_one_range(folder):
             assert np.abs(inner[::factor, ::factor].astype(float) - expected).max() <= 1
 
 
+def test_the_first_and_the_last_kernels_can_be_shown_alone(folder):
+    whole = figures.kernel_snapshots("figure2", "smoke", "natural", folder)
+    ends = figures.kernel_snapshots("figure2", "smoke", "natural", folder, epochs=(0, -1))
+    assert ends.labels == (*whole.labels[:3], *whole.labels[-2:])
+    assert (ends.pixels[-64:] == whole.pixels[-64:, -ends.pixels.shape[1] :]).all()
+
+
 def test_rate_curves_join_the_means_of_each_term_in_order_of_the_rate(folder):
     fig = figures.rate_curves("rate", "smoke", "natural", folder, panels=("PSNR", "SSIM"))
     frame = recorded.frame("rate", "smoke", "natural", folder)

@@ -13,7 +13,7 @@ from papermill import PapermillExecutionError
 
 from blurvae import paths
 from blurvae.pages import glue
-from blurvae.pages.notebooks import address, chapters, execution, parameters
+from blurvae.pages.notebooks import chapters, execution, parameters
 
 ROOT = paths.root()
 SLUGS = chapters.slugs()
@@ -96,6 +96,11 @@ def test_figures_are_named_captioned_and_described(slug):
             assert ".set_title(" not in cell.source and "plt.title(" not in cell.source, "the caption says it"
         if str(pictures[0]["data"].get("text/plain", "")).startswith("Grid of"):
             assert "pixelated" in image.get("classes", "") and "width" not in image, cell.source
+
+
+@each
+def test_a_chapter_leaves_it_to_its_plain_notebook_to_install_the_package(slug):
+    assert not [cell for cell in _cells(slug) if "google.colab" in cell.source]
 
 
 @each
@@ -223,16 +228,6 @@ def test_execute_passes_parameters_and_says_so(chapter, tmp_path):
     assert cells[-1].outputs[0].text == "smoke 3 0.1 True\n"
     assert record["parameters"] == {"seed": 3}
     assert not (paths.notebooks() / f"{chapter}.ipynb").exists()
-
-
-def test_address_is_written_from_the_configuration(chapter):
-    (paths.root() / "_config.yml").write_text("repository:\n  url: https://example.org/a/b\n", encoding="utf-8")
-    file = paths.notebooks() / f"{chapter}.md"
-    old = 'fetch = "git clone --depth 1 https://github.com/X/y /content/book"'
-    text = file.read_text(encoding="utf-8").replace("seed: int = 0", f"seed: int = 0\n{old}")
-    file.write_text(text, encoding="utf-8")
-    address.write()
-    assert 'fetch = "git clone --depth 1 https://example.org/a/b /content/book"' in file.read_text(encoding="utf-8")
 
 
 def test_glue_shows_the_value_without_myst_nb(monkeypatch, capsys):

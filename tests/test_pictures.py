@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageCms, PngImagePlugin, features
 from typer.testing import CliRunner
 
-from blurvae import blur, metrics, models, paths
+from blurvae import blur, metrics, models
 from blurvae.cli import app
 from blurvae.datasets import natural, picture, to_float
 from blurvae.errors import CorruptFile
@@ -207,6 +207,30 @@ def test_without_littlecms_a_profile_is_refused(tmp_path, monkeypatch):
         picture.whole(save(photograph(), tmp_path / "x.png", icc_profile=profile("sRGB")))
 
 
+def exif(space: int, index: str = "") -> Image.Exif:
+    """What a camera says of its colours where it writes no profile."""
+    tags = Image.Exif()
+    tags.get_ifd(0x8769)[0xA001] = space
+    if index:
+        tags.get_ifd(0x8769)[0xA005] = {1: index, 2: b"0100"}
+    return tags
+
+
+def gamma(value: float) -> PngImagePlugin.PngInfo:
+    chunks = PngImagePlugin.PngInfo()
+    chunks.add(b"gAMA", struct.pack(">I", round(value * 100_000)))
+    return chunks
+
+
+def test_colours_that_only_a_header_names_are_srgb_or_said(tmp_path):
+    for name, options in (("camera.jpg", {"exif": exif(1, "R98")}), ("gamma.png", {"pnginfo": gamma(1 / 2.2)})):
+        assert not picture.whole(save(photograph(), tmp_path / name, **options)).notes
+    found = picture.whole(save(photograph(), tmp_path / "unnamed.jpg", exif=exif(65535)))
+    assert found.notes == ("colours that its camera does not name, taken for sRGB",)
+    srgb = save(photograph(), tmp_path / "profile.jpg", exif=exif(65535, "R03"), icc_profile=profile("sRGB"))
+    assert not picture.whole(srgb).notes, "a profile has the last word"
+
+
 def refused(folder: Path) -> dict[str, tuple[Path, type[Exception], str]]:
     grey = np.zeros((8, 8), np.uint8)
     frames = [Image.fromarray(grey + k) for k in range(3)]
@@ -219,7 +243,13 @@ def refused(folder: Path) -> dict[str, tuple[Path, type[Exception], str]]:
     (folder / "text.png").write_text("no picture")
     save(photograph(), folder / "profile.png", icc_profile=b"no profile")
     save(photograph()[:1], folder / "lab.png", icc_profile=profile("LAB"))
+    save(photograph(), folder / "adobe.jpg", exif=exif(65535, "R03"))
+    save(photograph(), folder / "two.jpg", exif=exif(2))
+    save(photograph(), folder / "linear.png", pnginfo=gamma(1))
     return {
+        "Adobe RGB": (folder / "adobe.jpg", ValueError, "its colours as Adobe RGB: save it as sRGB"),
+        "Adobe RGB by number": (folder / "two.jpg", ValueError, "its colours as Adobe RGB: save it as sRGB"),
+        "linear": (folder / "linear.png", ValueError, "its levels at gamma 1: save it as sRGB"),
         "animated": (folder / "moving.gif", ValueError, "holds 3 pictures: save"),
         "CMYK": (folder / "print.jpg", ValueError, "colours as CMYK: save it as RGB"),
         "large": (folder / "large.png", ValueError, r"has 50\.01 megapixels: make it smaller, 50 megapixels at most"),
@@ -268,7 +298,7 @@ def test_reconstruct_gives_the_metrics_of_the_squares(tmp_path):
     save(pixels, tmp_path / "cup.png")
     said = call("reconstruct", tmp_path / "cup.png", "--model", "natural-wiener", "--out", tmp_path / "r.png")
     x = [pixels[:, i : i + 32, j : j + 32] for i in range(0, 96, 32) for j in range(0, 192, 32)]
-    vae = models.load_model(paths.checkpoints() / "natural-wiener.safetensors")[0]
+    vae = models.load("natural-wiener").vae
     with torch.no_grad():
         x_hat = ((vae(to_float(np.stack(x))).x_hat + 1) / 2).clamp(0, 1)
     x_real = torch.from_numpy(np.stack(x)).float() / 255
@@ -344,8 +374,3 @@ def test_force_writes_over_a_file(tmp_path):
     (tmp_path / "there.png").write_bytes(b"old")
     call("deblur", tmp_path / "cup.png", "--kernel", "disc:2", "--out", tmp_path / "there.png", "--force")
     assert load(tmp_path / "there.png").shape == (3, 40, 40)
-
-
-@pytest.mark.parametrize("command", ["deblur", "reconstruct"])
-def test_the_help_ends_in_an_example(command):
-    assert f"Example: blurvae {command} photo.jpg" in call(command, "--help")

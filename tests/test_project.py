@@ -62,13 +62,6 @@ def test_lock_covers_the_project_with_hashes_and_names_no_address():
         assert all(Version(version) in requirement.specifier for version in versions), requirement
 
 
-def test_citation_agrees_with_the_project():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    assert citation["version"] == PROJECT["version"]
-    assert citation["repository-code"] == config["repository"]["url"], "run: make address"
-
-
 def test_files_name_no_machine_and_no_registry():
     # Put together from parts, so that this file does not hold what it looks for.
     banned = ["/ro" + "ot/", "/wo" + "rk/", "index" + "-url", "files.python" + "hosted", "py" + "pi.org"]

@@ -8,6 +8,7 @@ the optical transfer function H of a kernel with the un-normalised one, so that 
 from blurvae.blur.circulant import block_circulant, log_abs_det, proper_log_det, wiener_log_det
 from blurvae.blur.fourier import circular_convolve, fourier, hermitian_weights, inverse_fourier, otf
 from blurvae.blur.kernels import delta_kernel, disk_kernel, gaussian_kernel, kernel_width, motion_kernel, named_kernel
+from blurvae.blur.least_squares import normal_equations, simplex_kernels
 from blurvae.blur.photograph import automatic_C, continued, deblur, tile_spectrum
 from blurvae.blur.spectra import fit_power_law, power_spectrum, radial_average, radial_frequency
 from blurvae.blur.wiener import blur_error_spectrum, squared_gain, wiener_deconvolve, wiener_weight
@@ -30,11 +31,13 @@ __all__ = [
     "log_abs_det",
     "motion_kernel",
     "named_kernel",
+    "normal_equations",
     "otf",
     "power_spectrum",
     "proper_log_det",
     "radial_average",
     "radial_frequency",
+    "simplex_kernels",
     "squared_gain",
     "tile_spectrum",
     "wiener_deconvolve",

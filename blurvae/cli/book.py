@@ -22,17 +22,26 @@ def table(
     results: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
 ) -> None:
     """Print the table of an experiment, the paper's numbers beside the measured ones."""
+    from rich.console import Console
+
+    from blurvae.cli import terminal
     from blurvae.pages import tables
 
     shown = tables.table(experiment, tier, data, results, over=over, paper=True)
-    if form == "text":  # a terminal is narrow: what is missing is said once, below
-        missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
-        shown = shown.replace(dict.fromkeys(missing, "needs weights"))
-    typer.echo(tables.render(shown, form))
-    if form == "text" and missing:
-        typer.echo("\n" + "\n".join(missing))
-    if form in ("text", "markdown"):
-        typer.echo(f"\n{tables.caption(experiment, tier, data, results)} ± is the sd over {over}.")
+    if form != "text":
+        typer.echo(tables.render(shown, form))
+        if form == "markdown":
+            typer.echo(f"\n{tables.caption(experiment, tier, data, results)} ± is the sd over {over}.")
+        return
+    missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
+    shown = terminal.headed(shown.replace(dict.fromkeys(missing, "needs weights")))  # which ones is said once, below
+    caption = f"{tables.caption(experiment, tier, data, results)} ± is the sd over {over}."
+    notes = "\n".join([*missing, *[""] * bool(missing), caption, terminal.LEGEND])
+    console = Console(highlight=False)
+    if console.is_terminal:
+        terminal.show(shown, notes, console)
+    else:  # a pipe has no width
+        typer.echo(f"{tables.render(shown, form)}\n\n{notes}")
 
 
 @guarded
@@ -61,14 +70,17 @@ def notebook(
 ) -> None:
     """Execute a chapter with papermill: blurvae notebook 09 -p tier lesson -p seed 1.
 
-    -p NAME VALUE sets a parameter of the chapter and can be repeated; names and types are checked first.
+    -p NAME VALUE sets a parameter of the chapter and can be repeated; names, types, tiers and data sets are checked
+    first. The notebook that it writes reads well in any viewer: .venv/bin/jupyter lab FILE.
     """
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
     from papermill import PapermillExecutionError
     from papermill.exceptions import PapermillException
 
-    from blurvae.pages.notebooks import chapters, execution, parameters
+    from blurvae.datasets import registry
+    from blurvae.experiments import check_tier
+    from blurvae.pages.notebooks import chapters, execution, parameters, plain
 
     rest = context.args
     if len(rest) % 3 or any(flag != "-p" for flag in rest[::3]):
@@ -76,8 +88,13 @@ def notebook(
     name = chapters.find(slug)
     target = out / f"{name}.ipynb"
     given = parameters.parse(name, list(zip(rest[1::3], rest[2::3])))
+    if "tier" in given:
+        check_tier(given["tier"])
+    if "data" in given:
+        registry.find(given["data"])
     try:
         execution.execute(name, given, target)
+        plain.rewrite(target, name)
     except PapermillExecutionError as error:
         kinds = {kind.__name__: kind for kind in (MissingData, MissingWeights, CorruptFile, Diverged)}
         said = f"{name} stopped at cell {error.cell_index}: {error.evalue} ({target} holds it up to there)"
@@ -90,4 +107,4 @@ def notebook(
             "Python has to start; `python -m ipykernel install --sys-prefix` makes one, and `jupyter kernelspec list` "
             "says which one is taken."
         ) from None
-    typer.echo(target)
+    typer.echo(f"{target}\nTo look at it: .venv/bin/jupyter lab {target}")

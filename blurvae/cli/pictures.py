@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from blurvae.cli.guard import guarded
+from blurvae.cli.options import Json
+from blurvae.text import to_json
 
 if TYPE_CHECKING:
     from blurvae.datasets.core import Pixels
     from blurvae.datasets.picture import Picture
-    from blurvae.models import VAE
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A picture: PNG, JPEG, TIFF, WebP, BMP, PPM or GIF.")]
 Out = Annotated[Path | None, typer.Option(metavar="PICTURE.png", help="Named by FILE, in this folder, if left out.")]
@@ -28,10 +29,7 @@ def deblur(
     out: Out = None,
     force: Force = False,
 ) -> None:
-    """Sharpen a picture whose blur is known, by the Wiener deconvolution of chapter 3.
-
-    Example: blurvae deblur photo.jpg --kernel gaussian:2
-    """
+    """Sharpen a picture whose blur is known, by the Wiener deconvolution of chapter 3."""
     out = _place(out, file, "deblurred", force)
     try:
         C = None if constant == "auto" else float(constant)
@@ -54,23 +52,38 @@ def deblur(
 
 
 @guarded
+def list_models(as_json: Json = False) -> None:
+    """List the trained models that `--model` and `blurvae.models.load` take by name."""
+    from blurvae import models
+
+    cards = [models.card(name) for name in models.names()]
+    if as_json:
+        typer.echo(to_json(cards))
+        return
+    for card in cards:
+        run, psnr = card["run"], card["metrics"]["PSNR"]["mean"]
+        typer.echo(
+            f"{card['name']:<15} {run['size']}×{run['size']} px, {run['method']} on {card['data']['label']}, tier "
+            f"{run['tier']}, seed {run['budget']['seed']}; PSNR {psnr:.2f} dB; {card['licence']}"
+        )
+
+
+@guarded
 def reconstruct(
     file: File,
-    model: Annotated[str, typer.Option(help="A model that the book loads, or the path of a .safetensors of yours.")],
+    model: Annotated[str, typer.Option(help="Name of a model (`blurvae models`), or the path of a .safetensors.")],
     out: Out = None,
     force: Force = False,
 ) -> None:
-    """Show a picture beside what a trained model makes of it, square by square, and measure the difference.
-
-    Example: blurvae reconstruct photo.jpg --model natural-wiener
-    """
+    """Show a picture beside what a trained model makes of it, square by square, and measure the difference."""
     out = _place(out, file, "reconstructed", force)
     import numpy as np
 
+    from blurvae import models
     from blurvae.datasets import picture
     from blurvae.evaluation import picture as work
 
-    vae = _model(model)
+    vae = models.load(model).vae
     channels, a, b = vae.image_shape
     found = picture.whole(file, channels)
     _say(file, found)
@@ -101,18 +114,6 @@ def _place(out: Path | None, file: Path, what: str, force: bool) -> Path:
     if out.exists() and not force:
         raise ValueError(f"{out} is there already: name another file with --out, or add --force to write over it.")
     return out
-
-
-def _model(name: str) -> VAE:
-    from blurvae import models, paths
-    from blurvae.errors import MissingWeights
-
-    if name.endswith(".safetensors"):
-        return models.load_model(Path(name))[0]
-    known = sorted(file.stem for file in paths.checkpoints().glob("*.safetensors"))
-    if name not in known:
-        raise MissingWeights(f"There is no model {name!r}: choose one of {', '.join(known)}, or name a .safetensors.")
-    return models.load_model(paths.checkpoints() / f"{name}.safetensors")[0]
 
 
 def _say(file: Path, found: Picture) -> None:

@@ -130,7 +130,7 @@ def whole(file: Path, channels: int | None = None) -> Picture:
         OSError: the file cannot be opened.
         CorruptFile: it cannot be read as a picture, or nothing says which of its grey levels is white.
         ValueError: several pictures in one file, colours that are not RGB, a colour profile that cannot be converted,
-            or more than 50 megapixels.
+            colours that are not sRGB by the header alone, or more than 50 megapixels.
     """
     from PIL import Image as pil
 
@@ -146,6 +146,9 @@ def whole(file: Path, channels: int | None = None) -> Picture:
                 notes += ["turned as its camera says"] if image.getexif().get(_ORIENTATION, 1) > 1 else []
                 notes += ["laid over white where it is transparent"] if _shines_through(image) else []
                 gray, profile = image.mode in GRAY_MODES, image.info.get("icc_profile")
+                space = "" if profile else _space(image)
+                notes += [f"{space}, taken for sRGB"] if space == _UNNAMED else []
+                reason = f"has {space}: save it as sRGB" if space not in ("", _UNNAMED) else ""
     if reason:
         raise ValueError(f"{file} {reason}.")
     found = found.convert("L" if gray else "RGB")
@@ -159,7 +162,9 @@ def whole(file: Path, channels: int | None = None) -> Picture:
     return Picture(pixels[None] if gray else pixels.transpose(2, 0, 1), tuple(notes))
 
 
-_ORIENTATION = 274  # tag of EXIF
+_ORIENTATION, _EXIF, _INTEROPERABILITY, _COLOUR_SPACE, _INDEX = 274, 0x8769, 0xA005, 0xA001, 1  # tags of EXIF
+_ADOBE_RGB, _UNCALIBRATED = 2, 65535
+_UNNAMED = "colours that its camera does not name"
 
 
 def _not_read(image: Image) -> str:
@@ -172,6 +177,18 @@ def _not_read(image: Image) -> str:
     if image.mode not in GRAY_MODES | COLOUR_MODES:
         return f"has its colours as {image.mode}: save it as RGB or grey"
     return ""
+
+
+def _space(image: Image) -> str:
+    """What the header of a picture without a profile says of its colours; empty where nothing, or sRGB."""
+    exif = image.getexif()
+    space, index = exif.get_ifd(_EXIF).get(_COLOUR_SPACE), str(exif.get_ifd(_INTEROPERABILITY).get(_INDEX))
+    if space == _ADOBE_RGB or (space == _UNCALIBRATED and index.startswith("R03")):  # as cameras write it
+        return "its colours as Adobe RGB"
+    gamma = image.info.get("gamma")  # of a PNG
+    if gamma and "srgb" not in image.info and abs(2.2 * gamma - 1) > 0.1:
+        return f"its levels at gamma {gamma:g}"
+    return _UNNAMED if space == _UNCALIBRATED else ""
 
 
 def _shines_through(image: Image) -> bool:

@@ -1,7 +1,8 @@
-"""Variational autoencoders A and B of the main paper, the kernel network, and the KL term they share."""
+"""Variational autoencoders A and B of the main paper, the kernel network, the KL term they share, and trained ones."""
 
 from blurvae.models.files import load_model, save_model
 from blurvae.models.kernel_net import KernelNet
+from blurvae.models.named import Trained, card, load, names
 from blurvae.models.samplers import GaussianMixture, fit_gaussian_mixture, interpolate
 from blurvae.models.vae import ARCHITECTURES, VAE, Decoded, kl_divergence, parameter_count, reparametrise
 
@@ -11,10 +12,14 @@ __all__ = [
     "Decoded",
     "GaussianMixture",
     "KernelNet",
+    "Trained",
+    "card",
     "fit_gaussian_mixture",
     "interpolate",
     "kl_divergence",
+    "load",
     "load_model",
+    "names",
     "parameter_count",
     "reparametrise",
     "save_model",

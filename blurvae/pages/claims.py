@@ -1,14 +1,30 @@
-"""The claims as Markdown: the table of their verdicts, and every comparison behind them."""
+"""What the runs say of the claims: as Markdown for their page, as tables and words for chapters."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from blurvae.claims.ledger import Found
-from blurvae.claims.model import NOT_TESTED, REFUTES, SEEDS, UNDECIDED, Claim, Finding, verdict
+import pandas as pd
+
+from blurvae.claims.ledger import Found, load
+from blurvae.claims.model import (
+    HOLDS,
+    IN_PART,
+    NOT_TESTED,
+    REFUTES,
+    SEEDS,
+    UNDECIDED,
+    Claim,
+    Finding,
+    predicate,
+    verdict,
+)
+from blurvae.claims.rules import findings
+from blurvae.experiments import recorded
 
 COLUMNS = ("claim", "the paper", "ours", "verdict", "evidence")
+CALLS = ("for", "open", "against", "collapsed")
 
 
 def table(found: Found, link: Callable[[str], str] = str) -> list[str]:
@@ -86,3 +102,58 @@ def details(found: Found, link: Callable[[str], str] = str) -> list[str]:
         lines += [f"{line} ({seeds} of at least {SEEDS} seeds recorded)" for line, seeds in waiting.items()]
         lines.append("")
     return lines
+
+
+def found(name: str, experiments: Collection[str], tier: str = "lesson") -> list[Finding]:
+    """What the recorded runs of some experiments say of one claim.
+
+    Args:
+        name: of the claim, such as "B2".
+        experiments: names of experiments.
+        tier: "smoke", "lesson" or "paper".
+    """
+    claim = next(c for c in load() if c.name == name)
+    return [f for f in findings(claim) if f.evidence.experiment in experiments and f.evidence.tier == tier]
+
+
+def calls(made: Iterable[Finding]) -> pd.DataFrame:
+    """How many comparisons are for a claim, open, against it or collapsed, and the verdict: one row a finding."""
+    rows = []
+    for f in made:
+        e = f.evidence
+        rivals = ", ".join(recorded.label(e.experiment, rival) for rival in e.rivals)
+        counted = {call: f.calls[call] for call in CALLS}
+        beta = e.where.rpartition(", β ")[2].removeprefix("= ") if ", β " in e.where else "–"
+        rows.append({"data": e.data, "rule": e.rule, "β": beta, "rivals": rivals} | counted | {"verdict": f.verdict})
+    return pd.DataFrame(rows)
+
+
+def comparisons(made: Iterable[Finding]) -> pd.DataFrame:
+    """Every comparison behind findings: mean ± sd, in how many seeds on the claim's side, and what follows."""
+    rows = [
+        {
+            "experiment": f.evidence.experiment,
+            "data": f.evidence.data,
+            "what is measured": c.what,
+            "claimed": c.against,
+            "found": str(c),
+        }
+        for f in made
+        for c in f.comparisons
+    ]
+    return pd.DataFrame(rows)
+
+
+def joined(verdicts: Mapping[str, str]) -> str:
+    """Verdicts as a sentence says them, equal ones once: "holds in part on photographs and on faces".
+
+    Args:
+        verdicts: the verdict by where it was found, with its preposition: "on photographs".
+    """
+    places: dict[str, list[str]] = {}
+    for place, said in verdicts.items():
+        places.setdefault(predicate(said), []).append(place)
+    if HOLDS in places and IN_PART in places:
+        places = {HOLDS: places.pop(HOLDS), "in part": places.pop(IN_PART), **places}
+    parts = [f"{words} {' and '.join(where)}" for words, where in places.items()]
+    return (" and " if len(parts) == len(verdicts) else ", and ").join(parts)

@@ -1,11 +1,15 @@
-"""What a chapter's prose takes from its code: glued numbers, and the sentence with the chapter's run time."""
+"""What a chapter's prose takes from code: glued numbers, lines of the package, the sentence with its run time."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import blurvae
 from blurvae.pages.notebooks.chapters import find, recorded
 
 
@@ -24,6 +28,66 @@ def glue(name: str, value: Any, display: bool = False) -> None:
         print(f"{name} = {value}")
         return
     store(name, value, display=display)
+
+
+def power_of_ten(value: float, digits: int = 1) -> str:
+    """A large or small number as prose has it, with its power of ten.
+
+    Args:
+        value: not zero.
+        digits: after the point.
+
+    >>> power_of_ten(45812984491), power_of_ten(1.3e-9, 0)
+    ('4.6 · 10¹⁰', '1 · 10⁻⁹')
+    """
+    number, exponent = f"{value:.{digits}e}".split("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{number.replace('-', '−')} · 10{raised}"
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Lines of the package's own source, shown as code below the name of their file.
+
+    Attributes:
+        file: where they stand, from the root of the checkout.
+        lines: the code.
+    """
+
+    file: str
+    lines: str
+
+    def _repr_markdown_(self) -> str:
+        return f"*{self.file}*\n\n```python\n{self.lines}\n```"
+
+    def __repr__(self) -> str:
+        return f"# {self.file}\n{self.lines}"
+
+
+def excerpt(function: Callable[..., Any], first: str, last: str) -> Excerpt:
+    """The lines of a function from the first that holds one text to the next that holds another.
+
+    Args:
+        function: of the package.
+        first: a part of the first line.
+        last: a part of the last line, which may be the same line.
+
+    Raises:
+        ValueError: the function has no such line: it has changed, and the page that shows it has to follow.
+    """
+    name = getattr(function, "__qualname__", repr(function))
+    lines = inspect.getsource(function).splitlines()
+    start = _line_with(first, lines, 0, name)
+    stop = _line_with(last, lines, start, name)
+    file = Path(inspect.getfile(function)).relative_to(Path(blurvae.__file__).parents[1])
+    return Excerpt(file.as_posix(), textwrap.dedent("\n".join(lines[start : stop + 1])))
+
+
+def _line_with(text: str, lines: list[str], start: int, name: str) -> int:
+    for i in range(start, len(lines)):
+        if text in lines[i]:
+            return i
+    raise ValueError(f"{name} has no line with {text!r}: look up what has become of it.")
 
 
 @dataclass(frozen=True)

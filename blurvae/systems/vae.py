@@ -147,8 +147,10 @@ class BlurVAE(System[Players]):
         if kernel is None:
             return Turn({"vae": objective}, parts, seen)
         blur_error = kernel_loss(x, x_hat, kernel).mean()  # eq. 12
-        parts |= {"kernel_loss": blur_error, "kernel_width": kernel_width(kernel.detach()).mean()}
-        # γ first: only the last of the backward passes frees activations on its way, and most are the VAE's.
+        width = kernel_width(kernel.detach()).mean()
+        parts |= {"kernel_loss": blur_error, "kernel_width": width}
+        # γ first: the last of the backward passes alone frees activations on its way, and
+        # most of them are the VAE's.
         own = objective if term.kernel_path == "elbo" else blur_error
         return Turn({"kernel_net": own, "vae": objective}, parts, seen)
 

@@ -143,11 +143,12 @@ class Training(Generic[P]):
                 for move in moves:
                     for _ in range(move.times):
                         self._take((phase, move.name), move)
-                now.batch, now.step, over = batch + 1, now.step + 1, batch + 1 == self.plan.steps
+                now.batch, now.step = batch + 1, now.step + 1
+                over = now.batch == self.plan.steps
                 self._unread += 1
                 if self.callback is not None:
-                    scenes, turns = self.stage.scenes, self.stage.turns
-                    self.callback(State(now.epoch, now.step, phase, self.players, scenes, turns))
+                    seen = self.stage.scenes, self.stage.turns
+                    self.callback(State(now.epoch, now.step, phase, self.players, *seen))
                 if self._unread == stages.WINDOW or over:
                     for move in moves:
                         self._read((phase, move.name), move.times, self._unread)

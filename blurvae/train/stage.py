@@ -105,7 +105,8 @@ class Stage(Generic[P]):
         self.now.copy_(self.table.index_select(0, self.cursor).squeeze(0))
         x = self.feed.batch(self.order.index_select(0, self.cursor).squeeze(0))
         noise = {name: self._draw(draw, x.dtype) for name, draw in move.draws.items()}
-        value = {name: self.now[i] for i, name in enumerate(self.schedules) if not name.startswith("lr/")}
+        places = enumerate(self.schedules)
+        value = {name: self.now[i] for i, name in places if not name.startswith("lr/")}
         scene = Scene(x, noise, value, self.autocast)
         turn = self._function(key, move)(self.players, scene)
         measured = torch.stack([part.detach().double() for part in turn.parts.values()])
@@ -113,7 +114,8 @@ class Stage(Generic[P]):
         allowed: Mapping[str, Tensor] = {}
         if move.rule is not None:
             with torch.no_grad():
-                allowed = move.rule(self.players, dict(zip(turn.parts, self.team.mean(measured))))
+                means = dict(zip(turn.parts, self.team.mean(measured)))
+                allowed = move.rule(self.players, means)
         for name in turn.losses:
             self.team.average_gradients(self.weights[name])
             step(self.optimisers[name], allowed.get(name))

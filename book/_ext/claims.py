@@ -1,4 +1,4 @@
-"""Sphinx extension: the tables of the claims page, computed from the recorded runs when the pages are built."""
+"""Sphinx extension: the tables of the claims page, computed when the pages are built, and the list of claims."""
 
 from __future__ import annotations
 
@@ -18,8 +18,14 @@ from blurvae.pages.claims import details, table
 _found = cache(claims.find_all)  # both tables of a build show the same
 
 
+def _numbers() -> list[str]:
+    """Every claim as an entry of a glossary, so that {term}`B2` leads to what it says."""
+    entries = [line for claim in claims.load() for line in (claim.name, f"  {claim.says} ({claim.where})", "")]
+    return ["```{glossary}", *entries, "```"]
+
+
 class Claims(SphinxDirective):
-    """`{claims} verdicts`, `{claims} evidence` or `{claims} deficit`: one part of the claims page."""
+    """`{claims} verdicts`, `evidence` or `deficit`: one part of the claims page; `{claims} numbers`: what each says."""
 
     required_arguments = 1
 
@@ -30,6 +36,7 @@ class Claims(SphinxDirective):
             "verdicts": lambda: table(_found(), self._link),
             "evidence": lambda: details(_found(), self._link),
             "deficit": linear.table,
+            "numbers": _numbers,
         }
         if topic not in parts:
             raise self.error(f"claims knows {', '.join(parts)}, not {topic!r}")

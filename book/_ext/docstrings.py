@@ -10,6 +10,7 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 _CODE = re.compile(r"(``.+?``|`[^`]+`)")
+_HIDDEN = "\ue000"  # a character for private use, in no text
 _FIELD = re.compile(r"^\s*(:[a-z]+\b[^:]*:|\.\. )")
 
 
@@ -38,6 +39,7 @@ def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
     """Escape a docstring's prose; code, field names, directives and doctests stay as they are."""
     doctest = False
     for i, line in enumerate(lines):
+        line = line.replace(_HIDDEN, ":")
         doctest = line.lstrip().startswith(">>>") or (doctest and bool(line.strip()))
         if doctest or line.lstrip().startswith(".. "):
             continue
@@ -51,6 +53,12 @@ def escape(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[s
         lines[i] = head + "".join(parts)
 
 
+def hide_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Hide a constant's colons from napoleon, which takes the words before one for a type; `escape` shows them."""
+    if what in ("data", "attribute", "property"):
+        lines[:1] = [line.replace(":", _HIDDEN) for line in lines[:1]]
+
+
 def offline(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Drop Thebe's scripts: Jupyter Book adds them even when Thebe is off, and they name another host."""
     context["script_files"] = [
@@ -61,6 +69,7 @@ def offline(app: Any, page: str, template: str, context: dict[str, Any], doctree
 def setup(app: Any) -> dict[str, bool]:
     """Connect everything; napoleon (priority 500) has turned Google sections into fields before `escape` runs."""
     app.add_directive("api", Api)
+    app.connect("autodoc-process-docstring", hide_colons, priority=400)
     app.connect("autodoc-process-docstring", escape, priority=600)
     app.connect("html-page-context", offline, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

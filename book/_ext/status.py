@@ -23,7 +23,7 @@ def _chapters(source: Path) -> list[str]:
         record = json.loads(file.read_text(encoding="utf-8"))["metadata"].get("blurvae")
         if record:
             versions = record["versions"]
-            cells = (record["seconds"], record["device"], versions["python"], versions["torch"], record["date"])
+            cells = (record["seconds"], _short(record["device"]), versions["python"], versions["torch"], record["date"])
             rows.append(f"| [](../notebooks/{file.name}) | " + " | ".join(map(str, cells)) + " |")
     return rows
 
@@ -41,10 +41,16 @@ def _runs() -> list[str]:
     rows = [f"| {' | '.join(names)} |", "|---|---|---|---:|---:|---|---|---|"]
     for key, made in sorted(groups.items()):
         minutes = sum(run["seconds"] for run in made) / 60
-        device, commits = _distinct(run["device"] for run in made), _distinct(f"`{run['commit']}`" for run in made)
+        device = _distinct(_short(run["device"]) for run in made)
+        commits = _distinct(f"`{run['commit'][:7]}`" for run in made)
         torch = _distinct(run["versions"]["torch"] for run in made)
         rows.append(f"| {' | '.join(key)} | {len(made)} | {minutes:.1f} | {device} | {torch} | {commits} |")
     return rows
+
+
+def _short(device: str) -> str:
+    """A device's name without the words that every processor bears."""
+    return device.replace("(R)", "").replace(" Processor", "")
 
 
 def _distinct(values: Iterable[str]) -> str:

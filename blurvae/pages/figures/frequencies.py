@@ -12,7 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from blurvae.blur import hermitian_weights, radial_average
-from blurvae.pages.figures.looks import looks
+from blurvae.pages.figures.looks import logarithmic, looks
 from blurvae.pages.plotting import full_spectrum, legend_above
 from blurvae.pages.runs import by_method
 
@@ -59,7 +59,8 @@ def error_spectra(
         ax.plot(frequency, share, color=colour, linestyle=dash, label=label)
     ax.axhline(1, color="black", linestyle="--", linewidth=1)
     # Logarithmic: a term that adds power of its own adds hundreds of times the image's at the highest frequencies.
-    ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5), yscale="log")
+    ax.set(xlabel="frequency (cycles/px)", ylabel="power of x − x̂ over power of x", xlim=(0, 0.5))
+    logarithmic(ax)
     legend_above(fig)
     return fig
 
@@ -77,8 +78,9 @@ def spectra(
     reference = next(iter(runs.values())).pictures["log_spectrum_data"]
     low, high = np.quantile(reference, [0.001, 0.999])
     panels = [*runs.items(), ("data", None)]
-    columns = min(6, len(panels))
-    fig, axes = plt.subplots(2 * -(-len(panels) // columns), columns, figsize=(7.2, 1.75))
+    blocks = -(-len(panels) // 6)  # more panels side by side would be too small
+    columns = -(-len(panels) // blocks)
+    fig, axes = plt.subplots(2 * blocks, columns, figsize=(7.2, 1.75))
     fig.set_figheight(1.75 * len(axes))
     for ax in axes.flat:
         ax.axis("off")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,7 +15,18 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.experiments import recorded
 from blurvae.experiments.bredell import rate
-from blurvae.pages.figures.looks import BLUE, DASHED, DOTTED, GREEN, LOOKS, SOLID, VERMILION, looks, quantity
+from blurvae.pages.figures.looks import (
+    BLUE,
+    DASHED,
+    DOTTED,
+    GREEN,
+    LOOKS,
+    SOLID,
+    VERMILION,
+    logarithmic,
+    looks,
+    quantity,
+)
 from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import by_method, not_recorded
 
@@ -74,23 +86,29 @@ def determinants(experiment: str, tier: str, data: str, folder: Path | None = No
     for ax, (y, name) in zip(axes, panels.items()):
         _lines(frame, y, experiment, ax)
         ax.set(ylabel=name)
-    axes[2].set(yscale="log")
+    logarithmic(axes[2])
     legend_above(fig)
     _mark_warm_up(frame, axes)
     return fig
 
 
 def kernel_widths(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:
-    """The mean width of the kernels of test images after each epoch, seed by seed; the band is the sd over images."""
+    """The mean width of the kernels after each epoch, seed by seed: of training batches, and of the same test images.
+
+    The band is the standard deviation over the test images.
+    """
     frame = _epochs(experiment, tier, data, folder).dropna(subset=["test_width"])
-    fig, ax = plt.subplots()
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True)
     for (seed, own), colour, dash in zip(frame.groupby("seed"), (VERMILION, BLUE, GREEN), (SOLID, DASHED, DOTTED)):
-        ax.plot(own.epoch, own.test_width, color=colour, linestyle=dash, marker="o", markersize=3, label=f"seed {seed}")
+        look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": "o", "markersize": 3}
+        left.plot(own.epoch, own.kernel_width, label=f"seed {seed}", **look)
+        right.plot(own.epoch, own.test_width, **look)
         low, high = own.test_width - own.test_width_sd, own.test_width + own.test_width_sd
-        ax.fill_between(own.epoch, low, high, color=colour, alpha=0.15, linewidth=0)
-    ax.set(xlabel="epoch", ylabel="kernel width (px)", ylim=(0, None))
-    _mark_warm_up(frame, (ax,))
-    ax.legend()
+        right.fill_between(own.epoch, low, high, color=colour, alpha=0.15, linewidth=0)
+    left.set(title="training batches, sampled z", xlabel="epoch", ylabel="kernel width (px)")
+    right.set(title="test images, z = μ", xlabel="epoch")
+    _mark_warm_up(frame, (left, right))
+    legend_above(fig)
     return fig
 
 

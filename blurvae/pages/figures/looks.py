@@ -5,6 +5,9 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Any
 
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
+
 from blurvae import experiments
 from blurvae.experiments import recorded
 from blurvae.pages.plotting import PALETTE
@@ -43,3 +46,12 @@ def quantity(metric: str) -> str:
     unit = {"PSNR": " (dB)", "KL": " (nats)"}.get(metric, "")
     arrow = (" ↑" if recorded.HIGHER_IS_BETTER[metric] else " ↓") if metric in recorded.HIGHER_IS_BETTER else ""
     return metric + unit + arrow
+
+
+def logarithmic(ax: Axes) -> None:
+    """A logarithmic vertical axis whose ticks are written out, for an axis that already shows its curves."""
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high > 10 * low else (1, 2, 3, 5, 7)))
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_minor_formatter("")

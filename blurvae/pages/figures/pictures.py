@@ -69,11 +69,27 @@ def interpolations(
     return _grid(rows, len(next(iter(rows.values()))), 1)
 
 
-def kernel_snapshots(experiment: str, tier: str, data: str, folder: Path | None = None, seed: int = 0) -> Grid:
-    """Fig. 2: four test images, and at four epochs of the training their reconstructions and their kernels.
+def kernel_snapshots(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    seed: int = 0,
+    epochs: tuple[int, ...] = (),
+) -> Grid:
+    """Fig. 2: four test images, and at epochs of the training their reconstructions and their kernels.
 
     Kernels are enlarged by a whole factor. The grey level is the square root of a weight, from 0 (black) to the largest
-    weight of the figure (white): on a linear range the wide kernels of the first epochs would be black.
+    weight of the figure (white): on a linear range the wide kernels of the first epochs would be black. What is white
+    around a kernel is no part of it.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+        seed: of the run.
+        epochs: which of the kept ones to show, by place, such as (0, -1) for the first and the last; all where empty.
     """
     pictures = next(iter(by_method(experiment, tier, data, folder, seed).values())).pictures
     shown, kernels = pictures["snapshot_reconstruction"], np.sqrt(pictures["snapshot_kernel"])
@@ -82,9 +98,11 @@ def kernel_snapshots(experiment: str, tier: str, data: str, folder: Path | None 
     margin = size - factor * kernels.shape[-1]
     grey = np.rint(255 * kernels / kernels.max()).astype(np.uint8)
     large = np.kron(grey, np.ones((1, 1, factor, factor), np.uint8))
-    large = np.pad(large, ((0, 0), (0, 0), (margin // 2, margin - margin // 2), (margin // 2, margin - margin // 2)))
+    around = (margin // 2, margin - margin // 2)
+    large = np.pad(large, ((0, 0), (0, 0), around, around), constant_values=255)
     rows = {"original": pictures["original"][:n]}
-    for epoch, image, kernel in zip(pictures["snapshot_epoch"], shown, large):
-        rows[f"epoch {epoch}"] = image
-        rows[f"kernel, {epoch}"] = np.repeat(kernel[:, None], image.shape[1], axis=1)
+    for i in epochs or range(len(shown)):
+        epoch, kernel = pictures["snapshot_epoch"][i], large[i]
+        rows[f"epoch {epoch}"] = shown[i]
+        rows[f"kernel, {epoch}"] = np.repeat(kernel[:, None], shown.shape[2], axis=1)
     return _grid(rows, n, None)

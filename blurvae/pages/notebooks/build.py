@@ -11,14 +11,17 @@ from importlib import metadata
 from pathlib import Path
 
 from blurvae import paths
+from blurvae.pages.notebooks import address
+from blurvae.pages.notebooks.solutions import without_solutions
 
 
-def copy_sources(target: Path, *, draft: bool = False) -> Path:
+def copy_sources(target: Path, *, draft: bool = False, solutions: bool = True) -> Path:
     """Copy what the pages are built from (configuration, contents, book, notebooks), so that a build never touches it.
 
     Args:
         target: folder to make; replaced.
         draft: leave pages that do not exist yet out of the copied table of contents.
+        solutions: whether to keep the solutions of the exercises; otherwise each has a place for the answer.
 
     Returns:
         The folder.
@@ -28,12 +31,23 @@ def copy_sources(target: Path, *, draft: bool = False) -> Path:
     target.mkdir(parents=True)
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(paths.root() / name, target / name)
-    ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+    ignored = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", ".ruff_cache")
     for name in ("book", "notebooks"):
         shutil.copytree(paths.root() / name, target / name, ignore=ignored)
+    address.complete(target)
     if draft:
         _leave_out_missing(target)
+    if not solutions:
+        _leave_out_solutions(target / "notebooks")
     return target
+
+
+def _leave_out_solutions(folder: Path) -> None:
+    import nbformat
+
+    for file in folder.glob("*.ipynb"):
+        nbformat.write(without_solutions(nbformat.read(file, as_version=4)), file)
+        file.with_suffix(".md").unlink(missing_ok=True)
 
 
 def _leave_out_missing(source: Path) -> None:

@@ -52,6 +52,7 @@ def execute(slug: str, given: Mapping[str, Any], out: Path, *, cwd: Path | None 
         papermill.execute_notebook(
             _literal(source), _literal(out), dict(given), cwd=_literal(cwd or paths.notebooks()), kernel_name="python3",
             progress_bar=False, log_output=False, execution_timeout=None if given else _SECONDS,
+            extra_arguments=["--log-level=ERROR"],  # else every kernel warns that it speaks TCP, on this machine alone
         )  # fmt: skip
         seconds = time.perf_counter() - start
     record = {

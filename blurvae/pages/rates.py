@@ -1,0 +1,63 @@
+"""Tables of quality and rate: what each term takes at each β, and how terms compare at one β and at one rate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from blurvae.experiments import recorded
+from blurvae.experiments.bredell.rate import TERMS, betas
+from blurvae.pages import tables
+from blurvae.pages.figures import RATE_PANELS
+
+_NOT_FOR_PHOTOGRAPHS = {"mnist": ("LPIPS-squeeze",)}  # it was learned on photographs
+
+
+def runs(data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:
+    """The runs of the rate experiment: columns method, term, beta, seed, and a column for each metric."""
+    measured = recorded.frame("rate", tier, data, folder).dropna(subset="value")
+    wide = measured.pivot_table(index=["method", "beta", "seed"], columns="metric", values="value").reset_index()
+    return wide.assign(term=wide.method.str.partition(",")[0])
+
+
+def kl_table(data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:
+    """Nats per test image, mean ± standard deviation over seeds: one row a term, one column a value of β."""
+    cells = runs(data, tier, folder).groupby(["term", "beta"]).KL.agg(["mean", "std"])
+    text = cells.apply(lambda cell: f"{cell['mean']:.1f} ± {cell['std']:.1f}", axis=1).unstack("beta")
+    labels = {term.name: term.label for term in TERMS if term.name in text.index}
+    return text.loc[list(labels)].rename(labels).rename_axis(columns="β")
+
+
+def equal_kl(term: str, data: str, tier: str, folder: Path | None = None, log_rate: bool = True) -> dict[str, str]:
+    """A term minus L2 at equal KL, by metric: mean ± sd over seeds, and in how many seeds the term is better.
+
+    Args:
+        term: name of the term, such as "wiener".
+        data: data set.
+        tier: size of the runs.
+        folder: of results; the recorded ones where None.
+        log_rate: average over the logarithm of the KL term, or over the term itself.
+    """
+    measured, cells = recorded.frame("rate", tier, data, folder).dropna(subset="value"), {}
+    present = set(measured.metric) - set(_NOT_FOR_PHOTOGRAPHS.get(data, ()))
+    for metric in (panel for panel in RATE_PANELS if panel in present):
+        heights = pd.Series(recorded.equal_rate(measured, term, "l2", metric, log_rate=log_rate))
+        digits = recorded.DIGITS[metric]
+        cells[metric] = f"{heights.mean():+.{digits}f} ± {heights.std():.{digits}f}".replace("-", "−")
+        if metric in recorded.HIGHER_IS_BETTER:
+            wins = (heights > 0) == recorded.HIGHER_IS_BETTER[metric]
+            cells[metric] += f" ({wins.sum()}/{len(heights)})"
+    return cells
+
+
+def side_by_side(term: str, data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:
+    """A term minus L2: one row for each β that both were trained at, and one for equal KL."""
+    level = equal_kl(term, data, tier, folder)
+    rows = {}
+    for beta in betas(data):
+        at_beta = tables.compare(
+            "rate", tier, data, f"{term},beta={beta:g}", (f"l2,beta={beta:g}",), tuple(level), folder
+        )
+        rows[f"β = {beta:g}"] = at_beta.iloc[:, 0].str.replace("-", "−")
+    return pd.DataFrame(rows | {"equal KL": pd.Series(level)}).T

@@ -1,0 +1,111 @@
+"""The frame of the site as a reader meets it: first screen, slider, gallery, paper, in headless Chromium."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from blurvae import paths
+
+pytestmark = pytest.mark.browser
+
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+FRONT = "book/index.html"
+API = [f"book/api/{file.stem}.html" for file in sorted((paths.root() / "book" / "api").glob("*.md"))]
+TALLEST = 20_000  # px, of a page of the API
+
+_EYE = "getComputedStyle(document.querySelector('.hero-mean')).backgroundPosition"
+
+
+def _first_screen(page, height: int) -> None:
+    """A sentence, a button and the pictures end above the fold."""
+    for what in ("p.lead", "a.front-button", ".hero-one", ".hero-mean"):
+        box = page.locator(what).first.bounding_box()
+        assert box and box["y"] + box["height"] <= height, what
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_first_screen_shows_a_picture_a_sentence_and_a_button(open_page, size):
+    page = open_page(FRONT, viewport=size)
+    _first_screen(page, size["height"])
+    assert page.locator(".hero-live input").is_visible() and page.troubles == []
+    zoom = page.evaluate("document.querySelector('.hero-mean').getBoundingClientRect().width / 64")
+    assert zoom == round(zoom) >= 2
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_hero_stands_still_without_scripts(browser, base, size):
+    context = browser.new_context(viewport=size, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(base + FRONT)
+    _first_screen(page, size["height"])
+    assert page.locator(".hero-still").inner_text().split() == "N = 1 N = 4 N = 64 N = 4096".split()
+    assert page.locator("input[type=range]").count() == 0
+    context.close()
+
+
+def test_the_hero_follows_the_keyboard(open_page):
+    page = open_page(FRONT)
+    slider = page.locator(".hero-live input")
+    slider.focus()
+    seen = set()
+    for key, says in (("Home", "1 picture"), ("ArrowRight", "2 pictures"), ("End", "4096 pictures")):
+        page.keyboard.press(key)
+        assert slider.get_attribute("aria-valuetext") == says
+        assert page.locator(".hero-live output").inner_text() == says
+        seen.add(page.evaluate(_EYE))
+    assert len(seen) == 3, "each stop is another picture"
+
+
+def test_the_buttons_lead_to_chapter_1_and_to_the_pages_for_those_who_run_and_teach(open_page, base):
+    page = open_page(FRONT)
+    for name, goal in (("Read", "01-blur-and-otf"), ("Run", "how-to-read"), ("Teach", "for-teachers")):
+        page.goto(base + FRONT)
+        page.locator("a.front-button", has_text=name).click()
+        page.wait_for_url(f"**/{goal}.html")
+
+
+@pytest.mark.parametrize("address", API)
+def test_a_page_of_the_api_is_short_enough_to_find_something(open_page, address):
+    page = open_page(address, viewport=DESKTOP)
+    assert page.troubles == []
+    assert page.evaluate("document.documentElement.scrollHeight") <= TALLEST
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_thumbnail_leads_to_its_figure(open_page):
+    page = open_page("book/figures.html", viewport=DESKTOP)
+    page.locator(".gallery a", has_text=re.compile(r"^Fig\. 4\.1$")).click()
+    page.wait_for_url("**/04-vae-and-blur.html#*")
+    assert page.evaluate("document.querySelector(location.hash).querySelector('img').naturalWidth") > 0
+
+
+def test_tables_of_the_notation_fit_their_column(open_page):
+    page = open_page("book/notation.html", viewport=DESKTOP)
+    for size in (DESKTOP, PHONE):
+        page.set_viewport_size(size)
+        wide = page.evaluate("""[...document.querySelectorAll('.pst-scrollable-table-container, table')]
+            .filter(e => e.scrollWidth > e.clientWidth + 1).length""")
+        assert wide == 0, size
+
+
+@pytest.mark.parametrize("address", ["notebooks/03-wiener-deconvolution.html", "book/api/blur.html"])
+def test_paper_shows_all_code_and_opens_nothing(open_page, address):
+    page = open_page(address, viewport={"width": 700, "height": 1000})
+    folded = "[...document.querySelectorAll('details:not([open]), .toggle-hidden')].length"
+    before = page.evaluate(folded)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(folded) == before
+    cut = page.evaluate("""[...document.querySelectorAll('.bd-article pre')]
+        .filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent.slice(0, 60))""")
+    assert cut == []
+    for what in (".bd-sidebar-primary", ".bd-header-article", ".prev-next-footer"):
+        assert not page.locator(what).first.is_visible(), what
+
+
+def test_a_missing_page_leads_home_from_any_depth(open_page, base):
+    page = open_page("404.html")
+    assert page.troubles == [] and page.locator("#home").evaluate("a => a.href") == base + "index.html"
