@@ -11,7 +11,7 @@ from blurvae.blur import fourier, hermitian_weights, inverse_fourier, power_spec
 
 
 class ModeVAE(NamedTuple):
-    """What is known of the images: their mean colour, the principal axes of their colours, a spectrum on each axis.
+    """What is known of the images, in float64: mean colour, principal axes of the colours, a spectrum on each axis.
 
     Attributes:
         mean: (1, c, 1, 1).
@@ -42,6 +42,7 @@ class Coded(NamedTuple):
 
 def fit_mode_vae(x: Tensor) -> ModeVAE:
     """Measures mean colour, colour axes and spectra of images (n, c, h, w)."""
+    x = x.double()  # float32 loses the fourth digit in sums over so many pixels
     mean = x.mean((0, 2, 3), keepdim=True)
     colours = torch.linalg.eigh(torch.einsum("nchw,ndhw->cd", x - mean, x - mean)).eigenvectors
     spectrum = power_spectrum(_rotate(x - mean, colours)).mean(0)
@@ -78,14 +79,15 @@ def mode_vae(model: ModeVAE, x: Tensor, beta: float, latent: int | None = None) 
     S = model.spectrum
     sent = S > _floor(_modes(model), beta, latent)
     gain = torch.where(sent, 1 - beta / S, 0)
-    amplitude = fourier(_rotate(x - model.mean, model.colours))
+    amplitude = fourier(_rotate(x.double() - model.mean, model.colours))
     x_hat = _rotate(inverse_fourier(amplitude * gain, model.shape), model.colours.T) + model.mean
     # q = N(μ, s²) for each mode, with μ² = (1 − s²) · power / λ and s² = β / λ.
     s2 = torch.where(sent, beta / S, 1)
     mu2 = gain * amplitude.abs().square() / S
     nats = 0.5 * (mu2 + s2 - 1 - s2.log())
     weights = hermitian_weights(model.shape)
-    return Coded(x_hat, (weights * nats).sum((1, 2, 3)), (weights * beta * gain).sum())
+    kl, noise = (weights * nats).sum((1, 2, 3)), (weights * beta * gain).sum()
+    return Coded(x_hat.to(x.dtype), kl, noise)
 
 
 def _rotate(x: Tensor, colours: Tensor) -> Tensor:
