@@ -607,6 +607,35 @@ def test_radial_average_counts_every_frequency_of_the_full_spectrum_once(shape: 
         np.testing.assert_allclose(ours[:, b - 1].numpy(), full[:, ring].mean(1), rtol=1e-10)
 
 
+def test_a_window_keeps_the_level_of_white_noise_and_hides_mean_and_seam() -> None:
+    noise = random(400, 12, 18)
+    assert blur.power_spectrum(blur.windowed(noise))[..., 2:5, 2:5].mean().item() == pytest.approx(1, rel=0.03)
+    faded = blur.windowed(noise + 7)
+    torch.testing.assert_close(faded, blur.windowed(noise))
+    assert faded[:, 0].abs().max() == 0 and faded[..., 0].abs().max() == 0
+    ramp = torch.arange(64.0, dtype=torch.float64).expand(64, 64)
+    high = (blur.radial_frequency((64, 64)) > 0.25) * blur.hermitian_weights((64, 64))
+    assert (high * blur.power_spectrum(blur.windowed(ramp))).sum() < 1e-3 * (high * blur.power_spectrum(ramp)).sum()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 9), (7, 5)], ids=str)
+def test_the_strongest_waves_are_those_whose_loss_would_cost_most(shape: tuple[int, int]) -> None:
+    h, w = shape
+    row, column = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    waves = [
+        torch.cos(2 * math.pi * (u * row / h + v * column / w) + p) for u, v, p in ((1, 2, 0.3), (0, 1, 1), (2, 0, 2))
+    ]
+    colours = torch.tensor([1.0, -2.0, 0.5])[:, None, None]
+    x = (0.5 + 3 * waves[0] * colours + 2 * waves[1] * colours + waves[2] * colours)[None].double()
+    for count in range(4):
+        expected = 0.5 + sum(a * wave * colours for a, wave in zip((3, 2, 1)[:count], waves)) + 0 * x
+        torch.testing.assert_close(blur.strongest_waves(x, count), expected.double(), atol=1e-5, rtol=0)
+    noise = random(2, 3, h, w)
+    torch.testing.assert_close(blur.strongest_waves(noise, h * w), noise)
+    lost = torch.stack([(noise - blur.strongest_waves(noise, n)).square().sum() for n in range(h * w // 2)])
+    assert (lost.diff() < 0).all()
+
+
 def test_radial_frequency_is_in_cycles_per_pixel() -> None:
     frequency = blur.radial_frequency((8, 6), dtype=torch.float64)
     expected = np.hypot(np.fft.fftfreq(8)[:, None], np.fft.rfftfreq(6))

@@ -105,6 +105,13 @@ def test_box_average_is_the_rounded_mean(factor: int) -> None:
 # --- natural
 
 
+def test_a_crop_is_the_photograph_at_half_its_size() -> None:
+    crops = datasets.crops()
+    assert crops.shape == (len(datasets.photographs()), 3, 64, 64) and crops.dtype == np.float64
+    coffee = datasets.photographs()["coffee"]
+    assert crops[2, 1, 3, 5] == coffee[1, 156:158, 260:262].mean()
+
+
 def test_natural_is_the_same_on_every_machine() -> None:
     for split in ("train", "test"):
         images = datasets.load("natural", split)

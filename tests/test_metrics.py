@@ -138,15 +138,22 @@ def test_ssim_agrees_with_torchmetrics(shape, dtype, tolerance):
 def test_ssim_map_agrees_with_scikit_image_away_from_the_border():
     from skimage.metrics import structural_similarity
 
-    from blurvae.metrics.ssim import _similarity
-
     x = images(2, dtype=torch.float64)
     y = noisy(blurred(x, 1.0), 0.05)
-    for a, b, ours in zip(x.numpy(), y.numpy(), _similarity(x, y).numpy()):
+    for a, b, ours in zip(x.numpy(), y.numpy(), metrics.ssim_map(x, y).numpy()):
         options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 0}
         _, reference = structural_similarity(a, b, data_range=1.0, full=True, **options)
         inner = (slice(None), slice(5, -5), slice(5, -5))
         np.testing.assert_allclose(ours[inner], reference[inner], atol=1e-9)
+
+
+def test_darker_images_have_the_ssim_of_larger_constants():
+    x = images(2, dtype=torch.float64)
+    y = noisy(blurred(x, 1.0), 0.05)
+    for a in (0.3, 0.5):
+        larger = metrics.ssim_map(x, y, 0.01**2 / a**2, 0.03**2 / a**2).mean((1, 2, 3))
+        torch.testing.assert_close(metrics.ssim(a * x, a * y), larger)
+        assert (larger > metrics.ssim(x, y)).all()
 
 
 def test_ssim_of_equal_images_is_exactly_one():
@@ -271,6 +278,25 @@ def test_log_spectrum_is_its_definition(c, h, w):
     assert half.shape == (h, w // 2 + 1)
     np.testing.assert_allclose(half.numpy(), mean[0][:, : w // 2 + 1], atol=1e-9)
     assert metrics.log_spectrum_distance(a, b) == pytest.approx(np.abs(mean[0] - mean[1]).mean(), rel=1e-9)
+
+
+def test_lattice_excess_is_its_definition():
+    x = images(2, 1, 32, 64, dtype=torch.float64)
+    log = np.log(np.abs(np.fft.fft2(x[:, 0])) + 1e-8).mean(0)  # the full spectrum
+    around = sum(np.roll(log, (a, b), (0, 1)) for a in (-1, 0, 1) for b in (-1, 0, 1)) - log
+    on_the_lattice = (log - around / 8)[:: 32 // 8, :: 64 // 8].flatten()[1:]
+    half = torch.from_numpy(log[:, :33])
+    assert metrics.lattice_excess(half) == pytest.approx(on_the_lattice.mean(), abs=1e-9)
+
+
+def test_lattice_excess_finds_a_pattern_that_repeats_every_8_px_and_no_other():
+    x = images(4, 1, 64, 64, dtype=torch.float64)
+    tile = torch.rand(8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    plain, tiled = (metrics.mean_log_spectrum(y) for y in (x / 2, x / 2 + tile.repeat(8, 8) / 2))
+    assert metrics.lattice_excess(tiled) > metrics.lattice_excess(plain) + 1
+    assert metrics.lattice_excess(plain + 3) == pytest.approx(metrics.lattice_excess(plain))
+    with pytest.raises(ValueError, match="8 divides, not 60×64"):
+        metrics.lattice_excess(torch.zeros(60, 33))
 
 
 def test_log_spectrum_distance_of_equal_and_faded_sets():

@@ -93,7 +93,7 @@ def test_every_page_describes_itself_once(soups):
 
 @pytest.mark.parametrize(
     ("published", "picture"),
-    [("", "../_static/hero.png"), ("https://book.example/blur/", "https://book.example/blur/_static/hero.png")],
+    [("", "../_static/hero.png"), ("https://book.example/blur", "https://book.example/blur/_static/hero.png")],
 )
 def test_a_shared_link_shows_the_picture_by_its_whole_address(monkeypatch, published, picture):
     monkeypatch.syspath_prepend(paths.root() / "book" / "_ext")

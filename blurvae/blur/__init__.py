@@ -10,7 +10,14 @@ from blurvae.blur.fourier import circular_convolve, fourier, hermitian_weights, 
 from blurvae.blur.kernels import delta_kernel, disk_kernel, gaussian_kernel, kernel_width, motion_kernel, named_kernel
 from blurvae.blur.least_squares import normal_equations, simplex_kernels
 from blurvae.blur.photograph import automatic_C, continued, deblur, tile_spectrum
-from blurvae.blur.spectra import fit_power_law, power_spectrum, radial_average, radial_frequency
+from blurvae.blur.spectra import (
+    fit_power_law,
+    power_spectrum,
+    radial_average,
+    radial_frequency,
+    strongest_waves,
+    windowed,
+)
 from blurvae.blur.wiener import blur_error_spectrum, squared_gain, wiener_deconvolve, wiener_weight
 
 __all__ = [
@@ -39,8 +46,10 @@ __all__ = [
     "radial_frequency",
     "simplex_kernels",
     "squared_gain",
+    "strongest_waves",
     "tile_spectrum",
     "wiener_deconvolve",
     "wiener_log_det",
     "wiener_weight",
+    "windowed",
 ]

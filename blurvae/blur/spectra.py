@@ -21,6 +21,50 @@ def power_spectrum(image: Tensor) -> Tensor:
     return f.real.square() + f.imag.square()
 
 
+def windowed(image: Tensor) -> Tensor:
+    """Frees images of their means and fades them out towards the border, so that the borders add nothing to a spectrum.
+
+    The window is a product of two Hann windows that are 0 at the first row and column, where the periodic continuation
+    has its seam; its mean square is 1, so that it keeps the level of a spectrum. The mean is weighted by the window,
+    which would smear it over the neighbouring frequencies otherwise.
+
+    Args:
+        image: (…, h, w).
+
+    Returns:
+        (…, h, w).
+    """
+    h, w = image.shape[-2:]
+    rows, columns = (torch.hann_window(n, dtype=image.dtype, device=image.device) for n in (h, w))
+    window = rows[:, None] * columns
+    mean = (image * window).sum((-2, -1), keepdim=True) / window.sum()
+    return (image - mean) * window / window.square().mean().sqrt()
+
+
+def strongest_waves(image: Tensor, count: int) -> Tensor:
+    """The mean of images and their strongest waves, the same ones in all channels of an image.
+
+    A wave is two entries of the spectrum, at ω and −ω.
+
+    Args:
+        image: (n, c, h, w).
+        count: how many waves are kept, those with most power over all channels; with h·w the image is whole.
+
+    Returns:
+        (n, c, h, w), the sum of what is kept.
+    """
+    h, w = image.shape[-2:]
+    spectrum = torch.fft.fft2(image)
+    power = (spectrum.real.square() + spectrum.imag.square()).sum(1).flatten(1)  # (n, h·w)
+    index = torch.arange(h * w, device=image.device)
+    opposite = index.reshape(h, w).flip(0, 1).roll((1, 1), (0, 1)).flatten()  # where −ω stands
+    counted = (index <= opposite) & (index > 0)  # one of ω and −ω, and not the mean
+    strongest = torch.where(counted, power, -1.0).argsort(1, descending=True)[:, :count]
+    kept = torch.zeros_like(power, dtype=torch.bool).scatter_(1, strongest, True)
+    kept = kept | kept[:, opposite] | (index == 0)
+    return torch.fft.ifft2(spectrum * kept.reshape(-1, 1, h, w)).real
+
+
 def radial_frequency(
     shape: Shape, *, dtype: torch.dtype | None = None, device: torch.device | str | None = None
 ) -> Tensor:  # (h, w//2+1)

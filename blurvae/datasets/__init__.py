@@ -8,7 +8,7 @@
 
 from blurvae.datasets.core import ImageSet
 from blurvae.datasets.dead_leaves import dead_leaves_picture
-from blurvae.datasets.natural import photographs
+from blurvae.datasets.natural import crops, photographs
 from blurvae.datasets.packs import write as write_pack
 from blurvae.datasets.pixels import to_float, to_uint8
 from blurvae.datasets.power_law import power_law_fields
@@ -19,6 +19,7 @@ __all__ = [
     "ImageSet",
     "Report",
     "check",
+    "crops",
     "dead_leaves_picture",
     "describe",
     "load",

@@ -62,6 +62,9 @@ PHOTOGRAPHS: Mapping[str, Photograph] = {
         "036a8bd5572f98b7a41f544822a01915573f9708c1e1ba16acae8a21b75c228e",
     ),
 }
+CROPS = {"astronaut": (70, 170), "chelsea": (70, 130), "coffee": (150, 250), "motorcycle_left": (200, 350)}
+"""Top left corners (y, x) of the crops that chapters show, which are a face, an eye, a cup and an engine."""
+
 BLOCK = 160
 """Side of a test square, px: room for patches averaged down from 128 px."""
 
@@ -102,6 +105,12 @@ def photographs() -> Mapping[str, Pixels]:
         pixels.flags.writeable = False
         result[name] = pixels
     return MappingProxyType(result)
+
+
+def crops() -> npt.NDArray[np.float64]:
+    """A square of each photograph, 128 px a side, averaged down to 64: (4, 3, 64, 64), in grey levels from 0 to 255."""
+    squares = [photographs()[name][:, y : y + 128, x : x + 128] for name, (y, x) in CROPS.items()]
+    return np.stack(squares).reshape(len(CROPS), 3, 64, 2, 64, 2).mean((3, 5))
 
 
 def region(name: str, split: str, size: int = 32) -> npt.NDArray[np.bool_]:

@@ -9,10 +9,11 @@ from blurvae.metrics.batches import over_batches
 from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
 from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
+from blurvae.metrics.lattice import lattice_excess
 from blurvae.metrics.lpips import lpips
 from blurvae.metrics.psnr import psnr
 from blurvae.metrics.spectrum import log_spectrum_distance, mean_log_spectrum
-from blurvae.metrics.ssim import ssim
+from blurvae.metrics.ssim import ssim, ssim_map
 
 __all__ = [
     "FEATURES",
@@ -28,6 +29,7 @@ __all__ = [
     "high_frequency_energy",
     "high_frequency_ratio",
     "label",
+    "lattice_excess",
     "log_spectrum_distance",
     "lpips",
     "mean_log_spectrum",
@@ -35,6 +37,7 @@ __all__ = [
     "over_batches",
     "psnr",
     "ssim",
+    "ssim_map",
     "statistics",
     "summary",
 ]

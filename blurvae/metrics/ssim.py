@@ -16,8 +16,8 @@ SIZE, SIGMA = 11, 1.5  # px, the window
 C1, C2 = 0.01**2, 0.03**2  # for the range 1
 
 
-def _window_mean(maps: Tensor) -> Tensor:  # (n, m, h, w) -> (n, m, h, w)
-    """The Gaussian-weighted mean around every pixel, the image reflected at its border."""
+def window_mean(maps: Tensor) -> Tensor:
+    """The Gaussian-weighted mean around every pixel that SSIM takes, (n, m, h, w), reflected at the border."""
     m = maps.shape[1]
     tap = torch.arange(SIZE, dtype=maps.dtype, device=maps.device) - SIZE // 2
     window = torch.softmax(-tap.square() / (2 * SIGMA**2), 0)
@@ -63,18 +63,28 @@ def ssim(x: Tensor, y: Tensor, *, check_values: bool = True) -> Tensor:  # (n,)
             f"not {x.shape[-2]}×{x.shape[-1]}."
         )
     with torch.autocast(x.device.type, enabled=False):
-        return _similarity(x, y).flatten(1).mean(1)
+        return ssim_map(x, y).flatten(1).mean(1)
 
 
-def _similarity(x: Tensor, y: Tensor) -> Tensor:  # (n, c, h, w)
-    """The map of similarities, whose mean is SSIM."""
+def ssim_map(x: Tensor, y: Tensor, c1: float = C1, c2: float = C2) -> Tensor:
+    """The similarity at each pixel, whose mean is SSIM.
+
+    Args:
+        x: (n, c, h, w), on [0, 1], at least 6×6 px.
+        y: (n, c, h, w), on [0, 1].
+        c1: constant of the means; the default is SSIM's.
+        c2: constant of the variances.
+
+    Returns:
+        (n, c, h, w).
+    """
     # With s = x + y and d = x − y, σx² + σy² = (σs² + σd²)/2 and 2σxy = (σs² − σd²)/2: four maps to filter instead
     # of five, and d = 0 gives exactly 1. Taking the middle of the range from s before squaring costs no more and
     # spares bits when its mean is subtracted again.
     s, d = x + y - 1, x - y
-    mean_s, mean_d, square_s, square_d = _window_mean(torch.cat([s, d, s * s, d * d], 1)).chunk(4, 1)
+    mean_s, mean_d, square_s, square_d = window_mean(torch.cat([s, d, s * s, d * d], 1)).chunk(4, 1)
     variance_s = (square_s - mean_s.square()).clamp(min=0)
     variance_d = (square_d - mean_d.square()).clamp(min=0)
     mean_s2, mean_d2 = (mean_s + 1).square(), mean_d.square()
-    similarity = (mean_s2 - mean_d2 + 2 * C1) * (variance_s - variance_d + 2 * C2)
-    return similarity / ((mean_s2 + mean_d2 + 2 * C1) * (variance_s + variance_d + 2 * C2))
+    similarity = (mean_s2 - mean_d2 + 2 * c1) * (variance_s - variance_d + 2 * c2)
+    return similarity / ((mean_s2 + mean_d2 + 2 * c1) * (variance_s + variance_d + 2 * c2))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from html import escape
 from typing import Any
-from urllib.parse import urljoin
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -43,7 +42,8 @@ def head(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree
     if page == app.config.root_doc:
         context["docstitle"] = ""
     # An address is absolute for those who share the page, relative where it is not published.
-    picture = urljoin(app.config.html_baseurl, PICTURE) if app.config.html_baseurl else context["pathto"](PICTURE, 1)
+    site = app.config.html_baseurl.rstrip("/")
+    picture = f"{site}/{PICTURE}" if site else context["pathto"](PICTURE, 1)
     says = description(doctree) or app.config.html_title
     tags = {
         'name="description"': says,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -30,13 +31,14 @@ class Wanted(nodes.General, nodes.Element):
 
 
 class Thumbnail(SphinxDirective):
-    """`{thumbnail} NAME`: the picture of one figure, without a link, for a card that is one."""
+    """`{thumbnail} NAME`: the picture of one figure, for a card that is a link; `:rows:` chooses some of a grid."""
 
     required_arguments = 1
+    option_spec: ClassVar = {"rows": lambda text: [int(number) for number in text.split()]}
 
     def run(self) -> list[nodes.Node]:
         """Keep the place."""
-        return [Wanted(figure=self.arguments[0])]
+        return [Wanted(figure=self.arguments[0], rows=self.options.get("rows"))]
 
 
 class Gallery(SphinxDirective):
@@ -62,9 +64,9 @@ def _figures(env: BuildEnvironment) -> dict[str, Shown]:
     return found
 
 
-def _thumbnail(shown: Shown) -> nodes.inline:
+def _thumbnail(shown: Shown, rows: Iterable[int]) -> nodes.inline:
     box = nodes.inline(classes=["thumbnail"])
-    for image in shown.pictures[:ROWS]:
+    for image in [shown.pictures[row - 1] for row in rows if row <= len(shown.pictures)]:
         uri, classes = image["uri"], image["classes"]
         box += nodes.image(uri=uri, candidates={"*": uri}, alt=image["alt"], classes=classes, loading="lazy")
     return box
@@ -80,7 +82,7 @@ def _gallery(app: Sphinx, page: str) -> list[nodes.Node]:
         for shown in figures:
             numbers = app.env.toc_fignumbers.get(chapter, {}).get("figure", {}).get(shown.name, ())
             uri = f"{app.builder.get_relative_uri(page, chapter)}#{shown.name}"
-            link = nodes.reference("", "", _thumbnail(shown), refuri=uri, internal=True)
+            link = nodes.reference("", "", _thumbnail(shown, range(1, ROWS + 1)), refuri=uri, internal=True)
             link += nodes.inline("", f"Fig. {'.'.join(map(str, numbers))}")
             box += nodes.paragraph("", "", link)
         filled.append(box)
@@ -94,7 +96,7 @@ def fill(app: Sphinx, doctree: nodes.document, page: str) -> None:
         if not name:
             wanted.replace_self(_gallery(app, page))
         elif shown := _figures(app.env).get(name):
-            wanted.replace_self(_thumbnail(shown))
+            wanted.replace_self(_thumbnail(shown, wanted["rows"] or range(1, ROWS + 1)))
         else:
             _log.warning("no chapter has a figure named %s", name, location=page)
             wanted.parent.remove(wanted)
