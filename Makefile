@@ -41,7 +41,7 @@ lab: setup  ## open a chapter in JupyterLab: make lab CHAPTER=04
 chapters: setup  ## re-execute every chapter and store its outputs in the checkout
 	$(BIN)/python -m blurvae.pages update
 
-address: setup  ## write the repository's address from _config.yml into CITATION.cff
+address: setup  ## write the repository's address from _config.yml into the files that say how to cite the book
 	$(BIN)/python -m blurvae.pages address
 
 test: setup  ## lint, types, unit tests, doctests, notebooks, smoke runs, pages

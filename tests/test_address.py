@@ -35,7 +35,7 @@ def published(tmp_path, monkeypatch) -> Path:
     checkout = tmp_path / "checkout"
     (checkout / "notebooks").mkdir(parents=True)
     shutil.copytree(ROOT / "book", checkout / "book", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("CITATION.cff", "notebooks/01-blur-and-otf.md", "notebooks/01-blur-and-otf.ipynb"):
+    for name in ("CITATION.cff", "pyproject.toml", "notebooks/01-blur-and-otf.md", "notebooks/01-blur-and-otf.ipynb"):
         shutil.copy(ROOT / name, checkout / name)
     _configured(checkout, f"{SET}.git/")
     chapter = {"caption": "Blur", "numbered": 2, "chapters": [{"file": "notebooks/01-blur-and-otf.ipynb"}]}

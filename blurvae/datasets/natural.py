@@ -63,7 +63,7 @@ PHOTOGRAPHS: Mapping[str, Photograph] = {
     ),
 }
 CROPS = {"astronaut": (70, 170), "chelsea": (70, 130), "coffee": (150, 250), "motorcycle_left": (200, 350)}
-"""Top left corners (y, x) of the crops that chapters show: a face, an eye, a cup, an engine."""
+"""Top left corners (y, x) of the crops that chapters show, which are a face, an eye, a cup and an engine."""
 
 BLOCK = 160
 """Side of a test square, px: room for patches averaged down from 128 px."""
