@@ -562,13 +562,14 @@ def test_equal_verdicts_are_said_once():
     said = {"on natural patches": "holds", "on the faces": "holds", "on digits": "undecided"}
     assert page.joined(said) == "holds on natural patches and on the faces, and is undecided on digits"
     assert page.joined({"on a": "holds in part", "on b": "holds"}) == "holds on b and in part on a"
+    assert page.joined({"on a": "does not hold", "on b": "does not hold"}) == "does not hold on a or on b"
     assert page.joined({"on a": "holds", "on b": "does not hold"}) == "holds on a and does not hold on b"
 
 
 def test_the_tables_of_a_chapter_count_the_comparisons_that_they_list():
     made = page.found("B2", ("table2", "table6"))
     counted, listed = page.calls(made), page.comparisons(made)
-    assert set(counted.data) == {"natural", "faces64"} and set(counted["β"]) == {"searched", "not searched", "1"}
+    assert set(counted.index) == {"natural", "faces64"} and set(counted["β"]) == {"searched", "not searched", "1"}
     assert counted[[*page.CALLS]].to_numpy().sum() == len(listed)
     assert listed.found.str.endswith(" for").sum() == counted["for"].sum() > 0
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from blurvae.claims.ledger import Found, load
 from blurvae.claims.model import (
+    FAILS,
     HOLDS,
     IN_PART,
     NOT_TESTED,
@@ -125,7 +126,7 @@ def calls(made: Iterable[Finding]) -> pd.DataFrame:
         counted = {call: f.calls[call] for call in CALLS}
         beta = e.where.rpartition(", β ")[2].removeprefix("= ") if ", β " in e.where else "–"
         rows.append({"data": e.data, "rule": e.rule, "β": beta, "rivals": rivals} | counted | {"verdict": f.verdict})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index("data")
 
 
 def comparisons(made: Iterable[Finding]) -> pd.DataFrame:
@@ -141,7 +142,7 @@ def comparisons(made: Iterable[Finding]) -> pd.DataFrame:
         for f in made
         for c in f.comparisons
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).set_index("data")
 
 
 def joined(verdicts: Mapping[str, str]) -> str:
@@ -155,5 +156,6 @@ def joined(verdicts: Mapping[str, str]) -> str:
         places.setdefault(predicate(said), []).append(place)
     if HOLDS in places and IN_PART in places:
         places = {HOLDS: places.pop(HOLDS), "in part": places.pop(IN_PART), **places}
-    parts = [f"{words} {' and '.join(where)}" for words, where in places.items()]
+    denied = (FAILS, predicate(NOT_TESTED))
+    parts = [f"{words} {(' or ' if words in denied else ' and ').join(where)}" for words, where in places.items()]
     return (" and " if len(parts) == len(verdicts) else ", and ").join(parts)
