@@ -109,13 +109,13 @@ def _spell_out_labels(panels: list[Axes], spans: dict[Axes, tuple[int, int]]) ->
     """Give every panel the axis labels and tick labels that it shared with a neighbour."""
     for ax in panels:
         row, column = spans[ax]
-        beside = [p for p in panels if spans[p][0] == row and p.get_ylabel()]
-        below = [p for p in panels if spans[p][1] == column and p.get_xlabel()]
-        if not ax.get_ylabel() and beside and ax.get_shared_y_axes().joined(ax, beside[0]):
-            ax.set_ylabel(beside[0].get_ylabel())
+        beside = [p for p in panels if spans[p][0] == row and ax.get_shared_y_axes().joined(ax, p)]
+        below = [p for p in panels if spans[p][1] == column and ax.get_shared_x_axes().joined(ax, p)]
+        if len(beside) > 1:
+            ax.set_ylabel(next(filter(None, (p.get_ylabel() for p in beside)), ""))
             ax.tick_params(labelleft=True)
-        if not ax.get_xlabel() and below and ax.get_shared_x_axes().joined(ax, below[-1]):
-            ax.set_xlabel(below[-1].get_xlabel())
+        if len(below) > 1:
+            ax.set_xlabel(next(filter(None, (p.get_xlabel() for p in reversed(below))), ""))
             ax.tick_params(labelbottom=True)
 
 
