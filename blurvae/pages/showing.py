@@ -112,10 +112,10 @@ def _spell_out_labels(panels: list[Axes], spans: dict[Axes, tuple[int, int]]) ->
         beside = [p for p in panels if spans[p][0] == row and ax.get_shared_y_axes().joined(ax, p)]
         below = [p for p in panels if spans[p][1] == column and ax.get_shared_x_axes().joined(ax, p)]
         if len(beside) > 1:
-            ax.set_ylabel(next(filter(None, (p.get_ylabel() for p in beside)), ""))
+            ax.set_ylabel(ax.get_ylabel() or next(filter(None, (p.get_ylabel() for p in beside)), ""))
             ax.tick_params(labelleft=True)
         if len(below) > 1:
-            ax.set_xlabel(next(filter(None, (p.get_xlabel() for p in reversed(below))), ""))
+            ax.set_xlabel(ax.get_xlabel() or next(filter(None, (p.get_xlabel() for p in reversed(below))), ""))
             ax.tick_params(labelbottom=True)
 
 
