@@ -22,7 +22,7 @@ each = pytest.mark.parametrize("address", PAGES)
 def _grids_keep_their_pixels(page) -> None:
     """Grids of images are enlarged by whole factors, without interpolation."""
     grids = page.evaluate(
-        """[...document.querySelectorAll('img.pixelated')].filter(i => i.offsetParent).map(i =>
+        """[...document.querySelectorAll('img.pixelated:not(.thumbnail)')].filter(i => i.offsetParent).map(i =>
             [i.getBoundingClientRect().width / i.naturalWidth, getComputedStyle(i).imageRendering])"""
     )
     for zoom, rendering in grids:
@@ -75,7 +75,7 @@ def test_layout_holds_on_a_phone(open_page, address):
 def _figures_are_sharp_and_legible(page, smallest: float) -> None:
     """Line figures have two pixels for each of the screen, and are hardly shrunk: their letters have 11 px or more."""
     scales = page.evaluate(
-        """[...document.querySelectorAll('img.line-figure')].filter(i => i.offsetParent)
+        """[...document.querySelectorAll('figure img.line-figure')].filter(i => i.offsetParent)
             .map(i => [i.src, i.naturalWidth / i.getBoundingClientRect().width])"""
     )
     for src, pixels in scales:
