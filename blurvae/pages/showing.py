@@ -65,7 +65,13 @@ def legend_above(fig: Figure, columns: int = 4) -> None:
     for ax in fig.axes:
         for handle, label in zip(*ax.get_legend_handles_labels()):
             entries.setdefault(label, handle)
-    fig.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=min(columns, len(entries)))
+    fig.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=_even(len(entries), columns))
+
+
+def _even(entries: int, columns: int) -> int:
+    """The columns, at most so many, that leave no line of a legend much shorter than the others."""
+    lines = -(-entries // columns)
+    return -(-entries // lines)
 
 
 def stack(fig: Figure, columns: int = 1) -> None:
@@ -89,6 +95,9 @@ def stack(fig: Figure, columns: int = 1) -> None:
         for i, ax in enumerate(panels):
             ax.set_subplotspec(grid[i // columns, i % columns])
         height *= grid.nrows
+        if columns > 1:  # panels side by side get narrower, and their height with them
+            across = 1 + max(column for _, column in spans.values())
+            height *= min(1.0, NARROWEST / columns / (fig.get_figwidth() / across))
     fig.set_size_inches(min(fig.get_figwidth(), NARROWEST), height)
     for legend in list(fig.legends):
         _narrow_legend(fig, legend)
@@ -98,9 +107,9 @@ def _narrow_legend(fig: Figure, legend: Legend) -> None:
     """Set a figure's legend again with as many columns as its width takes."""
     handles = [handle for handle in legend.legend_handles if handle is not None]
     labels = [text.get_text() for text in legend.get_texts()]
-    for columns in range(min(4, len(labels)), 0, -1):
+    for columns in range(4, 0, -1):
         legend.remove()  # its columns are fixed when it is made
-        legend = fig.legend(handles, labels, loc="outside upper center", ncols=columns)
+        legend = fig.legend(handles, labels, loc="outside upper center", ncols=_even(len(labels), columns))
         if legend.get_window_extent().width <= fig.bbox.width:
             return
 
