@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from io import BytesIO
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.legend import Legend
@@ -36,21 +38,29 @@ def show(fig: Figure, *, columns: int = 1) -> None:
     """
     from IPython.display import display
 
-    wide, width, wrong = _png(fig), round(INCH * fig.get_figwidth()), flaws(fig)
+    engine, width = fig.get_layout_engine(), round(INCH * fig.get_figwidth())
     text = f"Figure of {len(fig.axes)} panel{'s' if len(fig.axes) > 1 else ''}"
+    wrong, wide = flaws(fig), _png(fig)
+    if engine:
+        fig.set_layout_engine(engine)
     stack(fig, columns)
-    shown = {"width": width, "narrow": _png(fig), "flaws": wrong + [f"on a phone: {flaw}" for flaw in flaws(fig)]}
+    wrong += [f"on a phone: {flaw}" for flaw in flaws(fig)]
+    shown = {"width": width, "narrow": _png(fig), "flaws": wrong}
     plt.close(fig)
     display({"image/png": wide, "text/plain": text}, metadata={"image/png": shown}, raw=True)
 
 
 def _png(fig: Figure) -> str:
-    buffer = BytesIO()
-    fig.savefig(buffer, format="png", dpi=2 * INCH)
+    """A figure that was laid out, as base64 of a PNG of two pixels for each of the screen."""
+    fig.set_layout_engine("none")  # it stays as `flaws` saw it, and is not laid out again
+    canvas = FigureCanvasAgg(fig)
+    fig.set_dpi(2 * INCH)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     if not any(ax.images or ax.collections for ax in fig.axes):
-        picture = Image.open(buffer).convert("RGB").quantize(256)  # lines have few colours: a third of the bytes
-        buffer = BytesIO()
-        picture.save(buffer, format="PNG", optimize=True)
+        picture = picture.quantize(256)  # lines have few colours: a third of the bytes
+    buffer = BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
     return b64encode(buffer.getvalue()).decode()
 
 
