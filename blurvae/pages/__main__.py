@@ -12,7 +12,6 @@ from pathlib import Path
 
 from blurvae import paths
 from blurvae.pages import citation
-from blurvae.pages.figures import hero
 from blurvae.pages.notebooks import address, plain
 from blurvae.pages.notebooks.build import build_html, copy_sources
 from blurvae.pages.notebooks.chapters import find
@@ -57,6 +56,8 @@ def _do(options: argparse.Namespace) -> None:
         for file in plain.write(out, options.slugs, solutions=not options.without_solutions):
             print(file)
     elif options.task == "hero":
+        from blurvae.pages.figures import hero
+
         print(*hero.write(paths.root() / "book" / "_static"), sep="\n")
     else:
         folder, solutions = _folder(options), not options.without_solutions

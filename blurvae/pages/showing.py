@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.legend import Legend
@@ -57,8 +58,8 @@ def _png(fig: Figure) -> str:
     fig.set_dpi(2 * INCH)
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    if not any(ax.images or ax.collections for ax in fig.axes):
-        picture = picture.quantize(256)  # lines have few colours: a third of the bytes
+    if not any(ax.images or any(isinstance(c, QuadMesh) for c in ax.collections) for ax in fig.axes):
+        picture = picture.quantize(256)  # lines and bands have few colours: a third of the bytes
     buffer = BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return b64encode(buffer.getvalue()).decode()
