@@ -85,12 +85,12 @@ def spectra(
     for ax in axes.flat:
         ax.axis("off")
     for i, (label, run) in enumerate(panels):
-        for j, kind in enumerate(("reconstruction", "sample")):
+        for j, (kind, short) in enumerate((("reconstruction", "recon."), ("sample", "samples"))):
             ax = axes[2 * (i // columns) + j, i % columns]
             half = reference if run is None else run.pictures[f"log_spectrum_{kind}"]
             ax.axis("on")
             ax.imshow(full_spectrum(half, _shape(half)), vmin=low, vmax=high, cmap="viridis", interpolation="none")
-            ax.set(xticks=[], yticks=[], ylabel="" if i % columns else f"{kind}s")
+            ax.set(xticks=[], yticks=[], ylabel="" if i % columns else short)
             ax.grid(False)
             if j == 0:
                 ax.set_title(fill(label, 13), fontsize=9)
