@@ -22,8 +22,11 @@ each = pytest.mark.parametrize("address", PAGES)
 def _grids_keep_their_pixels(page) -> None:
     """Grids of images are enlarged by whole factors, without interpolation."""
     grids = page.evaluate(
-        """[...document.querySelectorAll('img.pixelated:not(.thumbnail)')].filter(i => i.offsetParent).map(i =>
-            [i.getBoundingClientRect().width / i.naturalWidth, getComputedStyle(i).imageRendering])"""
+        """[...document.querySelectorAll('img.pixelated:not(.thumbnail)')].filter(i => i.offsetParent).map(i => {
+            const style = getComputedStyle(i);
+            const frame = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+            return [(i.getBoundingClientRect().width - frame) / i.naturalWidth, style.imageRendering];
+        })"""
     )
     for zoom, rendering in grids:
         assert zoom == pytest.approx(round(zoom), abs=1e-3) and zoom >= 1
