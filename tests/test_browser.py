@@ -22,7 +22,7 @@ each = pytest.mark.parametrize("address", PAGES)
 def _grids_keep_their_pixels(page) -> None:
     """Grids of images are enlarged by whole factors, without interpolation."""
     grids = page.evaluate(
-        """[...document.querySelectorAll('img.pixelated:not(.thumbnail)')].filter(i => i.offsetParent).map(i => {
+        """[...document.querySelectorAll('figure img.pixelated')].filter(i => i.offsetParent).map(i => {
             const style = getComputedStyle(i);
             const frame = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
             return [(i.getBoundingClientRect().width - frame) / i.naturalWidth, style.imageRendering];

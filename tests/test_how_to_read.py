@@ -39,7 +39,7 @@ def test_make_has_what_the_page_names(target):
 
 
 def test_make_lab_opens_the_chapter_that_is_asked_for():
-    asked = ["make", "-n", "lab", "CHAPTER=04"]
+    asked = ["make", "-n", "--no-print-directory", "lab", "CHAPTER=04"]
     done = subprocess.run(asked, cwd=paths.root(), capture_output=True, text=True, check=True)
     last = done.stdout.splitlines()[-2:]
     assert last[0].endswith("-m blurvae.pages plain") and last[1].endswith("jupyter lab _build/plain/04-*.ipynb")
