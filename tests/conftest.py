@@ -50,7 +50,7 @@ def base(site) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: Playwright's event loop would run under the tests of other files
 def browser():
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: the page tests need one")
