@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import stored
 from papermill import PapermillExecutionError
 
 from blurvae import paths
@@ -24,15 +25,6 @@ COMPARE += ["--nbval-sanitize-with", str(ROOT / "tests" / "nbval-sanitize.cfg")]
 each = pytest.mark.parametrize("slug", SLUGS)
 
 
-def _cells(slug: str, kind: str = "code") -> list:
-    file = ROOT / "notebooks" / f"{slug}.ipynb"
-    return [cell for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == kind]
-
-
-def _tags(cell) -> list[str]:
-    return cell.metadata.get("tags", [])
-
-
 @each
 def test_pair_is_in_sync(slug):
     assert chapters.pairs_in_sync(slug), f"run: python -m blurvae.pages update {slug[:2]}"
@@ -40,7 +32,7 @@ def test_pair_is_in_sync(slug):
 
 @each
 def test_was_executed_from_top_to_bottom_without_error(slug):
-    cells = [cell for cell in _cells(slug) if cell.source.strip()]
+    cells = [cell for cell in stored.cells(slug) if cell.source.strip()]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     assert not [out for cell in cells for out in cell.outputs if out.output_type == "error"]
 
@@ -56,14 +48,14 @@ def test_outputs_belong_to_the_present_source(slug):
 
 @each
 def test_keeps_the_size_limits(slug):
-    cells = _cells(slug)
+    cells = stored.cells(slug)
     assert max(len(cell.source.splitlines()) for cell in cells) <= 25
     assert (ROOT / "notebooks" / f"{slug}.ipynb").stat().st_size <= 2e6
 
 
 @each
 def test_outputs_can_be_compared(slug):
-    for cell in _cells(slug):
+    for cell in stored.cells(slug):
         assert not cell.source.rstrip().endswith(";"), "nbval ignores a trailing semicolon"
         for output in cell.outputs:
             data = output.get("data", {})
@@ -83,7 +75,7 @@ def test_holds_no_volatile_metadata(slug):
 @each
 def test_figures_are_named_captioned_and_described(slug):
     number = slug[:2]
-    for cell in _cells(slug):
+    for cell in stored.cells(slug):
         pictures = [out for out in cell.outputs if "image/png" in out.get("data", {})]
         if not pictures:
             continue
@@ -100,7 +92,7 @@ def test_figures_are_named_captioned_and_described(slug):
 
 @each
 def test_a_chapter_leaves_it_to_its_plain_notebook_to_install_the_package(slug):
-    assert not [cell for cell in _cells(slug) if "google.colab" in cell.source]
+    assert not [cell for cell in stored.cells(slug) if "google.colab" in cell.source]
 
 
 @each
@@ -113,7 +105,7 @@ def test_has_the_parts_that_a_reader_expects(slug):
     if slug[:2] < "08":  # the last two chapters are the algorithm and the experiment
         assert "{prf:proof}" in text
     assert "{bibliography}" in text
-    assert [cell for cell in _cells(slug) if "run-time" in _tags(cell)], "the run-time sentence"
+    assert [cell for cell in stored.cells(slug) if "run-time" in stored.tags(cell)], "the run-time sentence"
 
 
 @pytest.mark.parametrize("slug", EXPERIMENTS)

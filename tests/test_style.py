@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import nbformat
 import pytest
+import stored
 
 from blurvae import paths
 from blurvae.pages.notebooks import chapters
@@ -14,15 +15,6 @@ from blurvae.pages.notebooks import chapters
 SLUGS = chapters.slugs()
 THEORY = [slug for slug in SLUGS if slug < "09"]
 each = pytest.mark.parametrize("slug", SLUGS)
-
-
-def _cells(slug: str, kind: str = "code") -> list:
-    file = paths.notebooks() / f"{slug}.ipynb"
-    return [cell for cell in nbformat.read(file, as_version=4).cells if cell.cell_type == kind]
-
-
-def _tags(cell) -> list[str]:
-    return cell.metadata.get("tags", [])
 
 
 def _prose(slug: str) -> str:
@@ -35,17 +27,17 @@ def _prose(slug: str) -> str:
 
 @each
 def test_code_is_as_wide_as_the_text_column(slug):
-    long = [line for cell in _cells(slug) for line in cell.source.splitlines() if len(line) > 88]
+    long = [line for cell in stored.cells(slug) for line in cell.source.splitlines() if len(line) > 88]
     assert not long
 
 
 @each
 def test_figure_code_is_folded_and_plumbing_is_not_shown(slug):
-    for cell in _cells(slug):
+    for cell in stored.cells(slug):
         if "figure" in cell.metadata.get("mystnb", {}):
-            assert "hide-input" in _tags(cell), cell.source
+            assert "hide-input" in stored.tags(cell), cell.source
         if re.search(r"\bglue\(", cell.source):
-            assert "remove-input" in _tags(cell), cell.source
+            assert "remove-input" in stored.tags(cell), cell.source
 
 
 @each
@@ -54,9 +46,9 @@ def test_every_visible_cell_follows_a_sentence(slug):
     cells = nbformat.read(paths.notebooks() / f"{slug}.ipynb", as_version=4).cells
     silent = 0
     for before, cell in pairwise(cells):
-        shown = cell.cell_type == "code" and not {"hide-input", "remove-input", "remove-cell"} & set(_tags(cell))
+        shown = cell.cell_type == "code" and not {"hide-input", "remove-input", "remove-cell"} & set(stored.tags(cell))
         commented = cell.source.lstrip().startswith(("#", "def "))
-        silent += shown and before.cell_type == "code" and not commented and "parameters" not in _tags(cell)
+        silent += shown and before.cell_type == "code" and not commented and "parameters" not in stored.tags(cell)
     assert silent == 0, (
         "a cell says what it is for: by a sentence before it, a comment in its first line, or a docstring"
     )
@@ -93,7 +85,7 @@ def test_a_code_comes_after_its_words(slug):
 
 @each
 def test_equal_verdicts_are_joined(slug):
-    text = " ".join("".join(str(output) for output in cell.get("outputs", [])) for cell in _cells(slug))
+    text = " ".join("".join(str(output) for output in cell.get("outputs", [])) for cell in stored.cells(slug))
     for words in ("holds", "holds in part", "does not hold", "not tested"):
         assert not re.search(rf"\*\*{words}\*\*[^.*]* and (?:\w+ )?\*\*{words}\*\*", text + _prose(slug))
 
@@ -101,7 +93,7 @@ def test_equal_verdicts_are_joined(slug):
 @each
 def test_figures_have_no_flaw(slug):
     found = {}
-    for cell in _cells(slug):
+    for cell in stored.cells(slug):
         for output in cell.outputs:
             shown = output.get("metadata", {}).get("image/png", {})
             if "image/png" in output.get("data", {}):
@@ -112,7 +104,7 @@ def test_figures_have_no_flaw(slug):
 
 @each
 def test_grids_fit_a_screen(slug):
-    for cell in _cells(slug):
+    for cell in stored.cells(slug):
         for output in cell.outputs:
             grid = output.get("metadata", {}).get("image/png", {}).get("grid")
             if grid:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 BEST = "*"
 LEGEND = f"{BEST} the best of its column, and what lies within its sd; ↑ more is better, ↓ less is better."
 NARROWEST = 12  # characters a line that the methods' names get at least
-UNITS = {"PSNR": "dB", "KL": "nats", "−ELBO": "nats", "−log p": "nats", "log-spectrum": "nats", "kernel": "px"}
 
 
 def headed(table: pd.DataFrame) -> pd.DataFrame:
@@ -27,19 +26,17 @@ def headed(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: of `pages.tables.table`.
     """
-    from blurvae.experiments.recorded import HIGHER_IS_BETTER
+    from blurvae.experiments.recorded import HIGHER_IS_BETTER, arrow, unit
+
+    def header(name: str) -> str:
+        shown = "" if "(paper" in name else unit(name)
+        return f"{name}{', ' * bool(shown)}{shown}{arrow(name)}"
 
     shown = table.copy()
     for metric in map(str, table):
         if (higher := HIGHER_IS_BETTER.get(metric)) is not None:
             shown[metric] = _marked(table[metric], higher)
-    return shown.rename(columns=lambda name: _header(name, HIGHER_IS_BETTER.get(name)))
-
-
-def _header(name: str, higher: bool | None) -> str:
-    unit = "" if "(paper" in name else next((unit for start, unit in UNITS.items() if name.startswith(start)), "")
-    arrow = "" if higher is None else " ↑" if higher else " ↓"
-    return f"{name}{', ' * bool(unit)}{unit}{arrow}"
+    return shown.rename(columns=header)
 
 
 def _marked(cells: pd.Series[str], higher: bool) -> list[str]:

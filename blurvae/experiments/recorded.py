@@ -48,9 +48,21 @@ HIGHER_IS_BETTER = {
     for name in DIGITS
     if name not in ("high-frequency ratio", "KL", "−log p as printed", "active units", "kernel width")
 }
+_UNITS = {"PSNR": "dB", "KL": "nats", "−ELBO": "nats", "−log p": "nats", "log-spectrum": "nats", "kernel": "px"}
 FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
 NOT_RUN = "not run"
 NOTHING = ""  # the metric of a training that diverged
+
+
+def unit(metric: str) -> str:
+    """The unit of a metric; empty where it has none."""
+    return next((unit for start, unit in _UNITS.items() if metric.startswith(start)), "")
+
+
+def arrow(metric: str) -> str:
+    """The mark behind a metric: " ↑" where more is better, " ↓" where less is, nothing where neither."""
+    higher = HIGHER_IS_BETTER.get(metric)
+    return "" if higher is None else " ↑" if higher else " ↓"
 
 
 def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> list[Result]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -56,14 +56,8 @@ class Grid:
     @property
     def pixels(self) -> np.ndarray:
         """The pictures without their labels, not enlarged: uint8 array, shape (h, w, 3)."""
-        columns = max(1, self.columns)
-        h, w, _ = self.cells[0].pixels.shape
-        lines = -(-len(self.cells) // columns)
-        canvas = np.full((lines * (h + GAP) - GAP, columns * (w + GAP) - GAP, 3), 255, np.uint8)
-        for i, cell in enumerate(self.cells):
-            top, left = i // columns * (h + GAP), i % columns * (w + GAP)
-            canvas[top : top + h, left : left + w] = cell.pixels
-        return canvas
+        bare = tuple(Cell("", cell.pixels) for cell in self.cells)
+        return np.asarray(replace(self, cells=bare).image())
 
     def boxes(self, scale: int) -> tuple[list[tuple[int, int, int, int]], tuple[int, int]]:
         """Where each cell lies in the labelled picture: its (left, top, width, height), and the picture's own size."""

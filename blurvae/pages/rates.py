@@ -10,15 +10,14 @@ from blurvae.experiments import recorded
 from blurvae.experiments.bredell.rate import TERMS, betas
 from blurvae.pages import tables
 from blurvae.pages.figures import RATE_PANELS
+from blurvae.pages.runs import by_rate
 
 _NOT_FOR_PHOTOGRAPHS = {"mnist": ("LPIPS-squeeze",)}  # it was learned on photographs
 
 
 def runs(data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:
     """The runs of the rate experiment: columns method, term, beta, seed, and a column for each metric."""
-    measured = recorded.frame("rate", tier, data, folder).dropna(subset="value")
-    wide = measured.pivot_table(index=["method", "beta", "seed"], columns="metric", values="value").reset_index()
-    return wide.assign(term=wide.method.str.partition(",")[0])
+    return by_rate("rate", tier, data, folder)
 
 
 def kl_table(data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:

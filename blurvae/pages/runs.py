@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
+
 from blurvae import experiments, paths
 from blurvae.errors import Diverged
 from blurvae.experiments import recorded
@@ -80,6 +82,25 @@ def by_method(
     if not found:
         raise not_recorded(experiment, tier, data, seed)
     return found
+
+
+def by_rate(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """The runs of a rate experiment: columns method, term, beta, seed, and a column for each metric.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+
+    Raises:
+        ValueError: none of the runs is recorded.
+    """
+    runs = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
+    if runs.empty:
+        raise not_recorded(experiment, tier, data)
+    wide = runs.pivot_table(index=["method", "beta", "seed"], columns="metric", values="value").reset_index()
+    return wide.assign(term=wide.method.str.partition(",")[0])
 
 
 def not_recorded(experiment: str, tier: str, data: str, seed: int | None = None) -> ValueError:

@@ -28,7 +28,7 @@ from blurvae.pages.figures.looks import (
     quantity,
 )
 from blurvae.pages.plotting import legend_above
-from blurvae.pages.runs import by_method, not_recorded
+from blurvae.pages.runs import by_method, by_rate
 
 RATE_PANELS = ("PSNR", "SSIM", "LPIPS-squeeze", "high-frequency ratio")
 
@@ -116,11 +116,7 @@ def rate_curves(
     experiment: str, tier: str, data: str, folder: Path | None = None, panels: tuple[str, ...] = RATE_PANELS
 ) -> Figure:
     """Quality against the KL term, each term at every β: dots are runs, lines join the means over seeds."""
-    runs = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
-    if runs.empty:
-        raise not_recorded(experiment, tier, data)
-    wide = runs.pivot_table(index=["method", "beta", "seed"], columns="metric", values="value").reset_index()
-    wide["term"] = wide.method.str.partition(",")[0]
+    wide = by_rate(experiment, tier, data, folder)
     panels = tuple(panel for panel in panels if panel in wide)
     lines = -(-len(panels) // 2)
     fig, axes = plt.subplots(lines, 2, figsize=(7.2, 2.8 * lines), sharex=True, squeeze=False)

@@ -43,9 +43,8 @@ def looks(experiment: str) -> dict[str, tuple[str, Any]]:
 
 def quantity(metric: str) -> str:
     """A metric as an axis names it: with its unit, and an arrow towards the better side."""
-    unit = {"PSNR": " (dB)", "KL": " (nats)"}.get(metric, "")
-    arrow = (" ↑" if recorded.HIGHER_IS_BETTER[metric] else " ↓") if metric in recorded.HIGHER_IS_BETTER else ""
-    return metric + unit + arrow
+    unit = recorded.unit(metric)
+    return f"{metric}{f' ({unit})' * bool(unit)}{recorded.arrow(metric)}"
 
 
 def logarithmic(ax: Axes) -> None:

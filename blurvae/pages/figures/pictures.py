@@ -10,8 +10,8 @@ import numpy as np
 from blurvae.pages.grids import GAP, Grid, image_grid
 from blurvae.pages.runs import by_method
 
+SCREEN = 900  # px, the height of a screen
 # Images a row, and screen pixels per image pixel: with the longest label they fill the text column of the book.
-SCREEN = 900
 LAYOUT = {32: (7, 2), 64: (4, 2), 256: (2, 1)}
 
 

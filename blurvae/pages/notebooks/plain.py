@@ -6,7 +6,8 @@ import base64
 import hashlib
 import json
 import mimetypes
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ def write(
 
     source = source or paths.root()
     book = read_book(source, whole=whole)
+    blank = _blank(source, book)
     slugs = [name.partition("/")[2] for name in book.titles if name.startswith("notebooks/")]
     wanted = {chapters.find(slug) for slug in chosen} or set(slugs)
     out.mkdir(parents=True, exist_ok=True)
@@ -60,7 +62,7 @@ def write(
             print(f"{file} was changed since it was written, so it is kept: rename it to get the book's again.")
         else:
             stored = nbformat.read(source / "notebooks" / f"{slug}.ipynb", as_version=4)
-            made = notebook(stored if solutions else without_solutions(stored), slug, source, book)
+            made = notebook(stored if solutions else without_solutions(stored), blank(f"notebooks/{slug}"))
             write_atomically(file, lambda new: nbformat.write(made, new))  # noqa: B023
         written.append(file)
     return written
@@ -74,34 +76,36 @@ def rewrite(file: Path, slug: str) -> None:
 
     executed, book = nbformat.read(file, as_version=4), read_book(paths.root())
     book.glued.update(glued(executed.cells))
-    made = notebook(executed, slug, paths.root(), book)
+    made = notebook(executed, _blank(paths.root(), book)(f"notebooks/{slug}"))
     write_atomically(file, lambda new: nbformat.write(made, new))
 
 
-def notebook(stored: Any, slug: str, source: Path, book: Book) -> Any:
+def _blank(source: Path, book: Book) -> Callable[[str], Page]:
+    """Begins pages by name; the configuration below the folder is read once for all of them."""
+    import yaml
+
+    config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
+    macros = config["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
+    return partial(Page, source=source, book=book, macros=macros, address=address.read(source))
+
+
+def notebook(stored: Any, page: Page) -> Any:
     """A chapter as a plain notebook.
 
     Args:
         stored: the chapter with MyST's markup and its outputs.
-        slug: its name.
-        source: folder of the book's sources.
-        book: what its pages refer to.
+        page: its page, not begun yet.
 
     Raises:
         ValueError: markup that has no plain form.
     """
-    import yaml
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-    config = yaml.safe_load((source / "_config.yml").read_text(encoding="utf-8"))
-    macros = config["sphinx"]["config"]["mathjax3_config"]["tex"]["macros"]
-    published = address.read(source)
-    page = Page(f"notebooks/{slug}", source, book, macros, published)
     made: list[Any] = []
     for cell in stored.cells:
         if cell.cell_type == "code":
-            if published.repository and not any(one.cell_type == "code" for one in made):
-                made.append(new_code_cell(address.install_cell(published), metadata=_folded_away()))
+            if page.address.repository and not any(one.cell_type == "code" for one in made):
+                made.append(new_code_cell(address.install_cell(page.address), metadata=_folded_away()))
             made += _code(cell, page)
             continue
         text = plain(cell.source if made else f"{cell.source}\n\n{_ORIGIN}", page)
