@@ -69,7 +69,7 @@ def _headline(finding: Finding) -> str:
     repeats = [len(c.values) for c in finding.comparisons if not c.exact]
     seeds = f", {min(repeats)} {'seeds' if finding.evidence.experiment else 'rounds'}" if repeats else ""
     calls = finding.calls
-    count = ", ".join(f"{calls[call]} {call}" for call in ("for", "open", "against", "collapsed") if calls[call])
+    count = ", ".join(f"{calls[call]} {call}" for call in CALLS if calls[call])
     more = f"; in all {count}" if len(finding.comparisons) > 1 else ""
     return f"*{finding.verdict}*: {finding.evidence.where}{seeds}: {first.what} ({first.against}) {first}{more}."
 
