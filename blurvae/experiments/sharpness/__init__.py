@@ -33,7 +33,7 @@ def sharpened(variant: Any = "b", weight: float = 1.0, absolute: bool = False, l
 def given(tier: str) -> Given:
     """What all methods are given, of a tier that is known to be offered.
 
-    At "study" the report's whole protocol: 60,000 images, 25 epochs, batches of 128. At "lesson" 20,000 images.
+    At "study" the report's whole protocol: 60,000 images, 25 epochs, batches of 128. At "lesson" 10,000 images.
     """
     if tier == "study":
         return Given(Budget(epochs=25, batch_size=128), {}, {"size": 28})
