@@ -9,8 +9,11 @@ from blurvae.metrics.batches import over_batches
 from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
 from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
+from blurvae.metrics.knn import Neighbours, knn_precision_recall
 from blurvae.metrics.lattice import lattice_excess
 from blurvae.metrics.lpips import lpips
+from blurvae.metrics.prd import PRD, prd
+from blurvae.metrics.prd_curve import PRDCurve, attainable, f_beta, prd_curve
 from blurvae.metrics.psnr import psnr
 from blurvae.metrics.spectrum import log_spectrum_distance, mean_log_spectrum
 from blurvae.metrics.ssim import ssim, ssim_map
@@ -18,16 +21,22 @@ from blurvae.metrics.ssim import ssim, ssim_map
 __all__ = [
     "FEATURES",
     "NAMES",
+    "PRD",
     "Entry",
+    "Neighbours",
+    "PRDCurve",
     "Statistics",
     "active_units",
+    "attainable",
     "attempt",
     "evaluate",
     "evaluate_each",
+    "f_beta",
     "frechet_distance",
     "gaussian_distance",
     "high_frequency_energy",
     "high_frequency_ratio",
+    "knn_precision_recall",
     "label",
     "lattice_excess",
     "log_spectrum_distance",
@@ -35,6 +44,8 @@ __all__ = [
     "mean_log_spectrum",
     "names",
     "over_batches",
+    "prd",
+    "prd_curve",
     "psnr",
     "ssim",
     "ssim_map",
