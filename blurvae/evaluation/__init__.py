@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.samples import precision_recall
 from blurvae.evaluation.vae import KS, VAEEvaluation
 
 EVALUATIONS: dict[str, type[Any]] = {"vae": VAEEvaluation}  # by the name of a system
 
-__all__ = ["EVALUATIONS", "KS", "Evaluation", "Measured", "VAEEvaluation", "centre", "real"]
+__all__ = ["EVALUATIONS", "KS", "Evaluation", "Measured", "VAEEvaluation", "centre", "precision_recall", "real"]

@@ -15,6 +15,7 @@ import torch
 from blurvae import datasets, experiments, paths
 from blurvae.blur import hermitian_weights
 from blurvae.evaluation import KS
+from blurvae.evaluation.samples import SIDES
 from blurvae.experiments.bredell import rate
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.metrics.rate_curves import Curve, mean_difference
@@ -30,6 +31,7 @@ DIGITS = {
     "FD-squeeze (samples)": 0,
     "FD-squeeze (GMM samples)": 0,
     "FD-squeeze (data)": 0,
+    **{f"{side}-squeeze ({of})": 3 for of in ("samples", "GMM samples", "data") for side in SIDES},
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
@@ -44,7 +46,7 @@ DIGITS = {
 # The high-frequency ratio is best at 1, the KL term is a price, and a printed −log p gets lower where more is left out
 # of it (erratum E5): none of them has a side that is better.
 HIGHER_IS_BETTER = {
-    name: name in ("PSNR", "PSNR (z ~ q)", "SSIM")
+    name: name in ("PSNR", "PSNR (z ~ q)", "SSIM") or name.startswith(tuple(SIDES))
     for name in DIGITS
     if name not in ("high-frequency ratio", "KL", "−log p as printed", "active units", "kernel width")
 }

@@ -7,7 +7,8 @@ behind a metric and the choices that its value depends on stand in its own descr
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.batches import over_batches
 from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
-from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
+from blurvae.metrics.features import FEATURES, embed, label, principal_components
+from blurvae.metrics.frechet import Statistics, frechet_distance, gaussian_distance, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
 from blurvae.metrics.knn import Neighbours, knn_precision_recall
 from blurvae.metrics.lattice import lattice_excess
@@ -29,6 +30,7 @@ __all__ = [
     "active_units",
     "attainable",
     "attempt",
+    "embed",
     "evaluate",
     "evaluate_each",
     "f_beta",
@@ -46,6 +48,7 @@ __all__ = [
     "over_batches",
     "prd",
     "prd_curve",
+    "principal_components",
     "psnr",
     "ssim",
     "ssim_map",

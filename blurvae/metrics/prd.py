@@ -95,23 +95,41 @@ def prd(
     _check.vectors(real, generated)
     if reference is not None:
         _check.vectors(real, reference, ("real", "reference"))
-    if runs < 1:
-        raise ValueError(f"The curve is an average over at least one clustering, not {runs}.")
-    rng = np.random.default_rng(seed)
     if reference is None:
-        order = torch.from_numpy(rng.permutation(len(real))).to(real.device)
+        order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed)).to(real.device)
         half = len(real) // 2
         first, second = real[order[:half]], real[order[half : 2 * half]]
     else:
         first, second = real, reference
-    if not 1 <= clusters <= 2 * len(first):
+    how = {"clusters": clusters, "runs": runs, "angles": angles, "seed": seed}
+    floor = mean_curve(curves(real=first, generated=second, **how))
+    found = curves(real=real, generated=generated, **how)
+    return PRD(mean_curve(found), found, floor, len(real), len(first), clusters, seed)
+
+
+def curves(
+    *,
+    real: Tensor,
+    generated: Tensor,
+    clusters: int = CLUSTERS,
+    runs: int = RUNS,
+    angles: int = ANGLES,
+    seed: int = 0,
+) -> tuple[PRDCurve, ...]:
+    """The curves of several clusterings, without a floor; arguments and errors as in `prd`."""
+    _check.vectors(real, generated)
+    if runs < 1:
+        raise ValueError(f"The curve is an average over at least one clustering, not {runs}.")
+    if not 1 <= clusters <= 2 * len(real):
         raise ValueError(
-            f"{clusters} clusters cannot be made of {2 * len(first)} features: ask for fewer, or bring more images."
+            f"{clusters} clusters cannot be made of {2 * len(real)} features: ask for fewer, or bring more images."
         )
-    seeds = [int(s) for s in rng.integers(2**31, size=runs)]
-    curves = tuple(_curve(real, generated, clusters, angles, s) for s in seeds)
-    floor = mean_curve([_curve(first, second, clusters, angles, s) for s in seeds])
-    return PRD(mean_curve(curves), curves, floor, len(real), len(first), clusters, seed)
+    found = []
+    for one in np.random.default_rng(seed).integers(2**31, size=runs):
+        sides = cluster(real=real, generated=generated, clusters=clusters, seed=int(one))
+        p, q = (np.bincount(labels, minlength=clusters) / len(labels) for labels in sides)
+        found.append(prd_curve(real=p, generated=q, angles=angles))
+    return tuple(found)
 
 
 def cluster(
@@ -138,11 +156,3 @@ def cluster(
         found = MiniBatchKMeans(clusters, n_init=10, random_state=seed).fit(union - union.mean(0)).labels_
     labels = found.astype(np.int64)
     return labels[: len(real)], labels[len(real) :]
-
-
-def _curve(real: Tensor, generated: Tensor, clusters: int, angles: int, seed: int) -> PRDCurve:
-    p, q = (
-        np.bincount(labels, minlength=clusters) / len(labels)
-        for labels in cluster(real=real, generated=generated, clusters=clusters, seed=seed)
-    )
-    return prd_curve(real=p, generated=q, angles=angles)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blurvae.errors import CorruptFile
+from blurvae import paths
+from blurvae.errors import CorruptFile, MissingNetwork
 
 
 class Classified(NamedTuple):
@@ -77,3 +81,36 @@ def load_classifier(path: Path) -> Classifier:
     except Exception as error:  # what the constructor raises depends on what the configuration holds
         raise CorruptFile(f"{path} is not a whole classifier of this project ({type(error).__name__}).") from error
     return classifier.eval().requires_grad_(False)
+
+
+def trained_classifier(name: str, wanted_by: str = "This", device: torch.device | None = None) -> Classifier:
+    """A classifier that comes with the book, in evaluation mode and frozen; its card lies beside its file.
+
+    Args:
+        name: "mnist" or "cifar10".
+        wanted_by: who asks, for the message.
+        device: where, the CPU where None.
+
+    Raises:
+        MissingNetwork: there is none of that name, or no checkout of the book, which holds them.
+        CorruptFile: the file is not whole, or not the one of its card.
+    """
+    try:
+        file = paths.checkpoints() / "classifiers" / f"{name}.safetensors"
+    except FileNotFoundError:
+        file = Path(f"{name}.safetensors")
+    if not file.exists():
+        raise MissingNetwork(
+            f"classifiers/{file.name}",
+            f"{wanted_by} needs the classifier data/checkpoints/classifiers/{file.name} of the book's checkout, which "
+            "was not found: start from inside a clone of the repository, or fetch the file again.",
+        )
+    return _checked(file, file.stat().st_mtime_ns, device or torch.device("cpu"))
+
+
+@cache
+def _checked(file: Path, stamp: int, device: torch.device) -> Classifier:
+    card = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    if hashlib.sha256(file.read_bytes()).hexdigest() != card["sha256"]:
+        raise CorruptFile(f"{file} is not the file of its card (another sha256): fetch both again.")
+    return load_classifier(file).to(device)

@@ -25,7 +25,7 @@ from blurvae.systems.classifier import Classification
 from blurvae.train import Budget, fit
 
 TRAININGS = {
-    "mnist": (Classification(shape=(1, 32, 32), widths=(16, 32, 64, 64), shift=2, decay=0.5), Budget(epochs=6)),
+    "mnist": (Classification(shape=(1, 32, 32), widths=(16, 32, 64, 64), shift=2, decay=0.5), Budget(epochs=4)),
     "cifar10": (Classification(widths=(24, 48, 96, 192), flip=True, shift=2, decay=0.8), Budget(epochs=14)),
 }
 
