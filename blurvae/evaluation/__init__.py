@@ -6,8 +6,22 @@ from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
 from blurvae.evaluation.samples import precision_recall
+from blurvae.evaluation.small_vae import SmallVAEEvaluation
 from blurvae.evaluation.vae import KS, VAEEvaluation
 
-EVALUATIONS: dict[str, type[Any]] = {"vae": VAEEvaluation}  # by the name of a system
+EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
+    "vae": VAEEvaluation,
+    "small-vae": SmallVAEEvaluation,
+}
 
-__all__ = ["EVALUATIONS", "KS", "Evaluation", "Measured", "VAEEvaluation", "centre", "precision_recall", "real"]
+__all__ = [
+    "EVALUATIONS",
+    "KS",
+    "Evaluation",
+    "Measured",
+    "SmallVAEEvaluation",
+    "VAEEvaluation",
+    "centre",
+    "precision_recall",
+    "real",
+]

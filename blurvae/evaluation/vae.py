@@ -18,10 +18,11 @@ from blurvae.evaluation.importance import bits_per_dimension, dequantise, import
 from blurvae.evaluation.kernels import KernelWatch
 from blurvae.evaluation.samples import precision_recall
 from blurvae.metrics.active_units import active_units
-from blurvae.models import VAE, kl_divergence
+from blurvae.models import Coder, kl_divergence
 from blurvae.models.lpips import BACKBONES
 from blurvae.models.samplers import fit_gaussian_mixture, interpolate
-from blurvae.systems.vae import BlurVAE, Players
+from blurvae.systems import BlurVAE, SmallVAE
+from blurvae.systems.vae import Players
 from blurvae.train import Budget
 
 PICTURES = 8  # originals that are kept; reconstructions and samples as many
@@ -49,7 +50,7 @@ class VAEEvaluation:
 
     def __init__(
         self,
-        system: BlurVAE,
+        system: BlurVAE | SmallVAE,
         budget: Budget,
         train: ImageSet | None,
         test: ImageSet,
@@ -59,7 +60,7 @@ class VAEEvaluation:
     ) -> None:
         self.system, self.seed, self.train, self.test, self.device = system, budget.seed, train, test, device
         self.n_bound, self.watch = n_bound, None
-        if system.term.kernel_path is not None:
+        if isinstance(system, BlurVAE) and system.term.kernel_path is not None:
             self.watch = KernelWatch(test, system.warm_up, budget.epochs, device, folder)
 
     def check(self) -> None:
@@ -169,7 +170,7 @@ class VAEEvaluation:
         for k, nats in bounds.items():  # the same in another unit, so its values are not kept a second time
             measured.metrics[f"bits/dim bound, K = {k}"] = metrics.summary(bits_per_dimension(nats, shape))
 
-    def _mixture(self, vae: VAE, n: int, generator: torch.Generator) -> Tensor:
+    def _mixture(self, vae: Coder, n: int, generator: torch.Generator) -> Tensor:
         """Images of n codes drawn from a Gaussian mixture over the latents of training images, on [0, 1]."""
         assert self.train is not None
         some = self.train.head(min(len(self.train), LATENTS))
@@ -182,7 +183,7 @@ def _array(values: Tensor) -> np.ndarray:
     return values.cpu().numpy().astype(np.float32)
 
 
-def _line(vae: VAE, test: ImageSet, device: torch.device) -> Tensor:
+def _line(vae: Coder, test: ImageSet, device: torch.device) -> Tensor:
     """What the decoder makes of the way from the first test image to the second."""
     a, b = to_float(torch.from_numpy(np.array(test.images[:2])).to(device))
     return interpolate(vae, a, b, STEPS)

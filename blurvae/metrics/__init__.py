@@ -6,6 +6,7 @@ behind a metric and the choices that its value depends on stand in its own descr
 
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.batches import over_batches
+from blurvae.metrics.blur_percentage import blur_percentage, sharpness
 from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
 from blurvae.metrics.features import FEATURES, embed, label, principal_components
 from blurvae.metrics.frechet import Statistics, frechet_distance, gaussian_distance, statistics
@@ -30,6 +31,7 @@ __all__ = [
     "active_units",
     "attainable",
     "attempt",
+    "blur_percentage",
     "embed",
     "evaluate",
     "evaluate_each",
@@ -50,6 +52,7 @@ __all__ = [
     "prd_curve",
     "principal_components",
     "psnr",
+    "sharpness",
     "ssim",
     "ssim_map",
     "statistics",

@@ -1,14 +1,16 @@
 """Variational autoencoders A and B of the main paper, the kernel network, the KL term they share, and trained ones."""
 
+from blurvae.models.coder import Coder, Decoded
 from blurvae.models.files import load_model, save_model
 from blurvae.models.kernel_net import KernelNet
 from blurvae.models.named import Trained, card, load, names
 from blurvae.models.samplers import GaussianMixture, fit_gaussian_mixture, interpolate
-from blurvae.models.vae import ARCHITECTURES, VAE, Decoded, kl_divergence, parameter_count, reparametrise
+from blurvae.models.vae import ARCHITECTURES, VAE, kl_divergence, parameter_count, reparametrise
 
 __all__ = [
     "ARCHITECTURES",
     "VAE",
+    "Coder",
     "Decoded",
     "GaussianMixture",
     "KernelNet",

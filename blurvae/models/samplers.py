@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blurvae.models.vae import VAE
+from blurvae.models.coder import Coder
 
 LOG_2PI = math.log(2 * math.pi)
 RIDGE = 1e-6  # of the mean variance, added to every covariance: latents that never move have none
@@ -145,7 +145,7 @@ def _k_means(z: Tensor, k: int, seed: int, rounds: int = 20) -> Tensor:
 
 
 @torch.no_grad()
-def interpolate(vae: VAE, a: Tensor, b: Tensor, steps: int = 8) -> Tensor:
+def interpolate(vae: Coder, a: Tensor, b: Tensor, steps: int = 8) -> Tensor:
     """Decoded images on the straight line between the posterior means of two images.
 
     Args:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from blurvae.systems.small_vae import SmallVAE
 from blurvae.systems.vae import BlurVAE
 from blurvae.train import System
 
-SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE,)}
+SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE, SmallVAE)}
 
-__all__ = ["SYSTEMS", "BlurVAE"]
+__all__ = ["SYSTEMS", "BlurVAE", "SmallVAE"]

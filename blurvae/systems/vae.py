@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blurvae.blur import kernel_width
 from blurvae.losses import L2, Term, kernel_loss
-from blurvae.models import VAE, KernelNet, kl_divergence, reparametrise
+from blurvae.models import VAE, Coder, KernelNet, kl_divergence, reparametrise
 from blurvae.train import Draw, Move, Scene, System, Turn
 from blurvae.train.optimisers import Adam
 from blurvae.train.schedules import Constant
@@ -19,7 +19,7 @@ from blurvae.train.schedules import Constant
 class Players(NamedTuple):
     """The two players of the alternation: θ, φ in `vae` and γ in `kernel_net` (None for terms without a kernel)."""
 
-    vae: VAE
+    vae: Coder
     kernel_net: KernelNet | None
 
 
@@ -172,7 +172,7 @@ class BlurVAE(System[Players]):
                     f"The term {self.term.name!r} takes kernels of size {size}, the kernel network makes them of size "
                     f"{kernel_net.size}: give both the same."
                 )
-        if batch == 1 and vae.features == (1, 1):
+        if batch == 1 and isinstance(vae, VAE) and vae.features == (1, 1):
             raise ValueError(
                 "Batch norm needs more than one value of a channel, and a batch of one image has features of 1×1 px "
                 "here: raise batch_size, or leave out one of the widths."
