@@ -8,14 +8,14 @@ from blurvae.metrics.active_units import active_units
 from blurvae.metrics.batches import over_batches
 from blurvae.metrics.blur_percentage import blur_percentage, sharpness
 from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
-from blurvae.metrics.features import FEATURES, embed, label, principal_components
+from blurvae.metrics.features import FEATURES, embed, embed_pair, label, principal_components
 from blurvae.metrics.frechet import Statistics, frechet_distance, gaussian_distance, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
 from blurvae.metrics.knn import Neighbours, knn_precision_recall
 from blurvae.metrics.lattice import lattice_excess
 from blurvae.metrics.lpips import lpips
 from blurvae.metrics.prd import PRD, prd
-from blurvae.metrics.prd_curve import PRDCurve, attainable, f_beta, prd_curve
+from blurvae.metrics.prd_curve import PRDCurve, attainable, f_beta, f_pair, prd_curve
 from blurvae.metrics.psnr import psnr
 from blurvae.metrics.spectrum import log_spectrum_distance, mean_log_spectrum
 from blurvae.metrics.ssim import ssim, ssim_map
@@ -33,9 +33,11 @@ __all__ = [
     "attempt",
     "blur_percentage",
     "embed",
+    "embed_pair",
     "evaluate",
     "evaluate_each",
     "f_beta",
+    "f_pair",
     "frechet_distance",
     "gaussian_distance",
     "high_frequency_energy",

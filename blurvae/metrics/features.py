@@ -15,6 +15,8 @@ widely known of its uses:
 - "classifier-mnist" and "classifier-cifar10": what the last layer of the project's own classifier sees, 64 and 192
   values. Their weights come with the book: no other features but the next need nothing from elsewhere.
 - "pixels", FD-pixels: the pixels themselves; for tests and small images, since a covariance is (c·h·w)².
+
+Beside these `embed_pair` knows "pca", the first 50 principal components of the real images.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ def _pixels(device: torch.device, wanted_by: str) -> Features:
     return lambda images: images.flatten(1)
 
 
+COMPONENTS = 50  # of "pca", or as many as the real images have
 FEATURES = {
     "squeeze": Extractor("FD-squeeze", networks.squeezenet, smallest=17),
     "vgg": Extractor("FD-vgg", networks.vgg16, smallest=32),
@@ -102,6 +105,27 @@ def embedded(images: Tensor, features: str, batch_size: int | None = None) -> It
     for batch in images.split(batch_size or _check.batch_size(images, found.side)):
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             yield network(batch)
+
+
+def embed_pair(*, real: Tensor, generated: Tensor, features: str = "squeeze") -> tuple[Tensor, Tensor]:
+    """The features of two sets, (n, d) and (m, d); "pca" is fitted to the real one.
+
+    Args:
+        real: (n, c, h, w), c = 1 or 3, on [0, 1].
+        generated: (m, c, h, w), likewise.
+        features: a name of `FEATURES`, or "pca".
+
+    Raises:
+        ValueError: images of two shapes, or see `embed`.
+        MissingWeights: the extractor's package or weights are absent.
+    """
+    for images, name in ((real, "real"), (generated, "generated")):
+        _check.images(images, name)
+    _check.same_kind(real.shape[1:], generated.shape[1:], ("real", "generated"))
+    if features != "pca":
+        return embed(real, features), embed(generated, features)
+    components = principal_components(real, min(COMPONENTS, len(real) - 1, real[0].numel()))
+    return components(real), components(generated)
 
 
 def principal_components(real: Tensor, count: int) -> Callable[[Tensor], Tensor]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blurvae.metrics import _check
-from blurvae.metrics.prd_curve import ANGLES, BETA, PRDCurve, f_beta, mean_curve, prd_curve
+from blurvae.metrics.prd_curve import ANGLES, PRDCurve, f_pair, mean_curve, prd_curve
 
 CLUSTERS, RUNS = 20, 10
 
@@ -48,12 +48,12 @@ class PRD:
     @property
     def precision(self) -> float:
         """F_1/8 of the average curve."""
-        return f_beta(self.curve, 1 / BETA)
+        return f_pair(self.curve)[0]
 
     @property
     def recall(self) -> float:
         """F_8 of the average curve."""
-        return f_beta(self.curve, BETA)
+        return f_pair(self.curve)[1]
 
 
 def prd(

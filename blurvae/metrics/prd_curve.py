@@ -128,6 +128,11 @@ def f_beta(curve: PRDCurve, beta: float) -> float:
     return float(scores.max())
 
 
+def f_pair(curve: PRDCurve) -> tuple[float, float]:
+    """The two numbers that stand for a curve: its greatest F_1/8, for precision, and F_8, for recall (5.4.3)."""
+    return f_beta(curve, 1 / BETA), f_beta(curve, BETA)
+
+
 def _distributions(real: ArrayLike, generated: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     p, q = (np.asarray(values, dtype=np.float64) for values in (real, generated))
     if p.ndim != 1 or p.shape != q.shape or not p.size:
