@@ -7,6 +7,7 @@ behind a metric and the choices that its value depends on stand in its own descr
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.batches import over_batches
 from blurvae.metrics.blur_percentage import blur_percentage, sharpness
+from blurvae.metrics.class_entropies import ClassEntropies, class_entropies
 from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
 from blurvae.metrics.features import FEATURES, embed, embed_pair, label, principal_components
 from blurvae.metrics.frechet import Statistics, frechet_distance, gaussian_distance, statistics
@@ -24,6 +25,7 @@ __all__ = [
     "FEATURES",
     "NAMES",
     "PRD",
+    "ClassEntropies",
     "Entry",
     "Neighbours",
     "PRDCurve",
@@ -32,6 +34,7 @@ __all__ = [
     "attainable",
     "attempt",
     "blur_percentage",
+    "class_entropies",
     "embed",
     "embed_pair",
     "evaluate",
