@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.samples import precision_recall
 from blurvae.evaluation.small_vae import SmallVAEEvaluation
 from blurvae.evaluation.vae import KS, VAEEvaluation
 
@@ -13,4 +14,14 @@ EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
     "small-vae": SmallVAEEvaluation,
 }
 
-__all__ = ["EVALUATIONS", "KS", "Evaluation", "Measured", "SmallVAEEvaluation", "VAEEvaluation", "centre", "real"]
+__all__ = [
+    "EVALUATIONS",
+    "KS",
+    "Evaluation",
+    "Measured",
+    "SmallVAEEvaluation",
+    "VAEEvaluation",
+    "centre",
+    "precision_recall",
+    "real",
+]

@@ -16,6 +16,7 @@ from blurvae.datasets import ImageSet, to_float
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
 from blurvae.evaluation.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
 from blurvae.evaluation.kernels import KernelWatch
+from blurvae.evaluation.samples import precision_recall
 from blurvae.metrics.active_units import active_units
 from blurvae.models import Coder, kl_divergence
 from blurvae.models.lpips import BACKBONES
@@ -117,14 +118,16 @@ class VAEEvaluation:
             measured.pictures["kernel"] = _array(kernel[:PICTURES])
         if self.n_bound:
             self._importance(players, measured)
+        sets = {"samples": centre(sampled, test)}
         if self.train is not None:
             drawn = self._mixture(vae, len(x), generator)
             # What two sets of real images are apart at this sample size: no model can be expected below it.
             data = real(self.train.head(min(len(self.train), len(test))), self.device)
-            measured.metrics |= _distances(
-                centre(x, test), {"GMM samples": centre(drawn, test), "data": centre(data, test)}
-            )
+            others = {"GMM samples": centre(drawn, test), "data": centre(data, test)}
+            measured.metrics |= _distances(centre(x, test), others)
             measured.pictures["sample_gmm"] = to_bytes(drawn[:few])
+            sets |= others
+        measured.metrics |= precision_recall(centre(x, test), sets, seed=self.seed)
         if self.watch is not None:
             measured.pictures |= self.watch.pictures()
         return measured

@@ -12,6 +12,7 @@ import pandas as pd
 
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
+from blurvae.evaluation.samples import SIDES
 from blurvae.experiments.base import term_of
 from blurvae.record import Result, read
 
@@ -30,6 +31,7 @@ DIGITS = {
     "FD-squeeze (samples)": 0,
     "FD-squeeze (GMM samples)": 0,
     "FD-squeeze (data)": 0,
+    **{f"{side}-squeeze ({of})": 3 for of in ("samples", "GMM samples", "data") for side in SIDES},
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
@@ -54,7 +56,7 @@ NO_SIDE = (
     "sharpness",
     "blur percentage",
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM")) for name in DIGITS if name not in NO_SIDE}
+HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", *SIDES)) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",

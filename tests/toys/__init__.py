@@ -6,12 +6,13 @@ from typing import Any
 
 from blurvae import losses
 from blurvae.systems import BlurVAE, SmallVAE
+from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
 from toys.gan import GAN
 from toys.rae import RAE
-from toys.samples import CLIPS, IMAGES, Pictures
+from toys.samples import CLIPS, IMAGES, RECORDS, Pictures
 from toys.two_terms import TwoTerms
 from toys.vae_gan import VAEGAN
 
@@ -47,4 +48,5 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "wgan-gp with a lens": (GAN("wgan", critics=2, penalty=10.0, lens=6), IMAGES),
     "enhancenet": (EnhanceNet(), IMAGES),
     "frvsr": (FRVSR(), CLIPS),
+    "classifier": (Classification((3, 8, 8), 3, (4, 6), flip=True, shift=1), RECORDS),
 }
