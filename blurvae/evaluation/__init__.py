@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.rae import RAEEvaluation
 from blurvae.evaluation.vae import KS, VAEEvaluation
 
-EVALUATIONS: dict[str, type[Any]] = {"vae": VAEEvaluation}  # by the name of a system
+EVALUATIONS: dict[str, type[Any]] = {"vae": VAEEvaluation, "rae": RAEEvaluation}  # by the name of a system
 
-__all__ = ["EVALUATIONS", "KS", "Evaluation", "Measured", "VAEEvaluation", "centre", "real"]
+__all__ = ["EVALUATIONS", "KS", "Evaluation", "Measured", "RAEEvaluation", "VAEEvaluation", "centre", "real"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from blurvae.systems.rae import RAE
 from blurvae.systems.vae import BlurVAE
 from blurvae.train import System
 
-SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE,)}
+SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE, RAE)}
 
-__all__ = ["SYSTEMS", "BlurVAE"]
+__all__ = ["RAE", "SYSTEMS", "BlurVAE"]
