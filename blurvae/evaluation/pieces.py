@@ -12,9 +12,9 @@ from blurvae import metrics
 from blurvae.blur import fourier, squared_gain
 from blurvae.datasets import ImageSet, to_float
 from blurvae.evaluation.base import BATCH, Measured, batches, unit
+from blurvae.models.coder import Coder
 from blurvae.models.lpips import BACKBONES
 from blurvae.models.samplers import interpolate
-from blurvae.models.vae import Autoencoder
 
 PICTURES = 8  # originals that are kept; reconstructions and samples as many
 PICTURES_LARGE = 2  # beyond 64×64 px, where no interpolation is kept either
@@ -32,17 +32,17 @@ def large(images: ImageSet) -> bool:
     return max(images.shape[1:]) > 64
 
 
-def codes(vae: Autoencoder, images: ImageSet, device: torch.device) -> Tensor:
+def codes(vae: Coder, images: ImageSet, device: torch.device) -> Tensor:
     """The posterior means of images, (n, latent), float64 on the device."""
     return torch.cat([vae.encode(batch)[0].double() for batch in batches(images, device)])
 
 
-def decoded(vae: Autoencoder, z: Tensor) -> Tensor:
+def decoded(vae: Coder, z: Tensor) -> Tensor:
     """The images of codes, (n, c, h, w) on [0, 1]."""
     return torch.cat([unit(vae.decode(some).x_hat) for some in z.split(BATCH)])
 
 
-def line(vae: Autoencoder, test: ImageSet, device: torch.device, *, spherical: bool = False) -> Tensor:
+def line(vae: Coder, test: ImageSet, device: torch.device, *, spherical: bool = False) -> Tensor:
     """What the decoder makes of the way from the first test image to the second, see `interpolate`."""
     a, b = to_float(torch.from_numpy(np.array(test.images[:2])).to(device))
     return interpolate(vae, a, b, STEPS, spherical=spherical)

@@ -18,7 +18,7 @@ from blurvae import metrics
 from blurvae.datasets import ImageSet
 from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
-from blurvae.models import Autoencoder, fit_gaussian_mixture, slerp
+from blurvae.models import Coder, fit_gaussian_mixture, slerp
 from blurvae.systems.rae import RAE, WITH_KL
 from blurvae.systems.shared import Players
 from blurvae.train import Budget
@@ -141,7 +141,7 @@ class RAEEvaluation:
         return measured
 
     def _sampled(
-        self, vae: Autoencoder, n: int, generator: torch.Generator
+        self, vae: Coder, n: int, generator: torch.Generator
     ) -> tuple[dict[str, Tensor], dict[str, metrics.Entry]]:
         """Sets of n images on [0, 1] by name, and the log-densities of codes."""
         train, held_out = (pieces.codes(vae, images, self.device) for images in (self.train, self.held_out))

@@ -16,8 +16,9 @@ from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, u
 from blurvae.evaluation.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
 from blurvae.evaluation.kernels import KernelWatch
 from blurvae.metrics.active_units import active_units
-from blurvae.models import Autoencoder, fit_gaussian_mixture, kl_divergence
-from blurvae.systems.vae import BlurVAE, Players
+from blurvae.models import Coder, fit_gaussian_mixture, kl_divergence
+from blurvae.systems import BlurVAE, SmallVAE
+from blurvae.systems.vae import Players
 from blurvae.train import Budget
 
 LATENTS = 10_000  # training images whose latents the Gaussian mixture is fitted to, at most
@@ -41,7 +42,7 @@ class VAEEvaluation:
 
     def __init__(
         self,
-        system: BlurVAE,
+        system: BlurVAE | SmallVAE,
         budget: Budget,
         train: ImageSet | None,
         test: ImageSet,
@@ -51,7 +52,7 @@ class VAEEvaluation:
     ) -> None:
         self.system, self.seed, self.train, self.test, self.device = system, budget.seed, train, test, device
         self.n_bound, self.watch = n_bound, None
-        if system.term.kernel_path is not None:
+        if isinstance(system, BlurVAE) and system.term.kernel_path is not None:
             self.watch = KernelWatch(test, system.warm_up, budget.epochs, device, folder)
 
     def check(self) -> None:
@@ -156,7 +157,7 @@ class VAEEvaluation:
         for k, nats in bounds.items():  # the same in another unit, so its values are not kept a second time
             measured.metrics[f"bits/dim bound, K = {k}"] = metrics.summary(bits_per_dimension(nats, shape))
 
-    def _mixture(self, vae: Autoencoder, n: int, generator: torch.Generator) -> Tensor:
+    def _mixture(self, vae: Coder, n: int, generator: torch.Generator) -> Tensor:
         """Images of n codes drawn from a Gaussian mixture over the latents of training images, on [0, 1]."""
         assert self.train is not None
         latents = pieces.codes(vae, self.train.head(min(len(self.train), LATENTS)), self.device)

@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from blurvae.models.vae import Autoencoder
+from blurvae.models.coder import Coder
 
 WIDTHS = (128, 256, 512, 1024)  # of Table 6.1
 START = 8  # px, the side of the decoder's first maps in Table 6.1
 
 
-class RAENet(Autoencoder):
+class RAENet(Coder):
     """Encoder and decoder of Table 6.1: strided convolutions, batch norm, ReLU; one linear layer to and from the code.
 
     At 32×32 px with 16 dimensions and one channel, encoder and decoder have 11.08 and 11.61 million parameters.
@@ -56,7 +56,6 @@ class RAENet(Autoencoder):
         sigma: float | None = 0.0,
         spectral: bool = False,
     ) -> None:
-        super().__init__()
         widths = tuple(widths)
         lengths = [("size", size), ("channels", channels), ("latent", latent), ("start", start)]
         for name, value in [*lengths, *(("widths", width) for width in widths or (0,))]:
@@ -77,16 +76,14 @@ class RAENet(Autoencoder):
                 f"The decoder doubles maps of {start}×{start} px at most {len(widths) - 1} times, with a width each, "
                 f"which does not lead to {size}×{size} px: change start or widths."
             )
-        self.latent, self.sigma = latent, sigma
-        self.image_shape = (channels, size, size)
-        self.features = (size // stride, size // stride)
+        features = (size // stride, size // stride)
 
         edge = (kernel - 1) // 2  # zeros around the image: with them each layer halves or doubles its side
         encoder: list[nn.Module] = []
         for c_in, c_out in zip((channels, *widths[:-1]), widths):
             encoder += _block(nn.Conv2d(c_in, c_out, kernel, 2, edge), c_out)
         outputs = 2 * latent if sigma is None else latent
-        self.encoder = nn.Sequential(*encoder, nn.Flatten(), nn.Linear(widths[-1] * math.prod(self.features), outputs))
+        encoder += [nn.Flatten(), nn.Linear(widths[-1] * math.prod(features), outputs)]
 
         maps = widths[::-1][: doublings + 1]
         first = nn.Linear(latent, maps[0] * start**2)
@@ -96,14 +93,16 @@ class RAENet(Autoencoder):
             decoder += _block(up, c_out)
         # At stride 1 a transposed convolution is a convolution with the kernel turned round.
         last = nn.Conv2d(maps[-1], channels, kernel)
-        self.decoder = nn.Sequential(*decoder, nn.ZeroPad2d((edge, kernel // 2, edge, kernel // 2)), last)
+        decoder += [nn.ZeroPad2d((edge, kernel // 2, edge, kernel // 2)), last]
+        super().__init__(nn.Sequential(*encoder), nn.Sequential(*decoder), (channels, size, size), latent)
+        self.features, self.sigma = features, sigma
         if spectral:
-            for layer in self.decoder:
+            for layer in decoder:
                 if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
                     spectral_norm(layer)
 
     def _posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """As `Autoencoder`, with log σ² of the given σ: −∞ where the encoder is deterministic."""
+        """As `Coder`, with log σ² of the given σ: −∞ where the encoder is deterministic."""
         if self.sigma is None:
             return super()._posterior(output)
         return output, torch.full_like(output, 2 * math.log(self.sigma) if self.sigma else -math.inf)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blurvae.models.vae import Autoencoder
+from blurvae.models.coder import Coder
 
 LOG_2PI = math.log(2 * math.pi)
 RIDGE = 1e-6  # of the mean variance, added to every covariance: latents that never move have none
@@ -145,7 +145,7 @@ def _k_means(z: Tensor, k: int, seed: int, rounds: int = 20) -> Tensor:
 
 
 @torch.no_grad()
-def interpolate(vae: Autoencoder, a: Tensor, b: Tensor, steps: int = 8, *, spherical: bool = False) -> Tensor:
+def interpolate(vae: Coder, a: Tensor, b: Tensor, steps: int = 8, *, spherical: bool = False) -> Tensor:
     """Decoded images on the way between the posterior means of two images.
 
     Args:

@@ -11,14 +11,14 @@ from torch import Tensor
 from blurvae.blur import kernel_width
 from blurvae.losses import Term, kernel_loss
 from blurvae.models import KernelNet
-from blurvae.models.vae import Autoencoder
+from blurvae.models.coder import Coder
 from blurvae.train import Turn
 
 
 class Players(NamedTuple):
     """The two players of the alternation: θ, φ in `vae` and γ in `kernel_net` (None for terms without a kernel)."""
 
-    vae: Autoencoder
+    vae: Coder
     kernel_net: KernelNet | None
 
 
