@@ -31,6 +31,12 @@ EXPERIMENTS = (
     "dalal/latent16",
     "dalal/choices",
     "sharpness/variants",
+    "rae/table2",
+    "rae/table3",
+    "rae/terms",
+    "rae/figure1",
+    "rae/figure2",
+    "rae/components",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 

@@ -20,6 +20,8 @@ from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.metrics.rate_curves import Curve, mean_difference
 from blurvae.record import Result, read
 
+COMPONENTS = (2, 5, 20, 50, 100)  # of mixtures of codes beside the usual 10
+DENSITIES = ("Gaussian", "GMM", *(f"GMM, K = {k}" for k in COMPONENTS))
 DIGITS = {
     "PSNR": 2,
     "PSNR (z ~ q)": 2,
@@ -34,6 +36,11 @@ DIGITS = {
     "FD-squeeze (recon)": 0,
     "FD-squeeze (samples)": 0,
     "FD-squeeze (GMM samples)": 0,
+    "FD-squeeze (held-out recon)": 0,
+    "FD-squeeze (N)": 0,
+    "FD-squeeze (Gaussian samples)": 0,
+    "FD-squeeze (interpolation)": 0,
+    **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},
     "FD-squeeze (data)": 0,
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
@@ -47,6 +54,7 @@ DIGITS = {
     "kernel width": 2,
     "sharpness": 3,
     "blur percentage": 1,
+    **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
 }
 # The high-frequency ratio is best at 1, the KL term is a price, a printed −log p gets lower where more is left out
 # of it (erratum E5), and noise is sharp: none of them has a side that is better.
@@ -58,8 +66,9 @@ NO_SIDE = (
     "kernel width",
     "sharpness",
     "blur percentage",
+    *(f"log q of training codes ({name})" for name in DENSITIES),
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM")) for name in DIGITS if name not in NO_SIDE}
+HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "log q")) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",
@@ -67,6 +76,7 @@ _UNITS = {
     "−ELBO": "nats",
     "−log p": "nats",
     "log-spectrum": "nats",
+    "log q": "nats",
     "kernel": "px",
 }
 FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
