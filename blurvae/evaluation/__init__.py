@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.rae import RAEEvaluation
 from blurvae.evaluation.samples import precision_recall
 from blurvae.evaluation.small_vae import SmallVAEEvaluation
 from blurvae.evaluation.vae import KS, VAEEvaluation
@@ -12,6 +13,7 @@ from blurvae.evaluation.vae import KS, VAEEvaluation
 EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
     "vae": VAEEvaluation,
     "small-vae": SmallVAEEvaluation,
+    "rae": RAEEvaluation,
 }
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "KS",
     "Evaluation",
     "Measured",
+    "RAEEvaluation",
     "SmallVAEEvaluation",
     "VAEEvaluation",
     "centre",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from blurvae import losses
-from blurvae.systems import BlurVAE, SmallVAE
+from blurvae.systems import RAE, BlurVAE, SmallVAE
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
 from toys.gan import GAN
-from toys.rae import RAE
 from toys.samples import CLIPS, IMAGES, RECORDS, Pictures
 from toys.two_terms import TwoTerms
 from toys.vae_gan import VAEGAN
@@ -30,6 +30,12 @@ def small_vae() -> SmallVAE:
     return SmallVAE(term, first=losses.CrossEntropy(), late=1, **small)
 
 
+def rae(model: str, term: str = "l2", **constants: Any) -> RAE:
+    """The family of regularised autoencoders at the size of the toys; the watch's loss decides on its learning rate."""
+    small: dict[str, Any] = {"widths": (4, 6), "latent": 3, "start": 4, "held_out": 1, "patience": 0, "warm_up": 1}
+    return RAE(model, losses.get(term, **constants), beta=1e-2, weight=1e-2, **small)  # type: ignore[arg-type]
+
+
 CASES: dict[str, tuple[System[Any], Pictures]] = {
     "l2": (blur_vae("l2"), IMAGES),
     "wiener, detached": (blur_vae("wiener", kernel_size=3), IMAGES),
@@ -38,10 +44,14 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "small vae, cyclical, a late term": (small_vae(), IMAGES),
     "two terms": (TwoTerms(), IMAGES),
     "vae-gan": (VAEGAN(), IMAGES),
-    "ae": (RAE("ae"), IMAGES),
-    "rae-l2": (RAE("l2"), IMAGES),
-    "rae-gp": (RAE("gp"), IMAGES),
-    "rae-sn": (RAE("sn"), IMAGES),
+    "ae": (rae("ae"), IMAGES),
+    "rae, wiener": (rae("rae", "wiener", kernel_size=3), IMAGES),
+    "rae-l2": (rae("rae-l2"), IMAGES),
+    "rae-gp": (rae("rae-gp"), IMAGES),
+    "rae-gp of squares": (replace(rae("rae-gp"), penalty="squares"), IMAGES),
+    "rae-sn": (rae("rae-sn"), IMAGES),
+    "cv-vae, three draws": (replace(rae("cv-vae"), draws=3), IMAGES),
+    "wae": (rae("wae"), IMAGES),
     "gan": (GAN("gan"), IMAGES),
     "lsgan with a lens": (GAN("lsgan", lens=12), IMAGES),
     "wgan-gp": (GAN("wgan", critics=2, penalty=10.0), IMAGES),
