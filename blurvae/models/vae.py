@@ -33,7 +33,75 @@ def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.LeakyReLU(0.01, inplace=True), nn.Linear(hidden, outputs))
 
 
-class VAE(nn.Module):
+class Autoencoder(nn.Module):
+    """What every pair of encoder and decoder offers, whatever their layers: subclasses make `encoder` and `decoder`.
+
+    Attributes:
+        encoder: images to 2 × latent values, μ and log σ².
+        decoder: codes to logits.
+        latent: length of z.
+        image_shape: (c, h, w).
+        features: (h, w) of the encoder's last maps.
+    """
+
+    encoder: nn.Module
+    decoder: nn.Module
+    latent: int
+    image_shape: tuple[int, int, int]
+    features: tuple[int, int]
+
+    def _real(self, x: Tensor) -> Tensor:
+        """In the precision of the weights: double where torch's default was when they were made."""
+        return x.to(next(self.parameters()).dtype)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The posterior q_φ(z|x) = N(μ, diag σ²).
+
+        Args:
+            x: (n, c, h, w) in [−1, 1].
+
+        Returns:
+            (μ, log σ²), each (n, latent), float32 or wider.
+
+        Raises:
+            ValueError: images of another shape than the model's, or of bytes.
+        """
+        if tuple(x.shape[1:]) != self.image_shape:
+            raise ValueError(
+                f"This model takes images (n, {', '.join(map(str, self.image_shape))}), not {tuple(x.shape)}."
+            )
+        if not x.is_floating_point():
+            raise ValueError(f"This model takes floats in [−1, 1], not {x.dtype}: see blurvae.datasets.to_float.")
+        return self._posterior(_at_least_float32(self.encoder(self._real(x))))
+
+    def _posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """(μ, log σ²) of what the encoder returns."""
+        mu, log_var = output.chunk(2, dim=1)
+        return mu, log_var
+
+    def decode(self, z: Tensor) -> Decoded:
+        """The mean image x̂_θ(z).
+
+        Args:
+            z: (n, latent).
+
+        Returns:
+            (x̂, logit), each (n, c, h, w), float32 or wider, x̂ = tanh(logit).
+
+        Raises:
+            ValueError: a z of another length.
+        """
+        if z.ndim != 2 or z.shape[1] != self.latent:
+            raise ValueError(f"This model takes z of shape (n, {self.latent}), not {tuple(z.shape)}.")
+        logit = _at_least_float32(self.decoder(self._real(z))).contiguous()
+        return Decoded(torch.tanh(logit), logit)
+
+    def forward(self, x: Tensor) -> Decoded:
+        """Reconstructs images from the posterior mean z = μ."""
+        return self.decode(self.encode(x)[0])
+
+
+class VAE(Autoencoder):
     """q_φ(z|x) and the mean x̂_θ(z) of p_θ(x|z), architecture A or B of the main paper.
 
     Args:
@@ -92,52 +160,6 @@ class VAE(nn.Module):
                 up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
                 decoder += [up, *_block(nn.Conv2d(c_in, c_out, 3, padding=1), c_out)]
         self.decoder = nn.Sequential(*decoder, nn.Conv2d(widths[0], channels, 3, padding=1))
-
-    def _real(self, x: Tensor) -> Tensor:
-        """In the precision of the weights: double where torch's default was when they were made."""
-        return x.to(next(self.parameters()).dtype)
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The posterior q_φ(z|x) = N(μ, diag σ²).
-
-        Args:
-            x: (n, c, h, w) in [−1, 1].
-
-        Returns:
-            (μ, log σ²), each (n, latent), float32 or wider.
-
-        Raises:
-            ValueError: images of another shape than the model's, or of bytes.
-        """
-        if tuple(x.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"This model takes images (n, {', '.join(map(str, self.image_shape))}), not {tuple(x.shape)}."
-            )
-        if not x.is_floating_point():
-            raise ValueError(f"This model takes floats in [−1, 1], not {x.dtype}: see blurvae.datasets.to_float.")
-        mu, log_var = _at_least_float32(self.encoder(self._real(x))).chunk(2, dim=1)
-        return mu, log_var
-
-    def decode(self, z: Tensor) -> Decoded:
-        """The mean image x̂_θ(z).
-
-        Args:
-            z: (n, latent).
-
-        Returns:
-            (x̂, logit), each (n, c, h, w), float32 or wider, x̂ = tanh(logit).
-
-        Raises:
-            ValueError: a z of another length.
-        """
-        if z.ndim != 2 or z.shape[1] != self.latent:
-            raise ValueError(f"This model takes z of shape (n, {self.latent}), not {tuple(z.shape)}.")
-        logit = _at_least_float32(self.decoder(self._real(z))).contiguous()
-        return Decoded(torch.tanh(logit), logit)
-
-    def forward(self, x: Tensor) -> Decoded:
-        """Reconstructs images from the posterior mean z = μ."""
-        return self.decode(self.encode(x)[0])
 
 
 def _at_least_float32(x: Tensor) -> Tensor:

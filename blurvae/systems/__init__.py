@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.systems.vae import BlurVAE
+from blurvae.systems.vae_gan import VAEGAN
 from blurvae.train import System
 
-SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE,)}
+SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE, VAEGAN)}
 
-__all__ = ["SYSTEMS", "BlurVAE"]
+__all__ = ["SYSTEMS", "VAEGAN", "BlurVAE"]
