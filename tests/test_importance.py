@@ -19,8 +19,7 @@ from blurvae.evaluation.importance import (
     log_weights,
     minus_log_likelihood,
 )
-from blurvae.models import VAE, KernelNet
-from blurvae.models.vae import Decoded
+from blurvae.models import VAE, Decoded, KernelNet
 from blurvae.systems.vae import Players
 
 SHAPE, LATENT = (1, 2, 3), 2

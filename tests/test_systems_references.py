@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, softplus
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from toys import GAN, IMAGES, RAE, EnhanceNet, vae_gan
+from toys import GAN, IMAGES, EnhanceNet, rae, vae_gan
 from toys.running import BUDGET, Still, made, trained
 
 from blurvae.datasets import to_float
@@ -158,21 +158,22 @@ def test_gan_with_a_lens(game: str, critics: int, penalty: float) -> None:
 
 def test_rae_with_a_gradient_penalty() -> None:
     """Its learning rate is lowered by torch's own scheduler."""
-    system = RAE("gp")
-    encoder, decoder = players = networks(system)
-    both = nn.ModuleList(players)
-    adam = Adam(both)
+    system = rae("rae-gp")
+    vae, _ = players = networks(system)
+    adam = Adam(vae)
     scheduler = ReduceLROnPlateau(adam.optimiser, factor=0.5, patience=0)
     noise = torch.Generator().manual_seed(BUDGET.seed)
     for epoch in range(BUDGET.epochs):
         for x in batches(epoch):
-            v = torch.randn(N, 3, 8, 8, generator=noise)
-            z = encoder(x)
-            x_hat = decoder(z)
+            v = 2 * (torch.rand(N, 3, 8, 8, generator=noise) >= 0.5).float() - 1
+            z = vae.encoder(x)
+            x_hat = torch.tanh(vae.decoder(z).contiguous())
             (slope,) = torch.autograd.grad((x_hat * v).sum(), z, create_graph=True)
-            loss = (x - x_hat).square().flatten(1).sum(1).mean() + system.beta * (0.5 * z.square().sum(1).mean())
+            loss = (0.5 * (x - x_hat).square().flatten(1).sum(1)).mean() + system.beta * (
+                0.5 * z.square().sum(1)
+            ).mean()
             loss = loss + system.weight * slope.square().sum(1).mean()
-            adam.step(gradients(loss, both))
+            adam.step(gradients(loss, vae))
         scheduler.step(Still()(epoch + 1, None)["valid_loss"])
     assert scheduler.get_last_lr() == [1e-3 / 4]
     assert_equal(system, players)

@@ -247,10 +247,10 @@ def test_without_a_weight_the_term_changes_nothing() -> None:
     [
         ({"layer": "conv9"}, "no layer 'conv9': choose one of conv0, conv1, conv2, conv3, hidden"),
         ({"widths": ()}, "widths takes whole numbers of at least 1"),
-        ({"hidden": 1}, "hidden takes whole numbers of at least 2"),
-        ({"gamma": -1.0}, "gamma must be a finite number ≥ 0"),
+        ({"hidden": 0}, "hidden takes whole numbers of at least 1"),
+        ({"gamma": -1.0}, "gamma, the decoder's weight of the feature likelihood, must be a finite number ≥ 0"),
         ({"lr": 0.0}, "lr must be a positive number"),
-        ({"equilibrium": float("nan")}, "equilibrium must be a finite number"),
+        ({"equilibrium": float("nan")}, "equilibrium, a cross-entropy, 0 for none, must be a finite number"),
         ({"term": losses.Wiener(), "term_encoder": 1.0}, "'wiener' needs a kernel network"),
     ],
 )

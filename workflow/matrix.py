@@ -56,7 +56,7 @@ def asked(tier: str) -> dict[tuple[str, str], tuple[Run, ...]]:
     return {
         (name, data): tuple(experiments.get(name).runs(tier, data, seeds))
         for name in experiments.EXPERIMENTS
-        for data, seeds in experiments.get(name).GRID[experiments.check_tier(tier)].items()
+        for data, seeds in experiments.get(name).GRID.get(experiments.check_tier(tier), {}).items()
     }
 
 

@@ -5,8 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.rae import RAEEvaluation
+from blurvae.evaluation.small_vae import SmallVAEEvaluation
 from blurvae.evaluation.vae import KS, VAEEvaluation
 
-EVALUATIONS: dict[str, type[Any]] = {"vae": VAEEvaluation}  # by the name of a system
+EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
+    "vae": VAEEvaluation,
+    "small-vae": SmallVAEEvaluation,
+    "rae": RAEEvaluation,
+}
 
-__all__ = ["EVALUATIONS", "KS", "Evaluation", "Measured", "VAEEvaluation", "centre", "real"]
+__all__ = [
+    "EVALUATIONS",
+    "KS",
+    "Evaluation",
+    "Measured",
+    "RAEEvaluation",
+    "SmallVAEEvaluation",
+    "VAEEvaluation",
+    "centre",
+    "real",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
@@ -15,7 +15,7 @@ from blurvae.text import data_stem
 from blurvae.train import Budget, System
 
 # The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
-SOURCES = {"bredell": "B"}
+SOURCES = {"bredell": "B", "dalal": "D", "sharpness": "S", "prd": "PR-", "rae": "RA-"}
 MAIN = "bredell"  # the document whose experiments need not be named by their folder
 EXPERIMENTS = (
     "bredell/table5",
@@ -27,8 +27,12 @@ EXPERIMENTS = (
     "bredell/table4",
     "bredell/table6",
     "bredell/rate",
+    "dalal/table1",
+    "dalal/latent16",
+    "dalal/choices",
+    "sharpness/variants",
 )
-TIERS = ("smoke", "lesson", "paper")
+TIERS = ("smoke", "lesson", "study", "paper")
 
 
 @dataclass(frozen=True)
@@ -112,16 +116,23 @@ def resolve(name: str) -> str:
     return whole
 
 
-def check_tier(tier: str) -> str:
+def check_tier(tier: str, offered: Collection[str] = TIERS) -> str:
     """Returns the tier.
 
+    Args:
+        tier: its name.
+        offered: the tiers that there are, such as the `GRID` of an experiment.
+
     Raises:
-        ValueError: it is none of smoke, lesson, paper.
+        ValueError: it is none of smoke, lesson, study, paper, or is not offered.
     """
     if tier not in TIERS:
         raise ValueError(
-            f"There is no tier {tier!r}: choose smoke (seconds), lesson (≤ 2 minutes a run) or paper (GPU)."
+            f"There is no tier {tier!r}: choose smoke (seconds), lesson (≤ 2 minutes a run), study (≤ 20 minutes a "
+            "run) or paper (GPU)."
         )
+    if tier not in offered:
+        raise ValueError(f"This experiment has no tier {tier!r}: choose {', '.join(offered)}.")
     return tier
 
 
@@ -139,7 +150,7 @@ def make(
     Args:
         experiment: the experiment's name.
         methods: its rows.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         data: the data set's name.
         seeds: of the runs.
         given: what all methods are given.
@@ -172,7 +183,9 @@ def search_path(experiment: str, data: str, tier: str, folder: Path | None = Non
 
 def search_record(tier: str, experiment: str, data: str) -> Path | None:
     """The recorded search that a tier goes by: its own, else for "paper" the lesson's; at "smoke" there is none."""
-    for searched in {"smoke": (), "lesson": ("lesson",), "paper": ("paper", "lesson")}[check_tier(tier)]:
+    for searched in {"smoke": (), "lesson": ("lesson",), "study": ("study", "lesson"), "paper": ("paper", "lesson")}[
+        check_tier(tier)
+    ]:
         if (path := search_path(experiment, data, searched)).exists():
             return path
     return None

@@ -34,7 +34,7 @@ def matrix(tier: str, out: Path, only: Iterable[str] = ()) -> list[Entry]:
     """Every run of a tier, experiment by experiment, with its state in a folder of results.
 
     Args:
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         out: folder of results.
         only: names of experiments, data sets or methods; a run is kept if it matches one of each kind that is named.
 
@@ -48,7 +48,7 @@ def matrix(tier: str, out: Path, only: Iterable[str] = ()) -> list[Entry]:
     asked = [
         (name, run)
         for name in EXPERIMENTS
-        for data, seeds in get(name).GRID[check_tier(tier)].items()
+        for data, seeds in get(name).GRID.get(check_tier(tier), {}).items()
         for run in get(name).runs(tier, data, seeds)
     ]
     kinds = [{name for name, _ in asked}, {run.data for _, run in asked}, {run.method for _, run in asked}]
@@ -92,7 +92,7 @@ def finish(
     """Works through what a tier lacks; both commands are this.
 
     Args:
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         out: folder of results.
         only: as `matrix` takes it.
         budget: as `seconds` reads it; no limit where empty.

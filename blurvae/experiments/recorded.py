@@ -23,7 +23,12 @@ from blurvae.record import Result, read
 DIGITS = {
     "PSNR": 2,
     "PSNR (z ~ q)": 2,
+    "PSNR (raw)": 2,
+    "PSNR (raw, z ~ q)": 2,
     "SSIM": 3,
+    "SSIM (z ~ q)": 3,
+    "SSIM (raw)": 3,
+    "SSIM (raw, z ~ q)": 3,
     "LPIPS-squeeze": 3,
     "LPIPS-alex": 3,
     "FD-squeeze (recon)": 0,
@@ -40,15 +45,30 @@ DIGITS = {
     **{f"bits/dim bound, K = {k}": 3 for k in KS},
     "active units": 0,
     "kernel width": 2,
+    "sharpness": 3,
+    "blur percentage": 1,
 }
-# The high-frequency ratio is best at 1, the KL term is a price, and a printed −log p gets lower where more is left out
-# of it (erratum E5): none of them has a side that is better.
-HIGHER_IS_BETTER = {
-    name: name in ("PSNR", "PSNR (z ~ q)", "SSIM")
-    for name in DIGITS
-    if name not in ("high-frequency ratio", "KL", "−log p as printed", "active units", "kernel width")
+# The high-frequency ratio is best at 1, the KL term is a price, a printed −log p gets lower where more is left out
+# of it (erratum E5), and noise is sharp: none of them has a side that is better.
+NO_SIDE = (
+    "high-frequency ratio",
+    "KL",
+    "−log p as printed",
+    "active units",
+    "kernel width",
+    "sharpness",
+    "blur percentage",
+)
+HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM")) for name in DIGITS if name not in NO_SIDE}
+_UNITS = {
+    "PSNR": "dB",
+    "blur percentage": "%",
+    "KL": "nats",
+    "−ELBO": "nats",
+    "−log p": "nats",
+    "log-spectrum": "nats",
+    "kernel": "px",
 }
-_UNITS = {"PSNR": "dB", "KL": "nats", "−ELBO": "nats", "−log p": "nats", "log-spectrum": "nats", "kernel": "px"}
 FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
 NOT_RUN = "not run"
 NOTHING = ""  # the metric of a training that diverged
@@ -72,7 +92,7 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
 
     Args:
         experiment: its name.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         data: the data set's name.
         folder: of results; the checkout's data/results where None.
 

@@ -11,7 +11,10 @@ from blurvae.losses.ffl import FocalFrequency
 from blurvae.losses.l1 import L1
 from blurvae.losses.l2 import L2
 from blurvae.losses.lpips import LPIPS
+from blurvae.losses.sharpness import Sharpness
 from blurvae.losses.ssim import SSIM
+from blurvae.losses.stft import STFT
+from blurvae.losses.sum import Sum
 from blurvae.losses.watson import Watson
 from blurvae.losses.watson_dft import WatsonDFT
 from blurvae.losses.wiener import Wiener
@@ -32,6 +35,9 @@ TERMS: dict[str, type[Term]] = {
         LPIPS,
         Watson,
         WatsonDFT,
+        STFT,
+        Sharpness,
+        Sum,
     )
 }
 
@@ -65,9 +71,12 @@ __all__ = [
     "L2",
     "LPIPS",
     "SSIM",
+    "STFT",
     "TERMS",
     "CrossEntropy",
     "FocalFrequency",
+    "Sharpness",
+    "Sum",
     "Term",
     "Watson",
     "WatsonDFT",

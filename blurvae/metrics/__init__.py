@@ -6,6 +6,7 @@ behind a metric and the choices that its value depends on stand in its own descr
 
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.batches import over_batches
+from blurvae.metrics.blur_percentage import blur_percentage, sharpness
 from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
 from blurvae.metrics.frechet import FEATURES, Statistics, frechet_distance, gaussian_distance, label, statistics
 from blurvae.metrics.high_frequency import high_frequency_energy, high_frequency_ratio
@@ -22,6 +23,7 @@ __all__ = [
     "Statistics",
     "active_units",
     "attempt",
+    "blur_percentage",
     "evaluate",
     "evaluate_each",
     "frechet_distance",
@@ -36,6 +38,7 @@ __all__ = [
     "names",
     "over_batches",
     "psnr",
+    "sharpness",
     "ssim",
     "ssim_map",
     "statistics",

@@ -1,17 +1,21 @@
 """Variational autoencoders A and B of the main paper, the kernel network, the KL term they share, and trained ones."""
 
+from blurvae.models.coder import Coder, Decoded
 from blurvae.models.files import load_model, save_model
 from blurvae.models.kernel_net import KernelNet
 from blurvae.models.named import Trained, card, load, names
-from blurvae.models.samplers import GaussianMixture, fit_gaussian_mixture, interpolate
-from blurvae.models.vae import ARCHITECTURES, VAE, Decoded, kl_divergence, parameter_count, reparametrise
+from blurvae.models.rae import RAENet
+from blurvae.models.samplers import GaussianMixture, fit_gaussian_mixture, interpolate, slerp
+from blurvae.models.vae import ARCHITECTURES, VAE, kl_divergence, parameter_count, reparametrise
 
 __all__ = [
     "ARCHITECTURES",
     "VAE",
+    "Coder",
     "Decoded",
     "GaussianMixture",
     "KernelNet",
+    "RAENet",
     "Trained",
     "card",
     "fit_gaussian_mixture",
@@ -23,4 +27,5 @@ __all__ = [
     "parameter_count",
     "reparametrise",
     "save_model",
+    "slerp",
 ]

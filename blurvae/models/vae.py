@@ -8,21 +8,16 @@ gives 25,667,027 parameters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from blurvae.models.coder import Coder
+
 Architecture = Literal["A", "B"]
 ARCHITECTURES: tuple[str, ...] = get_args(Architecture)
 PAPER_WIDTHS: dict[str, tuple[int, ...]] = {"A": (64, 128, 256, 512), "B": (32, 64, 128, 256, 512)}
-
-
-class Decoded(NamedTuple):
-    """What the decoder says of an image: its mean and the pre-activation that the mean is the tanh of."""
-
-    x_hat: Tensor  # (n, c, h, w) in [−1, 1]
-    logit: Tensor  # (n, c, h, w), x̂ = tanh(logit)
 
 
 def _block(layer: nn.Module, width: int) -> list[nn.Module]:
@@ -33,75 +28,7 @@ def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.LeakyReLU(0.01, inplace=True), nn.Linear(hidden, outputs))
 
 
-class Autoencoder(nn.Module):
-    """What every pair of encoder and decoder offers, whatever their layers: subclasses make `encoder` and `decoder`.
-
-    Attributes:
-        encoder: images to 2 × latent values, μ and log σ².
-        decoder: codes to logits.
-        latent: length of z.
-        image_shape: (c, h, w).
-        features: (h, w) of the encoder's last maps.
-    """
-
-    encoder: nn.Module
-    decoder: nn.Module
-    latent: int
-    image_shape: tuple[int, int, int]
-    features: tuple[int, int]
-
-    def _real(self, x: Tensor) -> Tensor:
-        """In the precision of the weights: double where torch's default was when they were made."""
-        return x.to(next(self.parameters()).dtype)
-
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The posterior q_φ(z|x) = N(μ, diag σ²).
-
-        Args:
-            x: (n, c, h, w) in [−1, 1].
-
-        Returns:
-            (μ, log σ²), each (n, latent), float32 or wider.
-
-        Raises:
-            ValueError: images of another shape than the model's, or of bytes.
-        """
-        if tuple(x.shape[1:]) != self.image_shape:
-            raise ValueError(
-                f"This model takes images (n, {', '.join(map(str, self.image_shape))}), not {tuple(x.shape)}."
-            )
-        if not x.is_floating_point():
-            raise ValueError(f"This model takes floats in [−1, 1], not {x.dtype}: see blurvae.datasets.to_float.")
-        return self._posterior(_at_least_float32(self.encoder(self._real(x))))
-
-    def _posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
-        """(μ, log σ²) of what the encoder returns."""
-        mu, log_var = output.chunk(2, dim=1)
-        return mu, log_var
-
-    def decode(self, z: Tensor) -> Decoded:
-        """The mean image x̂_θ(z).
-
-        Args:
-            z: (n, latent).
-
-        Returns:
-            (x̂, logit), each (n, c, h, w), float32 or wider, x̂ = tanh(logit).
-
-        Raises:
-            ValueError: a z of another length.
-        """
-        if z.ndim != 2 or z.shape[1] != self.latent:
-            raise ValueError(f"This model takes z of shape (n, {self.latent}), not {tuple(z.shape)}.")
-        logit = _at_least_float32(self.decoder(self._real(z))).contiguous()
-        return Decoded(torch.tanh(logit), logit)
-
-    def forward(self, x: Tensor) -> Decoded:
-        """Reconstructs images from the posterior mean z = μ."""
-        return self.decode(self.encode(x)[0])
-
-
-class VAE(Autoencoder):
+class VAE(Coder):
     """q_φ(z|x) and the mean x̂_θ(z) of p_θ(x|z), architecture A or B of the main paper.
 
     Args:
@@ -126,7 +53,6 @@ class VAE(Autoencoder):
         latent: int = 256,
         hidden: int = 1000,
     ) -> None:
-        super().__init__()
         if architecture not in ARCHITECTURES:
             raise ValueError(f"There is no architecture {architecture!r}: choose one of {', '.join(ARCHITECTURES)}.")
         widths = PAPER_WIDTHS[architecture] if widths is None else tuple(widths)
@@ -140,16 +66,15 @@ class VAE(Autoencoder):
         stride = 2 ** len(widths)
         if h % stride or w % stride or min(h, w) < stride:
             raise ValueError(f"Images of {h}×{w} px do not divide by the stride {stride} of {len(widths)} blocks.")
-        self.latent = latent
-        self.image_shape = (channels, h, w)
-        h, w = self.features = (h // stride, w // stride)
+        image_shape = (channels, h, w)
+        h, w = features = (h // stride, w // stride)
         flat = widths[-1] * h * w
 
         encoder: list[nn.Module] = []
         for c_in, c_out in zip((channels, *widths[:-1]), widths):
             encoder += _block(nn.Conv2d(c_in, c_out, 3, stride=2, padding=1), c_out)
         head = _perceptron(flat, hidden, 2 * latent) if architecture == "A" else nn.Linear(flat, 2 * latent)
-        self.encoder = nn.Sequential(*encoder, nn.Flatten(), head)
+        encoder += [nn.Flatten(), head]
 
         tail = _perceptron(latent, hidden, flat) if architecture == "A" else nn.Linear(latent, flat)
         decoder: list[nn.Module] = [tail, nn.Unflatten(1, (widths[-1], h, w))]
@@ -159,11 +84,9 @@ class VAE(Autoencoder):
             else:
                 up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
                 decoder += [up, *_block(nn.Conv2d(c_in, c_out, 3, padding=1), c_out)]
-        self.decoder = nn.Sequential(*decoder, nn.Conv2d(widths[0], channels, 3, padding=1))
-
-
-def _at_least_float32(x: Tensor) -> Tensor:
-    return x if x.dtype == torch.float64 else x.float()
+        decoder.append(nn.Conv2d(widths[0], channels, 3, padding=1))
+        super().__init__(nn.Sequential(*encoder), nn.Sequential(*decoder), image_shape, latent)
+        self.features = features
 
 
 def reparametrise(

@@ -13,24 +13,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from blurvae.models.vae import Autoencoder
-
 WIDTHS = (64, 128, 256)
-
-
-class Coder(Autoencoder):
-    """An encoder and a decoder that learn apart, as one autoencoder for those who measure it.
-
-    Args:
-        encoder: of `make_encoder`.
-        decoder: of `make_decoder`.
-        latent: length of z.
-        image_shape: (c, h, w).
-    """
-
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, latent: int, image_shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.encoder, self.decoder, self.latent, self.image_shape = encoder, decoder, latent, image_shape
 
 
 def make_encoder(

@@ -111,7 +111,7 @@ def found(name: str, experiments: Collection[str], tier: str = "lesson") -> list
     Args:
         name: of the claim, such as "B2".
         experiments: names of experiments.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
     """
     claim = next(c for c in load() if c.name == name)
     return [f for f in findings(claim) if f.evidence.experiment in experiments and f.evidence.tier == tier]

@@ -63,7 +63,7 @@ def by_method(
 
     Args:
         experiment: its name.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         data: the data set's name.
         folder: of results; the checkout's data/results where None.
         seed: of the runs.
@@ -89,7 +89,7 @@ def by_rate(experiment: str, tier: str, data: str, folder: Path | None = None) -
 
     Args:
         experiment: its name.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         data: the data set's name.
         folder: of results; the checkout's data/results where None.
 

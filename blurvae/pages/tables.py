@@ -56,7 +56,7 @@ def table(
 
     Args:
         experiment: its name.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         data: the data set's name.
         folder: of results; the checkout's data/results where None.
         over: what ± means: the sd over "seeds" (left out where there is one) or over test "images".
@@ -134,7 +134,7 @@ def compare(
 
     Args:
         experiment: its name.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         data: the data set's name.
         method: the one in question.
         rivals: whom it is compared with.

@@ -22,7 +22,7 @@ class Run:
     Attributes:
         experiment: the experiment it belongs to, such as "bredell/table5".
         method: its name in tables and files.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         data: a name in `blurvae.datasets`.
         system: what is trained, with its constants.
         size: side of the images, px.

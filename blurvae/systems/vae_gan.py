@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -16,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from blurvae.losses import L2, Term
-from blurvae.models import kl_divergence, reparametrise
-from blurvae.models.vae_gan import Coder, Discriminator, layers, make_decoder, make_encoder
+from blurvae.models import Coder, kl_divergence, reparametrise
+from blurvae.models.vae_gan import Discriminator, layers, make_decoder, make_encoder
+from blurvae.systems import shared
 from blurvae.train import Draw, Move, Scene, System, Turn
 from blurvae.train.optimisers import Adam, Optimiser, RMSProp
 from blurvae.train.schedules import Exponential
@@ -26,8 +26,8 @@ from blurvae.train.schedules import Exponential
 class Players(NamedTuple):
     """φ, θ and the judge."""
 
-    encoder: nn.Module
-    decoder: nn.Module
+    encoder: nn.Sequential
+    decoder: nn.Sequential
     discriminator: Discriminator
 
 
@@ -98,19 +98,15 @@ class VAEGAN(System[Players]):
     hidden: int = 1024
 
     def __post_init__(self) -> None:
-        for name, values, least in (
-            ("widths", self.widths or (0,), 1),
-            ("latent", (self.latent,), 1),
-            ("hidden", (self.hidden,), 2),
-        ):
-            if bad := [value for value in values if type(value) is not int or value < least]:
-                raise ValueError(f"{name} takes whole numbers of at least {least}, not {bad[0]!r}.")
-        for name in ("beta", "gamma", "term_encoder", "term_decoder", "equilibrium", "margin"):
-            if not (isfinite(value := getattr(self, name)) and value >= 0):
-                raise ValueError(f"{name} must be a finite number ≥ 0, not {value!r}.")
-        for name in ("lr", "decay"):
-            if not (isfinite(value := getattr(self, name)) and value > 0):
-                raise ValueError(f"{name} must be a positive number, not {value!r}.")
+        weights = {
+            "beta": "the weight of the KL term",
+            "gamma": "the decoder's weight of the feature likelihood",
+            "term_encoder": "the term's weight for the encoder",
+            "term_decoder": "the term's weight for the decoder",
+            "equilibrium": "a cross-entropy, 0 for none",
+            "margin": "the distance from the equilibrium",
+        }
+        shared.check_numbers(self, ("lr", "decay"), weights, ("widths", "latent", "hidden"))
         if self.layer not in (known := layers(self.widths)):
             raise ValueError(f"The discriminator has no layer {self.layer!r}: choose one of {', '.join(known)}.")
         if self.has_term and self.term.kernel_path is not None:
@@ -130,12 +126,12 @@ class VAEGAN(System[Players]):
         return Players(
             make_encoder(**given, latent=self.latent, hidden=self.hidden),
             make_decoder(**given, latent=self.latent),
-            Discriminator(**given, hidden=self.hidden // 2),
+            Discriminator(**given, hidden=max(1, self.hidden // 2)),
         )
 
     def coder(self, players: Players, shape: tuple[int, int, int]) -> Coder:
         """Encoder and decoder as one autoencoder of images of this shape (c, h, w)."""
-        return Coder(players.encoder, players.decoder, self.latent, shape)
+        return Coder(players.encoder, players.decoder, shape, self.latent)
 
     def needs(self, shape: tuple[int, ...]) -> str:
         """See `System.needs`."""

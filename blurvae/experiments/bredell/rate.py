@@ -65,7 +65,7 @@ def searched(data: str) -> None:
 
 def given(tier: str) -> Given:
     """What all methods at 32×32 px are given."""
-    match check_tier(tier):
+    match check_tier(tier, GRID):
         case "paper":
             return Given(Budget(epochs=30, batch_size=64), PAPER | {"warm_up": 5}, {})
         case "lesson":

@@ -48,7 +48,7 @@ def given(tier: str) -> Given:
 
     At tier "lesson" 2,000 images, 8 epochs, widths 16-32-64-128; at "smoke" 64 images.
     """
-    match check_tier(tier):
+    match check_tier(tier, GRID):
         case "paper":
             return Given(Budget(epochs=100, batch_size=64), PAPER, {"size": 64})
         case "lesson":

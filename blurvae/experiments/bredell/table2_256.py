@@ -48,7 +48,7 @@ def searched(data: str) -> tuple[str, str]:
 
 def given(tier: str) -> Given:
     """What all methods at 256×256 px are given."""
-    match check_tier(tier):
+    match check_tier(tier, GRID):
         case "paper":
             system = PAPER | {"widths": (64, 128, 256, 512, 512, 512)}
             return Given(Budget(epochs=200, batch_size=64), system, {"size": 256})

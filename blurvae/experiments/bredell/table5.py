@@ -47,7 +47,7 @@ def given(tier: str) -> Given:
 
     CIFAR-10's warm-up and kernel size are not printed in the paper and taken from CelebA 64².
     """
-    match check_tier(tier):
+    match check_tier(tier, GRID):
         case "paper":
             return Given(Budget(epochs=100, batch_size=64), PAPER, {})
         case "lesson":

@@ -85,7 +85,7 @@ def kernel_snapshots(
 
     Args:
         experiment: its name.
-        tier: "smoke", "lesson" or "paper".
+        tier: "smoke", "lesson", "study" or "paper".
         data: the data set's name.
         folder: of results; the checkout's data/results where None.
         seed: of the run.

@@ -1,0 +1,61 @@
+"""Table 1 of Dalal: five losses, codes of length 2; with the term as printed beside the term as released."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blurvae.experiments.base import Method, check_tier, make
+from blurvae.experiments.dalal import RELEASED, given, small, stft
+from blurvae.losses import L1, L2, SSIM
+from blurvae.record import Run
+
+TITLE = "Short-time Fourier loss on black-and-white digits, z of length 2 (Dalal, Table 1)"
+PAPER_DATA = "mnist-binary"
+PAPER_TABLE = "dalal/table1"
+NOTES = (
+    "The paper measures images as they leave the decoder, for codes drawn from q: the columns (raw, z ~ q).",
+    "STFT as released: no Hann window, one quadrant of the frequencies, none on the axes, phases not wrapped.",
+)
+METHODS = (
+    Method("l2", "L2", small(L2()), "L2"),
+    Method("l1", "L1", small(L1()), "L1"),
+    Method("ssim", "SSIM", small(SSIM()), "SSIM"),
+    Method("dft-ssim", "DFT + SSIM", small(SSIM(), stft(window=28, stride=0, **RELEASED)), "DFT+SSIM"),
+    Method("stft-ssim", "STFT + SSIM, as released", small(SSIM(), stft(**RELEASED)), "Ours"),
+    Method("stft-ssim-printed", "STFT + SSIM, as printed", small(SSIM(), stft())),
+)
+VARIANTS: tuple[Method, ...] = ()
+COLUMNS = (
+    "PSNR (raw, z ~ q)",
+    "SSIM (raw, z ~ q)",
+    "PSNR (raw)",
+    "SSIM (raw)",
+    "PSNR",
+    "SSIM",
+    "LPIPS-squeeze",
+    "FD-squeeze (samples)",
+    "blur percentage",
+    "KL",
+)
+GRID = {
+    "smoke": {"natural": (0,)},
+    "lesson": {"mnist-binary": (0, 1, 2)},
+    "study": {"mnist-binary": (0, 1, 2)},
+    "paper": {"mnist-binary": (0, 1, 2)},
+}
+
+
+def searched(data: str) -> None:
+    """β is the author's."""
+
+
+def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
+    """The runs of a tier, method by method.
+
+    Args:
+        tier: "smoke", "lesson", "study" or "paper", see `dalal.given`.
+        data: a data set of 28×28 px; of 32×32 px at "smoke", where the global transform is left out.
+        seeds: one run a method and seed.
+    """
+    methods = [m for m in METHODS if m.name != "dft-ssim"] if tier == "smoke" else METHODS
+    return make("dalal/table1", methods, check_tier(tier, GRID), data, seeds, given(tier))
