@@ -31,6 +31,7 @@ EXPERIMENTS = (
     "dalal/latent16",
     "dalal/choices",
     "sharpness/variants",
+    "sharpness/vae_gan",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 

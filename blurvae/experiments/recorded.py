@@ -15,6 +15,7 @@ import torch
 from blurvae import datasets, experiments, paths
 from blurvae.blur import hermitian_weights
 from blurvae.evaluation import KS
+from blurvae.evaluation.vae_gan import SHIFTED, SHIFTS
 from blurvae.experiments.bredell import rate
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.metrics.rate_curves import Curve, mean_difference
@@ -47,6 +48,9 @@ DIGITS = {
     "kernel width": 2,
     "sharpness": 3,
     "blur percentage": 1,
+    "FD-squeeze (mean image)": 0,
+    "failed": 2,
+    **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
 }
 # The high-frequency ratio is best at 1, the KL term is a price, a printed −log p gets lower where more is left out
 # of it (erratum E5), and noise is sharp: none of them has a side that is better.
@@ -58,6 +62,8 @@ NO_SIDE = (
     "kernel width",
     "sharpness",
     "blur percentage",
+    "FD-squeeze (mean image)",
+    *(name for name in DIGITS if name.startswith("shift")),
 )
 HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM")) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
