@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from blurvae.losses import L2, Term
+from blurvae.losses import Sharpness, Term
 from blurvae.models import Coder, kl_divergence, reparametrise
 from blurvae.models.vae_gan import Discriminator, layers, make_decoder, make_encoder
 from blurvae.systems import shared
@@ -57,11 +57,14 @@ class VAEGAN(System[Players]):
         layer: of the discriminator, at which the feature likelihood N(D_l(x); D_l(x̂), I) is taken.
         beta: β, the weight of the KL term.
         gamma: γ, the weight of the feature likelihood in the decoder's loss: 1 in the report, 1e-6 in its code.
+        feature_precision: of that Gaussian, whose covariance is I divided by it; 1 is the report's. The likelihood sums
+            over features, so that in a network of an eighth of the widths it weighs against all else as in the whole
+            one where this is 8.
         prior_fakes: whether samples from the prior are judged too, as Larsen and the released code do; the report's
             L_GAN has reconstructions alone.
         generator: the decoder's part of the game: "minimax" is −L_GAN as printed; "non-saturating" is −log D of what it
             made (Goodfellow et al. 2014), whose gradient does not die where the discriminator is sure.
-        term: a reconstruction term beside the features, such as "sharpness"; in no loss where both weights are 0.
+        term: a reconstruction term beside the features; in no loss where both weights are 0.
         term_encoder: its weight in the encoder's loss: 1 in the report and in its code.
         term_decoder: its weight in the decoder's loss: 1 in the report, γ/2 in its code.
         equilibrium: E; the discriminator pauses where its mean cross-entropy on data or on reconstructions is below
@@ -83,9 +86,10 @@ class VAEGAN(System[Players]):
     layer: str = "conv3"
     beta: float = 1.0
     gamma: float = 1.0
+    feature_precision: float = 1.0
     prior_fakes: bool = True
     generator: Literal["minimax", "non-saturating"] = "minimax"
-    term: Term = field(default_factory=L2)
+    term: Term = field(default_factory=Sharpness)
     term_encoder: float = 0.0
     term_decoder: float = 0.0
     equilibrium: float = 0.0
@@ -106,7 +110,7 @@ class VAEGAN(System[Players]):
             "equilibrium": "a cross-entropy, 0 for none",
             "margin": "the distance from the equilibrium",
         }
-        shared.check_numbers(self, ("lr", "decay"), weights, ("widths", "latent", "hidden"))
+        shared.check_numbers(self, ("lr", "decay", "feature_precision"), weights, ("widths", "latent", "hidden"))
         if self.layer not in (known := layers(self.widths)):
             raise ValueError(f"The discriminator has no layer {self.layer!r}: choose one of {', '.join(known)}.")
         if self.has_term and self.term.kernel_path is not None:
@@ -170,7 +174,7 @@ class VAEGAN(System[Players]):
         verdict, x_hat = judged.logit.to(x.dtype), made[0]
         real, fake = verdict[:n], verdict[n:]
         f, f_hat = judged.features[self.layer].to(x.dtype).flatten(1).split(n)[:2]
-        likelihood = 0.5 * (f - f_hat).square().sum(1).mean()
+        likelihood = 0.5 * self.feature_precision * (f - f_hat).square().sum(1).mean()
         kl = kl_divergence(mu, log_var).mean()
         on_real = softplus(-real).mean()
         on_fakes = [softplus(part).mean() for part in fake.split(n)]
