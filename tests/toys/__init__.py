@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from blurvae import losses
-from blurvae.systems import RAE, VAEGAN, BlurVAE
+from blurvae.systems import RAE, VAEGAN, BlurVAE, SmallVAE
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
@@ -33,11 +33,19 @@ def rae(model: str, term: str = "l2", **constants: Any) -> RAE:
     return RAE(model, losses.get(term, **constants), beta=1e-2, weight=1e-2, **small)  # type: ignore[arg-type]
 
 
+def small_vae() -> SmallVAE:
+    """One with everything that it can have: perceptrons, a sum of terms from the second epoch on, cycles."""
+    term = losses.Sum(losses.CrossEntropy(), losses.Sharpness())
+    small: dict[str, Any] = {"network": "perceptrons", "hidden": 6, "output": "sigmoid", "half_cycle": 4}
+    return SmallVAE(term, first=losses.CrossEntropy(), late=1, **small)
+
+
 CASES: dict[str, tuple[System[Any], Pictures]] = {
     "l2": (blur_vae("l2"), IMAGES),
     "wiener, detached": (blur_vae("wiener", kernel_size=3), IMAGES),
     "wiener, live": (blur_vae("wiener", kernel_size=3, kernel_path="live"), IMAGES),
     "wiener-proper, elbo": (blur_vae("wiener-proper", kernel_size=3, kernel_path="elbo"), IMAGES),
+    "small vae, cyclical, a late term": (small_vae(), IMAGES),
     "two terms": (TwoTerms(), IMAGES),
     "vae-gan": (vae_gan(), IMAGES),
     "vae-gan, with a term": (
