@@ -16,6 +16,7 @@ from blurvae.claims.observations import (
     phase_or_energy,
 )
 from blurvae.claims.scores import better, equal_rate, fitted_covariance, smaller_change
+from blurvae.claims.shifts import invariance
 
 RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "better": better,
@@ -29,6 +30,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "converges": converges,
     "fitted covariance": fitted_covariance,
     "equal rate": equal_rate,
+    "invariance": invariance,
 }
 
 
