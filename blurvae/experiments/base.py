@@ -39,6 +39,7 @@ EXPERIMENTS = (
     "rae/figure1",
     "rae/figure2",
     "rae/components",
+    "sharpness/vae_gan",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 
