@@ -13,6 +13,7 @@ from blurvae.claims.observations import (
     error_share,
     kernel_differs,
     kernel_falls,
+    phase_or_energy,
 )
 from blurvae.claims.precision import (
     equal_distance,
@@ -35,6 +36,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "error share": error_share,
     "blur share": blur_share,
     "determinant": determinant,
+    "phase or energy": phase_or_energy,
     "converges": converges,
     "fitted covariance": fitted_covariance,
     "equal rate": equal_rate,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae import losses
-from blurvae.systems import BlurVAE
+from blurvae.systems import BlurVAE, SmallVAE
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
@@ -23,11 +23,19 @@ def blur_vae(term: str, **constants: Any) -> BlurVAE:
     return BlurVAE(losses.get(term, **constants), warm_up=1, **small)
 
 
+def small_vae() -> SmallVAE:
+    """One with everything that it can have: perceptrons, a sum of terms from the second epoch on, cycles."""
+    term = losses.Sum(losses.CrossEntropy(), losses.Sharpness())
+    small: dict[str, Any] = {"network": "perceptrons", "hidden": 6, "output": "sigmoid", "half_cycle": 4}
+    return SmallVAE(term, first=losses.CrossEntropy(), late=1, **small)
+
+
 CASES: dict[str, tuple[System[Any], Pictures]] = {
     "l2": (blur_vae("l2"), IMAGES),
     "wiener, detached": (blur_vae("wiener", kernel_size=3), IMAGES),
     "wiener, live": (blur_vae("wiener", kernel_size=3, kernel_path="live"), IMAGES),
     "wiener-proper, elbo": (blur_vae("wiener-proper", kernel_size=3, kernel_path="elbo"), IMAGES),
+    "small vae, cyclical, a late term": (small_vae(), IMAGES),
     "two terms": (TwoTerms(), IMAGES),
     "vae-gan": (VAEGAN(), IMAGES),
     "ae": (RAE("ae"), IMAGES),

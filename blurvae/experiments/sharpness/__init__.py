@@ -39,4 +39,4 @@ def given(tier: str) -> Given:
         return Given(Budget(epochs=25, batch_size=128), {}, {"size": 28})
     if tier == "lesson":
         return Given(Budget(epochs=25, batch_size=128), {}, {"size": 28, "n_train": 10_000, "n_test": 1000})
-    return Given(Budget(epochs=2, batch_size=16), {"hidden": 32}, {"size": 32, "n_train": 64, "n_test": 32})
+    return Given(Budget(epochs=2, batch_size=16), {"hidden": 32}, {"size": 28, "n_train": 64, "n_test": 32})
