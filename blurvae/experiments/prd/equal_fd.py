@@ -17,7 +17,7 @@ from blurvae.experiments.prd import sets
 DIGITS = (4, 8)  # how many of the ten the sharp set has
 FEATURES = ("classifier-mnist", "squeeze")
 N = 1200
-STEPS = 10  # of the bisection
+STEPS = 13  # of the bisection
 
 
 def record(features: str, seeds: tuple[int, ...] = (0, 1), n: int = N) -> dict[str, Any]:
@@ -53,9 +53,9 @@ def _as_far(
     """The noise that brings a set to a distance, and the set's features and images.
 
     Raises:
-        ValueError: no noise up to σ = 2 does.
+        ValueError: no noise up to σ = 0.5 does.
     """
-    low, high = 0.0, 2.0
+    low, high = 0.0, 0.5
 
     def at(sigma: float) -> tuple[Tensor, Tensor]:
         images = (whole + sigma * noise).clamp(0, 1)
