@@ -104,9 +104,10 @@ def rank_correlation(evidence: Evidence, folder: Path | None) -> list[Comparison
     """Whether precision falls with the entropy of single images, and recall rises with that of the set."""
     found = _read("fleet", folder).get("correlations", ())
     made = []
-    for name, sign in (("precision, entropy of an image", -1), ("recall, entropy of the set", 1)):
-        values = tuple(row[name] for row in found)
-        made.append(Comparison(f"rank correlation: {name}", "0", values, sign, digits=2))
+    for sets_of in ("all", "mild"):
+        for name, sign in (("precision, entropy of an image", -1), ("recall, entropy of the set", 1)):
+            values = tuple(row[name] for row in found if row["sets"] == sets_of)
+            made.append(Comparison(f"rank correlation over {sets_of} sets: {name}", "0", values, sign, digits=2))
     return made
 
 
@@ -114,7 +115,10 @@ def which_side(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Whether sets of few clean digits lie above the diagonal, precision over recall, and blurred ones below it."""
     rows = _by_seed(_read("fleet", folder), "set")
     made = []
-    for names, sign in (("1 digits", "2 digits", "4 digits"), 1), (("10 digits, blur 1", "10 digits, blur 4"), -1):
+    for names, sign in (
+        (("1 digits", "2 digits", "4 digits"), 1),
+        (("10 digits, weak blur", "10 digits, middle blur"), -1),
+    ):
         for name in names:
             gaps = tuple(row[name]["precision"] - row[name]["recall"] for row in rows)
             made.append(Comparison(f"precision minus recall of {name}", "0", gaps, sign, digits=3))
