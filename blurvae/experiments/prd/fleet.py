@@ -63,7 +63,7 @@ def record(seeds: tuple[int, ...] = (0, 1), n: int = N) -> dict[str, Any]:
     rows, correlations = [], []
     for seed in seeds:
         real = metrics.embed(sets.joined(sets.by_class("mnist", "test", n // 10, seed), n), FEATURES)
-        own = []
+        own: list[dict[str, Any]] = []
         for name, images in members(sets.by_class("mnist", "train", n, seed), n, seed):
             found = sets.measured(real, metrics.embed(images, FEATURES), runs=RUNS, seed=seed)
             del found["curve"]
