@@ -27,6 +27,7 @@ from blurvae.claims.precision import (
     within_a_class,
 )
 from blurvae.claims.scores import better, equal_rate, fitted_covariance, smaller_change
+from blurvae.claims.shifts import invariance
 
 RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "better": better,
@@ -49,6 +50,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "rank correlation": rank_correlation,
     "which side": which_side,
     "toys": toys,
+    "invariance": invariance,
 }
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.rae import RAEEvaluation
 from blurvae.evaluation.samples import precision_recall
 from blurvae.evaluation.small_vae import SmallVAEEvaluation
 from blurvae.evaluation.vae import KS, VAEEvaluation
+from blurvae.evaluation.vae_gan import VAEGANEvaluation
 
 EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
     "vae": VAEEvaluation,
     "small-vae": SmallVAEEvaluation,
+    "rae": RAEEvaluation,
+    "vae-gan": VAEGANEvaluation,
 }
 
 __all__ = [
@@ -19,8 +23,10 @@ __all__ = [
     "KS",
     "Evaluation",
     "Measured",
+    "RAEEvaluation",
     "SmallVAEEvaluation",
     "VAEEvaluation",
+    "VAEGANEvaluation",
     "centre",
     "precision_recall",
     "real",

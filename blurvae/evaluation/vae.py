@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache, partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from blurvae import losses, metrics
-from blurvae.blur import fourier, kernel_width, log_abs_det, squared_gain
-from blurvae.datasets import ImageSet, to_float
+from blurvae.blur import kernel_width, log_abs_det
+from blurvae.datasets import ImageSet
+from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
 from blurvae.evaluation.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
 from blurvae.evaluation.kernels import KernelWatch
 from blurvae.evaluation.samples import precision_recall
 from blurvae.metrics.active_units import active_units
-from blurvae.models import Coder, kl_divergence
-from blurvae.models.lpips import BACKBONES
-from blurvae.models.samplers import fit_gaussian_mixture, interpolate
+from blurvae.models import Coder, fit_gaussian_mixture, kl_divergence
 from blurvae.systems import BlurVAE, SmallVAE
-from blurvae.systems.vae import Players
+from blurvae.systems.shared import Players
 from blurvae.train import Budget
 
-PICTURES = 8  # originals that are kept; reconstructions and samples as many
-PICTURES_LARGE = 2  # beyond 64×64 px, where no interpolation is kept either
-STEPS = 7  # of an interpolation between two test images
 LATENTS = 10_000  # training images whose latents the Gaussian mixture is fitted to, at most
 COMPONENTS = 10
 KS = (1, 50, 500)  # importance samples
-SECOND = "alex"  # LPIPS-squeeze is the first
 PRINTED_EPSILON = 0.5  # of the paper's Table 6
 
 
@@ -93,29 +86,26 @@ class VAEEvaluation:
                 kernels.append(kernel_net(mu).float())
         x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
         measured = Measured(*metrics.evaluate_each(centre(x, test), centre(x_hat, test), centre(sampled, test)))
-        _second_lpips(centre(x, test), centre(x_hat, test), measured)
+        pieces.second_lpips(centre(x, test), centre(x_hat, test), measured)
         measured.add("KL", torch.cat(kl))
         measured.metrics["active units"] = {"value": active_units(torch.cat(means))}
         for name, found in bounds.items():
             measured.add(name, torch.cat(found))
-        large = max(test.shape[1:]) > 64
-        few = PICTURES_LARGE if large else PICTURES
+        large = pieces.large(test)
+        few = pieces.PICTURES_LARGE if large else pieces.PICTURES
         measured.pictures = {
             "original": to_bytes(x[:few]),
             "reconstruction": to_bytes(x_hat[:few]),
             "sample": to_bytes(sampled[:few]),
-            "log_spectrum_data": _array(metrics.mean_log_spectrum(x)),
-            "log_spectrum_reconstruction": _array(metrics.mean_log_spectrum(x_hat)),
-            "log_spectrum_sample": _array(metrics.mean_log_spectrum(sampled)),
-            "error_power": _array(squared_gain(fourier(x - x_hat)).mean((0, 1))),
-            "data_power": _array(squared_gain(fourier(x)).mean((0, 1))),
+            "log_spectrum_sample": pieces.array(metrics.mean_log_spectrum(sampled)),
+            **pieces.spectra(x, x_hat),
         }
         if not large:
-            measured.pictures["interpolation"] = to_bytes(unit(_line(vae, test, self.device)))
+            measured.pictures["interpolation"] = to_bytes(unit(pieces.line(vae, test, self.device)))
         if kernels:
             kernel = torch.cat(kernels)
             measured.add("kernel width", kernel_width(kernel).cpu())
-            measured.pictures["kernel"] = _array(kernel[:PICTURES])
+            measured.pictures["kernel"] = pieces.array(kernel[: pieces.PICTURES])
         if self.n_bound:
             self._importance(players, measured)
         sets = {"samples": centre(sampled, test)}
@@ -124,7 +114,7 @@ class VAEEvaluation:
             # What two sets of real images are apart at this sample size: no model can be expected below it.
             data = real(self.train.head(min(len(self.train), len(test))), self.device)
             others = {"GMM samples": centre(drawn, test), "data": centre(data, test)}
-            measured.metrics |= _distances(centre(x, test), others)
+            measured.metrics |= pieces.distances(centre(x, test), others)
             measured.pictures["sample_gmm"] = to_bytes(drawn[:few])
             sets |= others
         measured.metrics |= precision_recall(centre(x, test), sets, seed=self.seed)
@@ -173,40 +163,6 @@ class VAEEvaluation:
     def _mixture(self, vae: Coder, n: int, generator: torch.Generator) -> Tensor:
         """Images of n codes drawn from a Gaussian mixture over the latents of training images, on [0, 1]."""
         assert self.train is not None
-        some = self.train.head(min(len(self.train), LATENTS))
-        latents = torch.cat([vae.encode(batch)[0].double() for batch in batches(some, self.device)])
+        latents = pieces.codes(vae, self.train.head(min(len(self.train), LATENTS)), self.device)
         mixture = fit_gaussian_mixture(latents, min(COMPONENTS, len(latents)), self.seed)
-        return torch.cat([unit(vae.decode(z).x_hat) for z in mixture.sample(n, generator).split(256)])
-
-
-def _array(values: Tensor) -> np.ndarray:
-    return values.cpu().numpy().astype(np.float32)
-
-
-def _line(vae: Coder, test: ImageSet, device: torch.device) -> Tensor:
-    """What the decoder makes of the way from the first test image to the second."""
-    a, b = to_float(torch.from_numpy(np.array(test.images[:2])).to(device))
-    return interpolate(vae, a, b, STEPS)
-
-
-def _second_lpips(x: Tensor, x_hat: Tensor, measured: Measured) -> None:
-    """LPIPS by another network, where the images are large enough for it: a judge who was in no training."""
-    name = f"LPIPS-{SECOND}"
-    if min(x.shape[-2:]) < BACKBONES[SECOND][1]:
-        return
-
-    def row() -> metrics.Entry:
-        measured.values[name] = metrics.lpips(x, x_hat, SECOND).cpu()
-        return metrics.summary(measured.values[name])
-
-    measured.metrics[name] = metrics.attempt(row)
-
-
-def _distances(x: Tensor, sets: dict[str, Tensor]) -> dict[str, metrics.Entry]:
-    """FD-squeeze of each set from the images x, or what is missing for it."""
-    reference = cache(lambda: metrics.statistics(x))
-
-    def row(y: Tensor) -> metrics.Entry:
-        return {"value": metrics.frechet_distance(reference(), y)}
-
-    return {f"FD-squeeze ({name})": metrics.attempt(partial(row, y)) for name, y in sets.items()}
+        return pieces.decoded(vae, mixture.sample(n, generator))

@@ -4,7 +4,8 @@ from blurvae.models.coder import Coder, Decoded
 from blurvae.models.files import load_model, save_model
 from blurvae.models.kernel_net import KernelNet
 from blurvae.models.named import Trained, card, load, names
-from blurvae.models.samplers import GaussianMixture, fit_gaussian_mixture, interpolate
+from blurvae.models.rae import RAENet
+from blurvae.models.samplers import GaussianMixture, fit_gaussian_mixture, interpolate, slerp
 from blurvae.models.vae import ARCHITECTURES, VAE, kl_divergence, parameter_count, reparametrise
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Decoded",
     "GaussianMixture",
     "KernelNet",
+    "RAENet",
     "Trained",
     "card",
     "fit_gaussian_mixture",
@@ -25,4 +27,5 @@ __all__ = [
     "parameter_count",
     "reparametrise",
     "save_model",
+    "slerp",
 ]

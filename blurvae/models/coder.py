@@ -23,7 +23,12 @@ class Coder(nn.Module):
         decoder: (n, latent) → (n, c, h, w), the logit.
         image_shape: (c, h, w).
         latent: length of z.
+
+    Attributes:
+        features: (h, w) of the encoder's last maps where a batch norm sees them, else None.
     """
+
+    features: tuple[int, int] | None = None
 
     def __init__(
         self, encoder: nn.Sequential, decoder: nn.Sequential, image_shape: tuple[int, int, int], latent: int
@@ -53,7 +58,11 @@ class Coder(nn.Module):
             )
         if not x.is_floating_point():
             raise ValueError(f"This model takes floats in [−1, 1], not {x.dtype}: see blurvae.datasets.to_float.")
-        mu, log_var = at_least_float32(self.encoder(self._real(x))).chunk(2, dim=1)
+        return self._posterior(at_least_float32(self.encoder(self._real(x))))
+
+    def _posterior(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """What the encoder's last layer says."""
+        mu, log_var = output.chunk(2, dim=1)
         return mu, log_var
 
     def decode(self, z: Tensor) -> Decoded:

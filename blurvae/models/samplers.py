@@ -145,14 +145,15 @@ def _k_means(z: Tensor, k: int, seed: int, rounds: int = 20) -> Tensor:
 
 
 @torch.no_grad()
-def interpolate(vae: Coder, a: Tensor, b: Tensor, steps: int = 8) -> Tensor:
-    """Decoded images on the straight line between the posterior means of two images.
+def interpolate(vae: Coder, a: Tensor, b: Tensor, steps: int = 8, *, spherical: bool = False) -> Tensor:
+    """Decoded images on the way between the posterior means of two images.
 
     Args:
         vae: in evaluation mode, else batch norm mixes the images.
         a: (c, h, w) in [−1, 1], where the line starts.
         b: (c, h, w), where it ends.
-        steps: points on the line, both ends included, ≥ 2.
+        steps: points on the way, both ends included, ≥ 2.
+        spherical: go along `slerp`, else straight.
 
     Returns:
         (steps, c, h, w) in [−1, 1]; the first and last are the reconstructions of a and b.
@@ -166,4 +167,26 @@ def interpolate(vae: Coder, a: Tensor, b: Tensor, steps: int = 8) -> Tensor:
         raise ValueError("The model is in training mode, where batch norm mixes the images: call vae.eval() first.")
     mu = vae.encode(torch.stack([a, b]))[0]
     t = torch.linspace(0, 1, steps, dtype=mu.dtype, device=mu.device)[:, None]
-    return vae.decode(torch.lerp(mu[:1], mu[1:], t)).x_hat
+    return vae.decode((slerp if spherical else torch.lerp)(mu[:1], mu[1:], t)).x_hat
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Spherical interpolation (sin((1 − t)Ω) a + sin(tΩ) b)/sin Ω, Ω the angle between a and b (Shoemake 1985).
+
+    Between vectors of one length it keeps the length, where the straight line passes closer to the origin. Where a and
+    b point the same way it is the straight line.
+
+    Args:
+        a: (n, d).
+        b: (n, d), not opposite to a: then every way is as short.
+        t: in [0, 1], of a shape that broadcasts to (n, 1).
+
+    Returns:
+        (n, d).
+    """
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=1)[:, None].clamp(-1, 1)
+    angle = torch.acos(cosine)
+    same = angle < 1e-4  # sin Ω is rounding there
+    sine = torch.where(same, torch.ones_like(angle), torch.sin(angle))
+    curved = (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / sine
+    return torch.where(same, torch.lerp(a, b, t), curved)

@@ -101,7 +101,7 @@ class Execution:
             self.training: Training[Any] = Training(
                 run.system,
                 networks(run, self.train.shape),
-                self.train,
+                _seen(self.train, run),
                 run.budget,
                 device=str(self.where),
                 checkpoint=work,
@@ -180,6 +180,16 @@ def _ingredients(run: Run) -> tuple[ImageSet, ImageSet]:
             "`python -m blurvae.experiments --help` says, or leave this method out with --only."
         )
     return train, test
+
+
+def _seen(train: ImageSet, run: Run) -> ImageSet:
+    """The training images without those that the system keeps back."""
+    if (kept := run.system.kept_back()) >= len(train):
+        raise ValueError(
+            f"{run.name} holds out {kept} of {len(train)} training images, so that none is left: lower "
+            "held_out or raise n_train."
+        )
+    return train.head(len(train) - kept) if kept else train
 
 
 def _described(train: ImageSet, test: ImageSet) -> dict[str, Any]:

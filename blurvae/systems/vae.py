@@ -4,37 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
-from torch import Tensor
-
-from blurvae.blur import kernel_width
-from blurvae.losses import L2, Term, kernel_loss
-from blurvae.models import VAE, Coder, KernelNet, kl_divergence, reparametrise
+from blurvae.losses import L2, Term
+from blurvae.models import VAE, KernelNet, kl_divergence, reparametrise
+from blurvae.systems import shared
+from blurvae.systems.shared import Players, Seen
 from blurvae.train import Draw, Move, Scene, System, Turn
 from blurvae.train.optimisers import Adam
 from blurvae.train.schedules import Constant
 
-
-class Players(NamedTuple):
-    """The two players of the alternation: θ, φ in `vae` and γ in `kernel_net` (None for terms without a kernel)."""
-
-    vae: Coder
-    kernel_net: KernelNet | None
-
-
-class Seen(NamedTuple):
-    """What eq. 11 and 12 were computed of.
-
-    Attributes:
-        z: (n, latent).
-        x_hat: (n, c, h, w).
-        kernel: (n, K, K), what the term was given; None in warm-up and for terms without a kernel.
-    """
-
-    z: Tensor
-    x_hat: Tensor
-    kernel: Tensor | None
+__all__ = ["BlurVAE", "Players", "Seen"]
 
 
 @dataclass(frozen=True)
@@ -70,16 +50,8 @@ class BlurVAE(System[Players]):
     def __post_init__(self) -> None:
         if type(self.warm_up) is not int or self.warm_up < 0:
             raise ValueError(f"warm_up must be a whole number ≥ 0, not {self.warm_up!r}.")
-        for name in ("lr", "kernel_lr"):
-            if not (_is_number(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(
-                    f"{name} must be a positive number (the paper takes 1e-4), not {getattr(self, name)!r}."
-                )
-        if not (_is_number(self.beta) and self.beta >= 0):
-            raise ValueError(f"beta, the weight of the KL term, must be a finite number ≥ 0, not {self.beta!r}.")
-        for name, values in (("widths", self.widths or (0,)), ("latent", (self.latent,)), ("hidden", (self.hidden,))):
-            if bad := [value for value in values if type(value) is not int or value < 1]:
-                raise ValueError(f"{name} takes whole numbers of at least 1, not {bad[0]!r}.")
+        weights = {"beta": "the weight of the KL term"}
+        shared.check_numbers(self, ("lr", "kernel_lr"), weights, ("widths", "latent", "hidden"))
 
     def players(self, shape: tuple[int, ...]) -> Players:
         """The networks for images of this shape (c, h, w), initialised from torch's global generator."""
@@ -91,9 +63,7 @@ class BlurVAE(System[Players]):
         channels, height, width = shape
         size = height if height == width else [height, width]
         vae = {"architecture": self.architecture, "size": size, "channels": channels, "widths": [*self.widths]}
-        kernel_net = None
-        if self.term.kernel_path is not None:
-            kernel_net = {"latent": self.latent, "size": self.term.kernel_size}  # type: ignore[attr-defined]
+        kernel_net = shared.kernel_config(self.term, self.latent)
         return {"vae": vae | {"latent": self.latent, "hidden": self.hidden}, "kernel_net": kernel_net}
 
     def needs(self, shape: tuple[int, ...]) -> str:
@@ -110,9 +80,7 @@ class BlurVAE(System[Players]):
 
     def phase(self, epoch: int) -> str:
         """For terms with a kernel "warm-up", then "weighted"; else "train" throughout."""
-        if self.term.kernel_path is None:
-            return "train"
-        return "weighted" if epoch >= self.warm_up else "warm-up"
+        return shared.phase(self.term, self.warm_up, epoch)
 
     def moves(self, phase: str) -> tuple[Move[Players], ...]:
         """One move for both players; in warm-up squared error stands in for the term."""
@@ -129,55 +97,15 @@ class BlurVAE(System[Players]):
         γ learns from eq. 12, ‖x * G_γ(z) − x̂‖², but for the path "elbo", where it learns from eq. 11 as θ and φ do. On
         the path "detached" φ gets no gradient of eq. 11 through the kernel.
         """
-        vae, kernel_net = players
         x = scene.x
         with scene.autocast():
-            mu, log_var = vae.encode(x)
+            mu, log_var = players.vae.encode(x)
         z = reparametrise(mu, log_var, noise=scene.noise["n"])
-        with scene.autocast():
-            x_hat, logit = vae.decode(z)
-        kernel = kernel_net(z) if kernel_net is not None else None
-        given = None
-        if term.kernel_path is not None and kernel is not None:
-            given = kernel.detach() if term.kernel_path == "detached" else kernel
-        reconstruction = term(x, x_hat, logit=logit, kernel=given).mean()
+        weighed = shared.weigh(players, x, z, term, scene.autocast)
         kl = kl_divergence(mu, log_var).mean()
-        objective = reconstruction + self.beta * kl  # eq. 11
-        parts, seen = {"reconstruction": reconstruction, "kl": kl}, Seen(z, x_hat, given)
-        if kernel is None:
-            return Turn({"vae": objective}, parts, seen)
-        blur_error = kernel_loss(x, x_hat, kernel).mean()  # eq. 12
-        width = kernel_width(kernel.detach()).mean()
-        parts |= {"kernel_loss": blur_error, "kernel_width": width}
-        # γ first: the last of the backward passes alone frees activations on its way, and
-        # most of them are the VAE's.
-        own = objective if term.kernel_path == "elbo" else blur_error
-        return Turn({"kernel_net": own, "vae": objective}, parts, seen)
+        objective = weighed.loss + self.beta * kl  # eq. 11
+        return shared.turn(term, x, z, weighed, objective, {"reconstruction": weighed.loss, "kl": kl})
 
     def check(self, players: Players, samples: int, batch: int) -> None:
         """See `System.check`."""
-        vae, kernel_net = players
-        if vae.latent != self.latent:
-            raise ValueError(
-                f"The VAE has a code of length {vae.latent}, the system one of {self.latent}: give both the same."
-            )
-        if self.term.kernel_path is not None:
-            if kernel_net is None:
-                raise ValueError(
-                    f"The term {self.term.name!r} needs a kernel network: pass Players(vae, KernelNet(…))."
-                )
-            size: Any = self.term.kernel_size  # type: ignore[attr-defined]
-            if size != kernel_net.size:
-                raise ValueError(
-                    f"The term {self.term.name!r} takes kernels of size {size}, the kernel network makes them of size "
-                    f"{kernel_net.size}: give both the same."
-                )
-        if batch == 1 and isinstance(vae, VAE) and vae.features == (1, 1):
-            raise ValueError(
-                "Batch norm needs more than one value of a channel, and a batch of one image has features of 1×1 px "
-                "here: raise batch_size, or leave out one of the widths."
-            )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+        shared.check(players, self.term, self.latent, batch)

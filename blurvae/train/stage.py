@@ -104,7 +104,7 @@ class Stage(Generic[P]):
             self.cursor.add_(1)
         self.now.copy_(self.table.index_select(0, self.cursor).squeeze(0))
         x = self.feed.batch(self.order.index_select(0, self.cursor).squeeze(0))
-        noise = {name: self._draw(draw, x.dtype) for name, draw in move.draws.items()}
+        noise = {name: self._draw(draw, x) for name, draw in move.draws.items()}
         places = enumerate(self.schedules)
         value = {name: self.now[i] for i, name in places if not name.startswith("lr/")}
         scene = Scene(x, noise, value, self.autocast)
@@ -135,11 +135,12 @@ class Stage(Generic[P]):
             self._compiled[key] = compiled(move.play)
         return self._compiled[key]
 
-    def _draw(self, draw: Draw, dtype: torch.dtype) -> Tensor:
+    def _draw(self, draw: Draw, x: Tensor) -> Tensor:
         """The numbers of the whole batch, whoever computes its samples, of which this process keeps its part."""
         make = torch.randn if draw.law == "normal" else torch.rand
+        shape = (self.n, *(x.shape[1:] if draw.shape is None else draw.shape))
         device = self.generator.device
-        return self.team.share(make(self.n, *draw.shape, generator=self.generator, device=device, dtype=dtype))
+        return self.team.share(make(shape, generator=self.generator, device=device, dtype=x.dtype))
 
     def _differentiate(self, turn: Turn) -> None:
         """Gives each player the gradient of its own loss by its own weights, before any of them steps.

@@ -22,11 +22,11 @@ class Draw(NamedTuple):
 
     Attributes:
         law: "normal" is N(0, 1), "uniform" is that on [0, 1).
-        shape: of one sample; a batch draws (n, *shape).
+        shape: of one sample; a batch draws (n, *shape). None is the shape of the training samples.
     """
 
     law: Literal["normal", "uniform"]
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None
 
 
 class Scene(NamedTuple):
@@ -122,6 +122,10 @@ class System(ABC, Generic[P]):
     def cost(self, shape: tuple[int, ...]) -> float:
         """How much work a sample of this shape is, in a unit of its own: a queue begins with what costs least."""
         return float(math.prod(shape))
+
+    def kept_back(self) -> int:
+        """How many training samples, at the end of the set, no move shall see: the watch measures on them."""
+        return 0
 
     def check(self, players: P, samples: int, batch: int) -> None:
         """Refuses networks that this configuration cannot train on so many samples, so many at a time.

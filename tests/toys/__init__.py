@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from blurvae import losses
-from blurvae.systems import BlurVAE, SmallVAE
+from blurvae.systems import RAE, VAEGAN, BlurVAE, SmallVAE
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
 from toys.gan import GAN
-from toys.rae import RAE
 from toys.samples import CLIPS, IMAGES, RECORDS, Pictures
 from toys.two_terms import TwoTerms
-from toys.vae_gan import VAEGAN
 
 
 def blur_vae(term: str, **constants: Any) -> BlurVAE:
     """The first real system at the size of the toys."""
     small: dict[str, Any] = {"widths": (4, 6), "latent": 3, "hidden": 8, "lr": 1e-3, "kernel_lr": 1e-3}
     return BlurVAE(losses.get(term, **constants), warm_up=1, **small)
+
+
+def vae_gan(**fields: Any) -> VAEGAN:
+    """The VAE-GAN at the size of the toys; its rule withholds steps unless `equilibrium` is given as 0."""
+    small: dict[str, Any] = {"layer": "conv1", "widths": (4, 6), "latent": 3, "hidden": 8}
+    return VAEGAN(**small | {"gamma": 1e-2, "equilibrium": 0.7, "margin": 0.08} | fields)
+
+
+def rae(model: str, term: str = "l2", **constants: Any) -> RAE:
+    """The family of regularised autoencoders at the size of the toys; the watch's loss decides on its learning rate."""
+    small: dict[str, Any] = {"widths": (4, 6), "latent": 3, "start": 4, "held_out": 1, "patience": 0, "warm_up": 1}
+    return RAE(model, losses.get(term, **constants), beta=1e-2, weight=1e-2, **small)  # type: ignore[arg-type]
 
 
 def small_vae() -> SmallVAE:
@@ -37,11 +48,27 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "wiener-proper, elbo": (blur_vae("wiener-proper", kernel_size=3, kernel_path="elbo"), IMAGES),
     "small vae, cyclical, a late term": (small_vae(), IMAGES),
     "two terms": (TwoTerms(), IMAGES),
-    "vae-gan": (VAEGAN(), IMAGES),
-    "ae": (RAE("ae"), IMAGES),
-    "rae-l2": (RAE("l2"), IMAGES),
-    "rae-gp": (RAE("gp"), IMAGES),
-    "rae-sn": (RAE("sn"), IMAGES),
+    "vae-gan": (vae_gan(), IMAGES),
+    "vae-gan, with a term": (
+        vae_gan(
+            term=losses.L1(),
+            term_encoder=1.0,
+            term_decoder=0.5,
+            equilibrium=0.0,
+            prior_fakes=False,
+            generator="non-saturating",
+            optimiser="adam",
+        ),
+        IMAGES,
+    ),
+    "ae": (rae("ae"), IMAGES),
+    "rae, wiener": (rae("rae", "wiener", kernel_size=3), IMAGES),
+    "rae-l2": (rae("rae-l2"), IMAGES),
+    "rae-gp": (rae("rae-gp"), IMAGES),
+    "rae-gp of squares": (replace(rae("rae-gp"), penalty="squares"), IMAGES),
+    "rae-sn": (rae("rae-sn"), IMAGES),
+    "cv-vae, three draws": (replace(rae("cv-vae"), draws=3), IMAGES),
+    "wae": (rae("wae"), IMAGES),
     "gan": (GAN("gan"), IMAGES),
     "lsgan with a lens": (GAN("lsgan", lens=12), IMAGES),
     "wgan-gp": (GAN("wgan", critics=2, penalty=10.0), IMAGES),

@@ -104,7 +104,9 @@ def scene(case: Case, move: Move[Any], dtype: torch.dtype = torch.float32, devic
     generator = torch.Generator().manual_seed(1)
     laws = {"normal": torch.randn, "uniform": torch.rand}
     noise = {
-        name: laws[draw.law](len(x), *draw.shape, generator=generator, dtype=dtype).to(device)
+        name: laws[draw.law](
+            (len(x), *(x.shape[1:] if draw.shape is None else draw.shape)), generator=generator, dtype=dtype
+        ).to(device)
         for name, draw in move.draws.items()
     }
     value = {name: torch.tensor(0.5, dtype=torch.float64, device=device) for name in system.schedules()}
