@@ -14,13 +14,12 @@ from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
 from blurvae.evaluation.health import HealthWatch, failed
 from blurvae.metrics.active_units import active_units
-from blurvae.metrics.shift import shift_sensitivity
+from blurvae.metrics.shift import SHIFTS, shift_sensitivity
 from blurvae.models import kl_divergence
 from blurvae.systems.vae_gan import VAEGAN, Players
 from blurvae.train import Budget
 
 MOVED = 256  # test images that are moved, at most
-SHIFTS = (1, 2)  # px
 SHIFTED = ("features", "features, untrained", "pixels", "sharpness")  # what a shift is measured by
 
 

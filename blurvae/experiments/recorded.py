@@ -12,8 +12,9 @@ import pandas as pd
 
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
-from blurvae.evaluation.vae_gan import SHIFTED, SHIFTS
+from blurvae.evaluation.vae_gan import SHIFTED
 from blurvae.experiments.base import term_of
+from blurvae.metrics.shift import SHIFTS
 from blurvae.record import Result, read
 
 DIGITS = {
