@@ -126,11 +126,13 @@ class RAEEvaluation:
         sets["data"] = real(self.train.head(min(len(self.train), n)), self.device)
         others = {name: centre(images, test) for name, images in sets.items() if name != "samples"}
         measured.metrics |= pieces.distances(centre(x, test), others) | densities
+        n_is = "samples" if self.system.model in FROM_PRIOR else "Gaussian samples"
+        measured.metrics["FD-squeeze (N)"] = measured.metrics[f"FD-squeeze ({n_is})"]
         few = pieces.PICTURES_LARGE if pieces.large(test) else pieces.PICTURES
         measured.pictures = {
             "original": to_bytes(x[:few]),
             "reconstruction": to_bytes(x_hat[:few]),
-            "sample_n": to_bytes(sets["N"][:few]),
+            "sample_n": to_bytes(sets[n_is][:few]),
             "sample_gmm": to_bytes(sets["GMM samples"][:few]),
             "nearest": self._nearest(sets["GMM samples"][: few // 2]),
             **pieces.spectra(x, x_hat),
@@ -158,7 +160,6 @@ class RAEEvaluation:
             )
             for whose, z in (("training", train), ("held-out", held_out)):
                 densities[f"log q of {whose} codes ({name})"] = metrics.summary(mixture.log_prob(z).cpu())
-        sets["N"] = sets["samples" if self.system.model in FROM_PRIOR else "Gaussian samples"]
         sets["held-out recon"] = pieces.decoded(vae, held_out[:n])
         a, b = (held_out[torch.randint(len(held_out), (n,), generator=generator)] for _ in range(2))
         sets["interpolation"] = pieces.decoded(vae, slerp(a, b, torch.full((n, 1), 0.5).to(a)))

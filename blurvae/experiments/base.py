@@ -33,6 +33,12 @@ EXPERIMENTS = (
     "dalal/rate",
     "sharpness/variants",
     "sharpness/rate",
+    "rae/table2",
+    "rae/table3",
+    "rae/terms",
+    "rae/figure1",
+    "rae/figure2",
+    "rae/components",
     "sharpness/vae_gan",
 )
 TIERS = ("smoke", "lesson", "study", "paper")

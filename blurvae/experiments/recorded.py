@@ -12,11 +12,15 @@ import pandas as pd
 
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
+from blurvae.evaluation.samples import SIDES
 from blurvae.evaluation.vae_gan import SHIFTED
 from blurvae.experiments.base import term_of
 from blurvae.metrics.shift import SHIFTS
 from blurvae.record import Result, read
 
+COMPONENTS = (2, 5, 20, 50, 100)  # of mixtures of codes beside the usual 10
+DENSITIES = ("Gaussian", "GMM", *(f"GMM, K = {k}" for k in COMPONENTS))
+SAMPLED = ("samples", "Gaussian samples", "GMM samples", "N", "data")  # sets with a precision and a recall
 DIGITS = {
     "PSNR": 2,
     "PSNR (z ~ q)": 2,
@@ -31,7 +35,17 @@ DIGITS = {
     "FD-squeeze (recon)": 0,
     "FD-squeeze (samples)": 0,
     "FD-squeeze (GMM samples)": 0,
+    "FD-squeeze (held-out recon)": 0,
+    "FD-squeeze (N)": 0,
+    "FD-squeeze (Gaussian samples)": 0,
+    "FD-squeeze (interpolation)": 0,
+    **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},
     "FD-squeeze (data)": 0,
+    **{
+        f"{side}-squeeze ({of})": 3
+        for of in ("samples", "Gaussian samples", "GMM samples", "N", "data")
+        for side in SIDES
+    },
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
@@ -44,6 +58,7 @@ DIGITS = {
     "kernel width": 2,
     "sharpness": 3,
     "blur percentage": 1,
+    **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
     "FD-squeeze (mean image)": 0,
     "failed": 2,
     **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
@@ -58,10 +73,11 @@ NO_SIDE = (
     "kernel width",
     "sharpness",
     "blur percentage",
+    *(f"log q of training codes ({name})" for name in DENSITIES),
     "FD-squeeze (mean image)",
     *(name for name in DIGITS if name.startswith("shift")),
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM")) for name in DIGITS if name not in NO_SIDE}
+HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "log q", *SIDES)) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",
@@ -69,6 +85,7 @@ _UNITS = {
     "−ELBO": "nats",
     "−log p": "nats",
     "log-spectrum": "nats",
+    "log q": "nats",
     "kernel": "px",
 }
 NOT_RUN = "not run"

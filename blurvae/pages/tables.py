@@ -32,6 +32,10 @@ PAPER_COLUMNS = {
     "FID recon": "FD-squeeze (recon)",
     "FID samples": "FD-squeeze (samples)",
     "−log p": "−log p as printed",
+    "FID Rec": "FD-squeeze (held-out recon)",
+    "FID N": "FD-squeeze (N)",
+    "FID GM": "FD-squeeze (GMM samples)",
+    "FID Int": "FD-squeeze (interpolation)",
 }
 # Shown where they are recorded, after the columns of the paper's tables.
 FURTHER = (

@@ -21,7 +21,7 @@ The authors' code takes means instead. With N values in an image of c channels a
 times its weight of the mean z², 2N times its λ of ‖θ‖², 2N/d times its λ of the gradient of the sum of squares, 2c
 times its weight of KL, and 2N times its weight of MMD² (40 times for CelebA, where 0.05 stands before its error).
 
-**Batch norm.** Behind it neither ‖θ‖² nor a spectral norm changes what a layer computes, but for the ε in it: they act on
+**Batch norm.** Behind it neither ‖θ‖² nor a spectral norm changes what a layer computes, but for its ε: they act on
 layers that have none behind them, here the last, and on the speed of learning.
 """
 

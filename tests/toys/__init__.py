@@ -7,11 +7,12 @@ from typing import Any
 
 from blurvae import losses
 from blurvae.systems import RAE, VAEGAN, BlurVAE, SmallVAE
+from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
 from toys.gan import GAN
-from toys.samples import CLIPS, IMAGES, Pictures
+from toys.samples import CLIPS, IMAGES, RECORDS, Pictures
 from toys.two_terms import TwoTerms
 
 
@@ -74,4 +75,5 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "wgan-gp with a lens": (GAN("wgan", critics=2, penalty=10.0, lens=6), IMAGES),
     "enhancenet": (EnhanceNet(), IMAGES),
     "frvsr": (FRVSR(), CLIPS),
+    "classifier": (Classification((3, 8, 8), 3, (4, 6), flip=True, shift=1), RECORDS),
 }
