@@ -60,6 +60,7 @@ DIGITS = {
     "blur percentage": 1,
     **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
     "FD-squeeze (mean image)": 0,
+    "modes (samples)": 1,
     "failed": 2,
     **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
 }
@@ -77,7 +78,9 @@ NO_SIDE = (
     "FD-squeeze (mean image)",
     *(name for name in DIGITS if name.startswith("shift")),
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "log q", *SIDES)) for name in DIGITS if name not in NO_SIDE}
+HIGHER_IS_BETTER = {
+    name: name.startswith(("PSNR", "SSIM", "log q", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE
+}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",

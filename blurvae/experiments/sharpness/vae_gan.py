@@ -19,7 +19,7 @@ NOTES = (
     "second fakes, as Larsen has them.",
     "Equilibrium and margin come from released code and stand in no paper.",
     "A training has failed where its samples are further from the test images than the training set's mean image is, "
-    "in FD-squeeze.",
+    "in FD-squeeze, or where a classifier sees one digit in them alone.",
 )
 RELEASED: dict[str, Any] = {"gamma": 1e-6, "equilibrium": 0.68, "margin": 0.35}
 AS_PRINTED: dict[str, Any] = {"term_encoder": 1.0, "term_decoder": 1.0}
@@ -46,6 +46,8 @@ COLUMNS = (
     "FD-squeeze (recon)",
     "FD-squeeze (samples)",
     "FD-squeeze (mean image)",
+    "precision-squeeze (samples)",
+    "recall-squeeze (samples)",
     "failed",
     "KL",
     "sharpness",
