@@ -29,6 +29,7 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "table3": (*GRIDS, curves, radial_spectra),
     "table4": (*GRIDS, curves, radial_spectra),
     "rate": (rate_curves,),
+    "sharpness/variants": (reconstructions, samples),
     "sharpness/vae_gan": (*GRIDS, health),
 }
 
