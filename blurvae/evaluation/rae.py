@@ -70,7 +70,10 @@ class RAEEvaluation:
         test: the images to measure.
         device: of the networks.
         folder: not used.
-        n_bound: not used: a deterministic encoder has no bound.
+        n_bound: 0: a deterministic encoder has no bound.
+
+    Raises:
+        ValueError: fewer than two held-out images, or a bound that is asked for.
     """
 
     def __init__(
@@ -83,22 +86,21 @@ class RAEEvaluation:
         folder: Path | None = None,
         n_bound: int = 0,
     ) -> None:
+        if system.held_out < 2:
+            raise ValueError(
+                "Densities are judged, and codes interpolated, on training images that are held out: set held_out to "
+                f"2 or more, not {system.held_out}."
+            )
+        if n_bound:
+            raise ValueError("A deterministic encoder has no bound on −log p: leave n_bound out.")
         self.system, self.seed, self.test, self.device = system, budget.seed, test, device
-        self.n_bound = n_bound
-        seen = len(train) - system.held_out
-        self.train = train.head(max(seen, 1))
-        self.held_out = replace(train, images=train.images[max(seen, 0) :], labels=None)
+        seen = max(len(train) - system.held_out, 1)
+        self.train = train.head(seen)
+        self.held_out = replace(train, images=train.images[seen:], labels=None)
         self.watch = HeldOut(system, self.held_out, device)
 
     def check(self) -> None:
         """See `Evaluation`."""
-        if self.system.held_out < 2:
-            raise ValueError(
-                "Densities are judged, and codes interpolated, on training images that are held out: set held_out to "
-                f"2 or more, not {self.system.held_out}."
-            )
-        if self.n_bound:
-            raise ValueError("A deterministic encoder has no bound on −log p: leave n_bound out.")
         some = centre(real(self.test.head(min(len(self.test), 64))), self.test)
         metrics.evaluate(some, some, some)
 
