@@ -223,7 +223,7 @@ METRICS = [
     row("small", lambda: metrics.ssim(UNIT[..., :4], UNIT[..., :4]), ValueError, "6×6", "20×4"),
     row("net", lambda: metrics.lpips(UNIT, UNIT, "resnet"), ValueError, "squeeze, alex, vgg", "'resnet'"),
     row("small for a net", lambda: metrics.lpips(UNIT[..., :9], UNIT[..., :9]), ValueError, "17×17", "20×9"),
-    row("features", lambda: metrics.frechet_distance(UNIT, UNIT, "vgg"), ValueError, "squeeze, inception", "'vgg'"),
+    row("features", lambda: metrics.frechet_distance(UNIT, UNIT, "resnet"), ValueError, "inception", "'resnet'"),
     row("one of a set", lambda: metrics.statistics(UNIT[:1], "pixels"), ValueError, "at least 2 images"),
     row(
         "two kinds",

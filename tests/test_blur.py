@@ -706,3 +706,16 @@ def test_the_transform_passes_vmap_and_forward_derivatives(shape: tuple[int, int
     gradient = torch.func.vmap(torch.func.grad(lambda a: blur.power_spectrum(a).sum()))(x)
     expected = torch.stack([torch.func.grad(lambda a: blur.power_spectrum(a).sum())(one) for one in x])
     torch.testing.assert_close(gradient, expected)
+
+
+def test_the_energy_of_high_frequencies_is_matched_and_nothing_else_changes() -> None:
+    x, reference = random(2, 3, 12, 15), 3 * random(2, 3, 12, 15, seed=1)
+    matched = blur.match_high_energy(x, reference, 0.2)
+    high = torch.from_numpy(np.hypot(np.fft.fftfreq(12)[:, None], np.fft.fftfreq(15)) >= 0.2)
+    before, after, wanted = (torch.fft.fft2(images) for images in (x, matched, reference))
+    torch.testing.assert_close(after[..., ~high], before[..., ~high])
+    torch.testing.assert_close(after[..., high].angle(), before[..., high].angle())
+    torch.testing.assert_close(after[..., high].abs().square().sum(-1), wanted[..., high].abs().square().sum(-1))
+    torch.testing.assert_close(blur.match_high_energy(x, x, 0.2), x)
+    flat = torch.full_like(x, 0.3)
+    torch.testing.assert_close(blur.match_high_energy(flat, reference, 0.2), flat)

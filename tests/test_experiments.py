@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import replace
 
 import pytest
 
-from blurvae import datasets, experiments
+from blurvae import datasets, experiments, losses
 from blurvae.experiments.recorded import paper_table
 from blurvae.record import networks
 
 TIERS = [(name, tier) for name in experiments.EXPERIMENTS for tier in experiments.get(name).GRID]
+MAIN = [name for name in experiments.EXPERIMENTS if name.startswith("bredell/")]
 
 
 def grid(name, tier):
     module = experiments.get(name)
-    return [run for data, seeds in module.GRID[tier].items() for run in module.runs(tier, data, seeds)]
+    return [run for data, seeds in module.GRID.get(tier, {}).items() for run in module.runs(tier, data, seeds)]
 
 
 def test_an_experiment_of_the_main_paper_has_a_short_name():
     assert experiments.get("table5") is experiments.get("bredell/table5")
-    assert [experiments.resolve(name.partition("/")[2]) for name in experiments.EXPERIMENTS] == [
-        *experiments.EXPERIMENTS
-    ]
+    assert [experiments.resolve(name.partition("/")[2]) for name in MAIN] == MAIN
     for name in ("table9", "dalal/table5", "bredell/", ""):
         with pytest.raises(ValueError, match=rf"no experiment '{name}': choose one of bredell/table5, "):
             experiments.get(name)
@@ -37,27 +36,39 @@ def test_runs_are_methods_times_seeds_on_known_data_that_networks_and_terms_take
     runs = grid(name, tier)
     assert len(set(runs)) == len(runs) == len({run.path("") for run in runs})
     names = {m.name: m for m in (*module.METHODS, *module.VARIANTS)}
-    assert {m.name for m in module.METHODS} <= {run.method for run in runs} <= set(names)
+    assert {run.method for run in runs} <= set(names)
+    if tier != "smoke" or name in MAIN:
+        assert {m.name for m in module.METHODS} <= {run.method for run in runs}
     for run in {run.method: run for run in runs}.values():
-        assert run.system.term == names[run.method].system.term
+        assert getattr(run.system, "term", None) == getattr(names[run.method].system, "term", None)
         assert run.data in datasets.names() and run.experiment in experiments.EXPERIMENTS
         if tier != "paper":
             networks(run, (3, run.size, run.size))  # the size divides by the stride, the kernel is odd
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)
-def test_all_methods_of_a_table_have_one_budget(name):
-    """What a tier gives them, too: fields of the system in which the methods themselves do not differ."""
+def test_a_tier_that_an_experiment_does_not_offer_is_refused(name):
     module = experiments.get(name)
-    systems = [m.system for m in (*module.METHODS, *module.VARIANTS)]
-    keys = [f.name for f in fields(systems[0]) if len({getattr(s, f.name) for s in systems}) == 1 and f.name != "beta"]
-    for tier in module.GRID:
+    for tier in set(experiments.TIERS) - set(module.GRID):
+        with pytest.raises(ValueError, match=f"no tier '{tier}': choose {', '.join(module.GRID)}"):
+            module.runs(tier, "natural", (0,))
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_all_methods_of_a_table_have_one_budget(name):
+    for tier in experiments.TIERS:
         budgets = {}
         for run in grid(name, tier):
-            system = tuple(getattr(run.system, key) for key in keys)
-            budgets.setdefault(run.data, set()).add((system, run.budget.epochs, run.budget.batch_size, run.n_train,
-                                                     run.size, run.n_test))  # fmt: skip
-        assert {len(found) for found in budgets.values()} == {1}
+            budgets.setdefault(run.data, set()).add((plain(run.system), run.budget.epochs, run.budget.batch_size,
+                                                     run.n_train, run.size, run.n_test))  # fmt: skip
+        assert {len(found) for found in budgets.values()} <= {1}
+
+
+def plain(system):
+    """A system without what makes a method of a table."""
+    changed = {"term": losses.L2(), "first": losses.L2(), "beta": 1.0, "late": 0, "output": "sigmoid"}
+    changed |= {"model": "rae", "weight": 0.0, "penalty": "hutchinson", "draws": 1}
+    return replace(system, **{key: value for key, value in changed.items() if hasattr(system, key)})
 
 
 @pytest.mark.parametrize("name", experiments.EXPERIMENTS)

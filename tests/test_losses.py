@@ -61,6 +61,13 @@ ALL: dict[str, dict[str, Any]] = {
     "wiener with determinant": {"epsilon": 0.5},
     "wiener-fixed": {},
     "wiener-proper": {},
+    "stft": {"window": 4, "stride": 2, "pad": True},
+    "stft as released": {"window": 4, "stride": 2, "pad": True, "hann": False, "form": "released"},
+    "sharpness": {},
+    "sharpness (a)": {"variant": "a"},
+    "sharpness (c)": {"variant": "c"},
+    "sharpness in size": {"absolute": True},
+    "sum": {"first": losses.L2(), "second": losses.SSIM(), "weight": 0.3},
 }
 TERMS = {key: losses.get(key.split()[0], **constants) for key, constants in ALL.items()}
 
@@ -70,6 +77,7 @@ TERMS = {key: losses.get(key.split()[0], **constants) for key, constants in ALL.
 
 def test_every_name_gives_its_term() -> None:
     ours = {"l2", "l1", "ce", "ssim", "ffl", "wiener", "wiener-fixed", "wiener-proper"}
+    ours |= {"stft", "sharpness", "sum"}
     assert set(losses.TERMS) == ours | {"lpips", "watson", "watson-dft"}
     for name, kind in losses.TERMS.items():
         term = losses.get(name)
@@ -114,6 +122,16 @@ REFUSED = [
     ("wiener-fixed", {"C": -0.1}, "constant C .*not -0.1"),
     ("ffl", {"alpha": -1.0}, "alpha .*not -1.0"),
     ("ffl", {"alpha": math.nan}, "alpha .*not nan"),
+    ("stft", {"window": 7}, "even number of at least 4 px, not 7"),
+    ("stft", {"stride": 17}, "between 0 and the window, not at 17"),
+    ("stft", {"phase": -1.0}, "phase and amplitude of 'stft' are ≥ 0"),
+    ("stft", {"phase": 0.0, "amplitude": 0.0}, "one of them is positive"),
+    ("stft", {"scale": 0.0}, "scale of 'stft' is a positive number, not 0.0"),
+    ("stft", {"form": "wrapped"}, "form of 'stft' is 'printed' or 'released', not 'wrapped'"),
+    ("sharpness", {"variant": "d"}, "variant of 'sharpness' is a, b or c, not 'd'"),
+    ("sharpness", {"scale": -1.0}, "scale of 'sharpness' is a positive number"),
+    ("sum", {"weight": 0.0}, "scale of 'sum' is a positive number"),
+    ("sum", {"second": losses.Wiener()}, "no term that weights by an estimated kernel, as 'wiener' does"),
 ]
 
 

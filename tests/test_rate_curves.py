@@ -13,7 +13,7 @@ import scipy.interpolate
 import torch
 
 from blurvae.experiments.bredell import rate
-from blurvae.experiments.recorded import equal_rate
+from blurvae.experiments.derived import equal_rate
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.rate_curves import Curve, mean_difference
 

@@ -14,7 +14,7 @@ import pytest
 
 from blurvae import experiments, paths
 from blurvae.errors import CorruptFile, Diverged
-from blurvae.experiments import recorded
+from blurvae.experiments import derived, recorded
 from blurvae.pages import runs, tables
 from blurvae.record import read
 from blurvae.text import to_json
@@ -242,8 +242,8 @@ def test_the_bounds_show_every_weighted_arm_and_the_fitted_covariances_of_l2_alo
     proper = ["Wiener-proper", "Wiener-proper (a)", "Wiener-proper (c)"]
     assert list(shown.index) == ["L2", "Wiener", *proper]
     squared = [r for r in recorded.load("table5", "lesson", "natural") if r.run.method == "l2"]
-    for name in recorded.FITTED:
-        values = [recorded.fitted_bounds(r)[name] for r in squared]
+    for name in derived.FITTED:
+        values = [derived.fitted_bounds(r)[name] for r in squared]
         assert len(values) == 3 and shown.loc["L2", f"−ELBO, {name}"] == f"{np.mean(values):.0f}"
         assert set(shown[f"−ELBO, {name}"][1:]) == {"–"}
 

@@ -12,6 +12,7 @@ from blurvae.blur.least_squares import normal_equations, simplex_kernels
 from blurvae.blur.photograph import automatic_C, continued, deblur, tile_spectrum
 from blurvae.blur.spectra import (
     fit_power_law,
+    match_high_energy,
     power_spectrum,
     radial_average,
     radial_frequency,
@@ -36,6 +37,7 @@ __all__ = [
     "inverse_fourier",
     "kernel_width",
     "log_abs_det",
+    "match_high_energy",
     "motion_kernel",
     "named_kernel",
     "normal_equations",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from blurvae.blur.fourier import Shape, fourier, hermitian_weights
+from blurvae.blur.fourier import Shape, fourier, hermitian_weights, inverse_fourier
 
 
 def power_spectrum(image: Tensor) -> Tensor:
@@ -135,3 +135,27 @@ def fit_power_law(frequency: Tensor, power: Tensor, low: float = 0.0, high: floa
     x, y = frequency[use].double().log(), power[use].double().log()
     slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
     return -slope.item(), (y.mean() - slope * x.mean()).exp().item()
+
+
+def match_high_energy(x: Tensor, reference: Tensor, cutoff: float) -> Tensor:
+    """Images with one gain for all frequencies from a cutoff on, such that their energy there is a reference's.
+
+    Phases stay as they are. Fig. 1 of Dalal, after Wang and Simoncelli ("Local phase coherence and the perception of
+    blur", 2003), who do it in the bands of a steerable pyramid.
+
+    Args:
+        x: (n, c, h, w).
+        reference: (n, c, h, w), with some energy at those frequencies where x has any.
+        cutoff: cycles/px.
+
+    Returns:
+        (n, c, h, w), with a gain for each image and channel.
+    """
+    shape = (x.shape[-2], x.shape[-1])
+    weight = hermitian_weights(shape, dtype=x.dtype, device=x.device)
+    high = radial_frequency(shape, dtype=x.dtype, device=x.device) >= cutoff
+    spectrum, power = fourier(x), weight * power_spectrum(x)
+    own, wanted = ((high * p).sum((-2, -1), keepdim=True) for p in (power, weight * power_spectrum(reference)))
+    there = own > torch.finfo(x.dtype).eps * power.sum((-2, -1), keepdim=True)  # else it is rounding
+    gain = torch.where(there, wanted / own, torch.ones_like(own)).sqrt()
+    return inverse_fourier(torch.where(high, gain * spectrum, spectrum), shape)

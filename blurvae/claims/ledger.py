@@ -12,8 +12,8 @@ from blurvae import experiments, paths
 from blurvae.claims.model import Claim, Evidence, Finding
 from blurvae.claims.rules import RULES, findings
 from blurvae.experiments import recorded
-from blurvae.experiments.bredell import rate
 
+OVER_BETA = ("equal rate", "error share")  # rules that know a method at all its values of β
 Found = dict[Claim, tuple[Finding, ...]]
 
 
@@ -60,8 +60,8 @@ def _evidence(claim: str, group: dict[str, Any]) -> list[Evidence]:
         return [Evidence(**group)]
     module = experiments.get(group["experiment"])
     methods = {m.name for m in (*module.METHODS, *module.VARIANTS)}
-    if group["experiment"] == "rate":
-        methods = {m.name for m in (*rate.TERMS, *rate.OTHER_TERMS)}
+    if group["rule"] in OVER_BETA:
+        methods = {experiments.term_of(name) for name in methods}
     sides = recorded.HIGHER_IS_BETTER
     for what, names, allowed in (
         ("method", (group["method"], *group.get("rivals", ())), methods),
@@ -91,6 +91,7 @@ def _printed(text: str) -> str:
     return re.sub(r"\{([^|{}]+)\|([^|{}]+)\|([^|{}]+)\|([^|{}]+)\}", cell, text)
 
 
-def find_all(folder: Path | None = None) -> Found:
-    """Every claim with its findings."""
-    return {claim: findings(claim, folder) for claim in load()}
+def find_all(folder: Path | None = None, source: str = "") -> Found:
+    """Every claim with its findings; those of one source document where it is named."""
+    file = paths.claims() / f"{source}.toml" if source else None
+    return {claim: findings(claim, folder) for claim in load(file)}

@@ -13,6 +13,7 @@ from blurvae.experiments.recorded import NOT_RUN
 HOLDS, IN_PART, FAILS, UNDECIDED, NOT_TESTED = "holds", "holds in part", "does not hold", "undecided", "not tested"
 DEPENDS = "depends on"
 REFUTES = ("converges",)  # rules that a training hardly fails: they can speak against a claim, not for it
+TIMED = "determinant"  # the rule that reads the benchmark, in rounds in the place of seeds
 SEEDS = 2  # fewer say nothing about the spread between trainings
 
 
@@ -48,7 +49,8 @@ class Evidence:
     def where(self) -> str:
         """The data set, what it stands in for, the tier, and where methods are compared how their β was chosen."""
         if not self.experiment:
-            return self.data or "benchmark"
+            features = f", features {self.method}" if self.method else ""
+            return f"{self.data}{features}" or "benchmark"
         card, own = datasets.describe(self.data), experiments.get(self.experiment).PAPER_DATA
         remark = f" (stands in for {card['stands_in_for']})" if card["stands_in_for"] else ""
         if own and self.data != own and not remark:
@@ -71,7 +73,7 @@ class Evidence:
     def command(self) -> str:
         """What records the runs."""
         if not self.experiment:
-            return "blurvae bench"
+            return "blurvae bench" if self.rule == TIMED else "python -m blurvae.experiments.prd"
         planned = experiments.get(self.experiment).GRID[self.tier][self.data]
         seeds = planned if len(planned) >= SEEDS else range(SEEDS)
         given = " ".join(f"--seed {seed}" for seed in seeds)

@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 
-from blurvae import blur, datasets, paths
+from blurvae import blur, datasets, experiments, metrics, paths
 from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
 from blurvae.experiments import recorded
@@ -69,7 +69,7 @@ def error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     shares: dict[float, list[float]] = {}
     rates: dict[float, list[float]] = {}
     for result in recorded.load(evidence.experiment, evidence.tier, evidence.data, folder):
-        if result.run.method.partition(",beta=")[0] == evidence.method and "error_power" in result.pictures:
+        if experiments.term_of(result.run.method) == evidence.method and "error_power" in result.pictures:
             power, beta = torch.from_numpy(result.pictures["error_power"]), result.run.beta or 0.0
             shares.setdefault(beta, []).append(_share(power, (power.shape[0], 2 * (power.shape[1] - 1))))
             rates.setdefault(beta, []).append(result.record["metrics"]["KL"]["mean"])
@@ -142,3 +142,21 @@ def converges(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     )
     limits = (0.0, 0.0, RISE)
     return [Comparison(*name, tuple(v), sign=-1, limit=limit) for name, v, limit in zip(names, values, limits)]
+
+
+def phase_or_energy(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Which is nearer to patches of 64×64 px: they with the energy of a blur at high frequencies, or the reverse.
+
+    Both are Fig. 1 of Dalal; high is from 0.1 cycles/px on, where the energy is matched by one gain an image.
+    """
+    x = torch.from_numpy(np.array(datasets.load(evidence.data, "test", size=64).images) / 255)
+    made = []
+    for variance in (2.0, 4.0):
+        blurred = blur.circular_convolve(x, blur.gaussian_kernel(11, variance, dtype=x.dtype))
+        kept, restored = (blur.match_high_energy(*pair, LOW).clamp(0, 1) for pair in ((x, blurred), (blurred, x)))
+        of = f"blur of variance {variance:g}, {len(x)} patches"
+        for name, metric, digits in (("PSNR", metrics.psnr, 2), ("SSIM", metrics.ssim, 3)):
+            gap = (metric(x, kept) - metric(x, restored)).mean().item()
+            what = f"{name}, {of}: sharp with the blur's energy, minus the reverse"
+            made.append(Comparison(what, "over 0", (gap,), digits=digits, exact=True))
+    return made

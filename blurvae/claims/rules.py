@@ -13,6 +13,18 @@ from blurvae.claims.observations import (
     error_share,
     kernel_differs,
     kernel_falls,
+    phase_or_energy,
+)
+from blurvae.claims.precision import (
+    equal_distance,
+    modes_apart,
+    rank_correlation,
+    score_rises,
+    stable_average,
+    theorems,
+    toys,
+    which_side,
+    within_a_class,
 )
 from blurvae.claims.scores import better, equal_rate, fitted_covariance, smaller_change
 
@@ -24,9 +36,19 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "error share": error_share,
     "blur share": blur_share,
     "determinant": determinant,
+    "phase or energy": phase_or_energy,
     "converges": converges,
     "fitted covariance": fitted_covariance,
     "equal rate": equal_rate,
+    "theorems": theorems,
+    "modes apart": modes_apart,
+    "score rises": score_rises,
+    "equal distance": equal_distance,
+    "stable average": stable_average,
+    "within a class": within_a_class,
+    "rank correlation": rank_correlation,
+    "which side": which_side,
+    "toys": toys,
 }
 
 

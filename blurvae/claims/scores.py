@@ -7,7 +7,7 @@ from pathlib import Path
 
 from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
-from blurvae.experiments import recorded
+from blurvae.experiments import derived, recorded
 
 
 def better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
@@ -44,9 +44,9 @@ def fitted_covariance(evidence: Evidence, folder: Path | None) -> list[Compariso
     """The method's −ELBO minus that of L2 with one variance, and with one spectrum, fitted to its errors."""
     own = records.values(evidence, folder).get("−ELBO", {}).get(evidence.method, {})
     squared = records.runs(replace(evidence, method="l2"), folder)
-    rivals = {r.run.seed: recorded.fitted_bounds(r) for r in squared}
+    rivals = {r.run.seed: derived.fitted_bounds(r) for r in squared}
     made = []
-    for name in recorded.FITTED:
+    for name in derived.FITTED:
         seeds = sorted(seed for seed in own if name in rivals.get(seed, {}))
         gaps = tuple(own[seed] - rivals[seed][name] for seed in seeds)
         made.append(Comparison("−ELBO", f"L2, {name}", gaps, sign=-1, digits=0))
@@ -55,11 +55,11 @@ def fitted_covariance(evidence: Evidence, folder: Path | None) -> list[Compariso
 
 def equal_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """The mean height of the method's curve over KL above a rival's, seed by seed, all β recorded."""
-    made, runs = [], recorded.frame("rate", evidence.tier, evidence.data, folder)
+    made, runs = [], recorded.frame(evidence.experiment, evidence.tier, evidence.data, folder)
     for metric in evidence.metrics:
         for rival in evidence.rivals:
-            gaps = tuple(recorded.equal_rate(runs, evidence.method, rival, metric).values())
+            gaps = tuple(derived.equal_rate(runs, evidence.method, rival, metric).values())
             sign = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
-            against, digits = f"{recorded.label('rate', rival)} at equal KL", recorded.DIGITS[metric]
+            against, digits = f"{recorded.label(evidence.experiment, rival)} at equal KL", recorded.DIGITS[metric]
             made.append(Comparison(metric, against, gaps, sign, digits=digits))
     return made

@@ -6,6 +6,7 @@ from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
 from blurvae.evaluation.rae import RAEEvaluation
+from blurvae.evaluation.samples import precision_recall
 from blurvae.evaluation.small_vae import SmallVAEEvaluation
 from blurvae.evaluation.vae import KS, VAEEvaluation
 
@@ -24,5 +25,6 @@ __all__ = [
     "SmallVAEEvaluation",
     "VAEEvaluation",
     "centre",
+    "precision_recall",
     "real",
 ]

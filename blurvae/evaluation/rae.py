@@ -18,6 +18,7 @@ from blurvae import metrics
 from blurvae.datasets import ImageSet
 from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
+from blurvae.evaluation.samples import SIDES, precision_recall
 from blurvae.models import Coder, fit_gaussian_mixture, slerp
 from blurvae.systems.rae import RAE, WITH_KL
 from blurvae.systems.shared import Players
@@ -128,8 +129,13 @@ class RAEEvaluation:
         sets["data"] = real(self.train.head(min(len(self.train), n)), self.device)
         others = {name: centre(images, test) for name, images in sets.items() if name != "samples"}
         measured.metrics |= pieces.distances(centre(x, test), others) | densities
+        judged = {name: others[name] for name in ("Gaussian samples", "GMM samples", "data")}
+        judged |= {} if prior is None else {"samples": prior}
+        measured.metrics |= precision_recall(centre(x, test), judged, seed=self.seed)
         n_is = "samples" if self.system.model in FROM_PRIOR else "Gaussian samples"
-        measured.metrics["FD-squeeze (N)"] = measured.metrics[f"FD-squeeze ({n_is})"]
+        for name, entry in list(measured.metrics.items()):
+            if name.endswith(f"({n_is})") and name.startswith(("FD", *SIDES)):
+                measured.metrics[name.replace(n_is, "N")] = entry
         few = pieces.PICTURES_LARGE if pieces.large(test) else pieces.PICTURES
         measured.pictures = {
             "original": to_bytes(x[:few]),

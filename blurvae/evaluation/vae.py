@@ -15,6 +15,7 @@ from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
 from blurvae.evaluation.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
 from blurvae.evaluation.kernels import KernelWatch
+from blurvae.evaluation.samples import precision_recall
 from blurvae.metrics.active_units import active_units
 from blurvae.models import Coder, fit_gaussian_mixture, kl_divergence
 from blurvae.systems import BlurVAE, SmallVAE
@@ -107,14 +108,16 @@ class VAEEvaluation:
             measured.pictures["kernel"] = pieces.array(kernel[: pieces.PICTURES])
         if self.n_bound:
             self._importance(players, measured)
+        sets = {"samples": centre(sampled, test)}
         if self.train is not None:
             drawn = self._mixture(vae, len(x), generator)
             # What two sets of real images are apart at this sample size: no model can be expected below it.
             data = real(self.train.head(min(len(self.train), len(test))), self.device)
-            measured.metrics |= pieces.distances(
-                centre(x, test), {"GMM samples": centre(drawn, test), "data": centre(data, test)}
-            )
+            others = {"GMM samples": centre(drawn, test), "data": centre(data, test)}
+            measured.metrics |= pieces.distances(centre(x, test), others)
             measured.pictures["sample_gmm"] = to_bytes(drawn[:few])
+            sets |= others
+        measured.metrics |= precision_recall(centre(x, test), sets, seed=self.seed)
         if self.watch is not None:
             measured.pictures |= self.watch.pictures()
         return measured

@@ -15,9 +15,11 @@ from blurvae.experiments.base import (
     Method,
     check_tier,
     make,
+    over_beta,
     resolve,
     search_path,
     search_record,
+    term_of,
     tuned,
 )
 from blurvae.record import Run
@@ -50,8 +52,10 @@ __all__ = [
     "check_tier",
     "get",
     "make",
+    "over_beta",
     "resolve",
     "search_path",
     "search_record",
+    "term_of",
     "tuned",
 ]

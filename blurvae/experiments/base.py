@@ -30,6 +30,7 @@ EXPERIMENTS = (
     "dalal/table1",
     "dalal/latent16",
     "dalal/choices",
+    "dalal/rate",
     "sharpness/variants",
     "rae/table2",
     "rae/table3",
@@ -37,6 +38,7 @@ EXPERIMENTS = (
     "rae/figure1",
     "rae/figure2",
     "rae/components",
+    "sharpness/rate",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 
@@ -180,6 +182,26 @@ def make(
         for m in methods
         for seed in seeds
     )
+
+
+def over_beta(terms: Iterable[Method], betas: Iterable[float]) -> tuple[Method, ...]:
+    """Each term at each β, named as a run with a changed β is: "l2,beta=0.4"; `term_of` gives the name back."""
+    values = tuple(betas)
+    return tuple(
+        replace(
+            m,
+            name=f"{m.name},beta={beta:g}",
+            label=f"{m.label}, β = {beta:g}",
+            system=cast(System[Any], replace(cast(Any, m.system), beta=beta)),
+        )
+        for m in terms
+        for beta in values
+    )
+
+
+def term_of(method: str) -> str:
+    """The name of a method without its β."""
+    return method.partition(",beta=")[0]
 
 
 def search_path(experiment: str, data: str, tier: str, folder: Path | None = None) -> Path:

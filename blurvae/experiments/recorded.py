@@ -8,16 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
 from blurvae import datasets, experiments, paths
-from blurvae.blur import hermitian_weights
 from blurvae.evaluation import KS
-from blurvae.experiments.bredell import rate
-from blurvae.metrics.fitted import scalar_nats, stationary_nats
-from blurvae.metrics.rate_curves import Curve, mean_difference
+from blurvae.evaluation.samples import SIDES
+from blurvae.experiments.base import term_of
 from blurvae.record import Result, read
 
 COMPONENTS = (2, 5, 20, 50, 100)  # of mixtures of codes beside the usual 10
@@ -42,6 +38,11 @@ DIGITS = {
     "FD-squeeze (interpolation)": 0,
     **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},
     "FD-squeeze (data)": 0,
+    **{
+        f"{side}-squeeze ({of})": 3
+        for of in ("samples", "Gaussian samples", "N", "GMM samples", "data")
+        for side in SIDES
+    },
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
@@ -68,7 +69,7 @@ NO_SIDE = (
     "blur percentage",
     *(f"log q of training codes ({name})" for name in DENSITIES),
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "log q")) for name in DIGITS if name not in NO_SIDE}
+HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "log q", *SIDES)) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",
@@ -79,7 +80,6 @@ _UNITS = {
     "log q": "nats",
     "kernel": "px",
 }
-FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
 NOT_RUN = "not run"
 NOTHING = ""  # the metric of a training that diverged
 
@@ -207,60 +207,6 @@ def label(experiment: str, method: str) -> str:
     if method in labels:
         return labels[method]
     # A term of the rate curves is a method at every β, and none without.
-    terms = {name.partition(",")[0]: label.partition(", β")[0] for name, label in labels.items()}
+    terms = {term_of(name): label.partition(", β")[0] for name, label in labels.items()}
     name, *changes = method.split(",")
     return ", ".join([labels.get(name, terms.get(name, name)), *changes])
-
-
-def fitted_bounds(result: Result) -> dict[str, float]:
-    """The −ELBO of a recorded L2 run once its Σ is fitted to the errors of its own test images, in nats per image.
-
-    Args:
-        result: a run of the squared error; its parts are read from "−log p as printed" = ½‖e‖² + KL.
-
-    Returns:
-        "σ² fitted": Σ = σ²I, which is D/2·(log 2πσ² + 1) + KL.
-        "one spectrum fitted": Σ = F* diag(v) F, one variance a frequency for all images and channels. An estimate:
-        records hold the error's power at z = μ, here scaled to the squared error at z ~ q.
-        Either is absent where the record lacks what it is made of.
-    """
-    values = {name: entry.get("mean") for name, entry in result.record["metrics"].items()}
-    kl, printed = values.get("KL"), values.get("−log p as printed")
-    if kl is None or printed is None:
-        return {}
-    size, channels = result.run.size, datasets.describe(result.run.data)["shape"][0]
-    squared_error = 2 * (printed - kl)
-    found = {"σ² fitted": scalar_nats(squared_error, channels * size**2) + kl}
-    if "error_power" in result.pictures:
-        power = torch.from_numpy(result.pictures["error_power"].astype(np.float64))  # (h, w//2+1), mean of the channels
-        power *= squared_error / (channels * (power * hermitian_weights((size, size))).sum())
-        found["one spectrum fitted"] = channels * stationary_nats(power, power, (size, size)).item() + kl
-    return found
-
-
-def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_rate: bool = True) -> dict[int, float]:
-    """How much higher a term's curve of a metric over the KL term runs than a rival's, seed by seed.
-
-    Args:
-        runs: of `frame("rate", …)`.
-        term: the one in question, such as "wiener".
-        rival: the term it is compared with.
-        metric: a measured column.
-        log_rate: see `mean_difference`.
-
-    Returns:
-        The mean difference by seed, for the seeds in which both terms are recorded at every β.
-
-    Raises:
-        ValueError: see `mean_difference`.
-    """
-    betas = rate.betas(runs.data.iloc[0]) if len(runs) else ()
-    found = {}
-    for seed in sorted(set(runs.seed)):
-        own = runs[runs.seed == seed]
-        wide = own.pivot(index="method", columns="metric", values="value").reindex(columns=["KL", metric])
-        a, b = (wide.reindex([f"{name},beta={beta:g}" for beta in betas]) for name in (rival, term))
-        if not pd.concat([a, b]).isna().any(axis=None):
-            curves = (Curve(c["KL"].to_numpy(), c[metric].to_numpy()) for c in (a, b))
-            found[seed] = mean_difference(*curves, log_rate=log_rate)
-    return found

@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from blurvae.losses.base import Term, check_pair, check_scale, unit_range
+from blurvae.losses.base import Term, check_pair, check_scale, per_image, unit_range
 from blurvae.metrics.blur_percentage import neighbour_differences, neighbour_maximum
 
 
@@ -19,8 +19,8 @@ from blurvae.metrics.blur_percentage import neighbour_differences, neighbour_max
 class Sharpness(Term):
     """scale · Σ_j (m_j − m̂_j)², m_j the largest of the eight differences at pixel j, and two variants of it.
 
-    On [0, 1]; pixels at the border have no eight neighbours and are left out. It is no likelihood: it says nothing
-    of the brightness of an image, so it is added to a term that does.
+    On [0, 1]; channels are summed; pixels at the border have no eight neighbours and are left out. It is no
+    likelihood: it says nothing of the brightness of an image, so it is added to a term that does.
 
     Attributes:
         variant: "a" is scale · (Z − Ẑ)², Z the mean of m_j; "b" the sum above; "c" the sum of (s_j − ŝ_j)², s_j the
@@ -51,9 +51,9 @@ class Sharpness(Term):
         check_pair(x, x_hat)
         x, x_hat = unit_range(x), unit_range(x_hat)
         if self.variant == "c":
-            s, s_hat = (neighbour_differences(images).square().mean(1) for images in (x, x_hat))
-            return self.scale * (s - s_hat).square().sum((1, 2))
+            s, s_hat = (neighbour_differences(images).square().mean(2) for images in (x, x_hat))
+            return self.scale * per_image((s - s_hat).square())
         m, m_hat = (neighbour_maximum(images, absolute=self.absolute) for images in (x, x_hat))
         if self.variant == "a":
-            return self.scale * (m.mean((1, 2)) - m_hat.mean((1, 2))).square()
-        return self.scale * (m - m_hat).square().sum((1, 2))
+            return self.scale * per_image((m.mean((2, 3)) - m_hat.mean((2, 3))).square())
+        return self.scale * per_image((m - m_hat).square())

@@ -61,6 +61,8 @@ class STFT(Term):
             raise ValueError(f"The stride of {self.name!r} lies between 0 and the window, not at {self.stride!r}.")
         if min(self.phase, self.amplitude) < 0 or self.phase + self.amplitude == 0:
             raise ValueError(f"The weights phase and amplitude of {self.name!r} are ≥ 0, and one of them is positive.")
+        if self.form not in ("printed", "released"):
+            raise ValueError(f"The form of {self.name!r} is 'printed' or 'released', not {self.form!r}.")
         check_scale(self.scale, self.name)
 
     def __call__(
@@ -90,20 +92,18 @@ class STFT(Term):
         Raises:
             ValueError: windows that do not tile the image, without `pad`.
         """
-        size, stride = self.window, self.stride or self.window
-        sides = [*images.shape[-2:]]
-        if not self.stride and sides != [size, size]:
-            raise ValueError(f"Stride 0 asks for a window of the whole image, {sides[0]}×{sides[1]} px, not {size}.")
+        size, stride, (h, w) = self.window, self.stride or self.window, images.shape[-2:]
+        if not self.stride and (h, w) != (size, size):
+            raise ValueError(f"Stride 0 asks for a window of the whole image, {h}×{w} px, not {size}.")
         if self.pad and self.stride:
             before = size - stride  # so that the first pixel lies in as many windows as any other
-            after = [before + (-(side + 2 * before - size)) % stride for side in sides]
-            images = F.pad(images, [before, after[1], before, after[0]])
-        elif any(side < size or (side - size) % stride for side in sides):
+            right, below = (before + (-(side + 2 * before - size)) % stride for side in (w, h))
+            images = F.pad(images, (before, right, before, below))
+        elif any(side < size or (side - size) % stride for side in (h, w)):
             raise ValueError(
-                f"Windows of {size} px every {stride} px do not tile images of {sides[0]}×{sides[1]} px: choose "
-                "others, or pad=True."
+                f"Windows of {size} px every {stride} px do not tile images of {h}×{w} px: choose others, or pad=True."
             )
-        cut = images.unfold(-2, size, stride).unfold(-2, size, stride)  # (n, c, K, L, window, window)
+        cut = images.unfold(-2, size, stride).unfold(-2, size, stride)
         if not self.hann:
             return cut
         fade = torch.hann_window(size, dtype=images.dtype, device=images.device)

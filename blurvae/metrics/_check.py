@@ -73,3 +73,24 @@ def batch_size(x: Tensor, side: int | None = None) -> int:
     """
     pixels = side * side if side else x.shape[-2] * x.shape[-1]
     return max(1, (2**18 if x.device.type == "cpu" else 2**22) // pixels)
+
+
+def vectors(a: Tensor, b: Tensor, names: tuple[str, str] = ("real", "generated")) -> None:
+    """Raises unless both are sets (n, d) of finite feature vectors, as many in one as in the other.
+
+    Raises:
+        ValueError: no tensors, other shapes, two sizes, values that are not finite.
+    """
+    for x, name in zip((a, b), names, strict=True):
+        if not isinstance(x, Tensor) or x.ndim != 2 or not x.numel() or not x.is_floating_point():
+            found = f"{x.dtype} of shape {tuple(x.shape)}" if isinstance(x, Tensor) else type(x).__name__
+            raise ValueError(f"{name} must be a floating-point tensor of features (n, d), not {found}.")
+        if not x.isfinite().all():
+            raise ValueError(
+                f"{name} holds values that are not finite: look at the images and at the features' network."
+            )
+    if a.shape != b.shape:
+        raise ValueError(
+            f"{names[0]} and {names[1]} are compared in equal numbers of features of one length, but have the shapes "
+            f"{tuple(a.shape)} and {tuple(b.shape)}: leave the surplus out."
+        )

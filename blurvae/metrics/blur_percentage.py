@@ -15,13 +15,13 @@ NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx
 
 
 def neighbour_differences(x: Tensor) -> Tensor:
-    """Each of the eight neighbours minus the pixel, of the mean over the channels; a pixel at the border has none.
+    """Each of the eight neighbours minus the pixel; a pixel at the border has not all of them, and is left out.
 
     Args:
         x: (n, c, h, w), at least 3×3 px.
 
     Returns:
-        (n, 8, h − 2, w − 2), in the order of the report's filters: from the top left, row by row.
+        (n, c, 8, h − 2, w − 2), the neighbours from the top left, row by row.
 
     Raises:
         ValueError: images below 3×3 px.
@@ -29,13 +29,12 @@ def neighbour_differences(x: Tensor) -> Tensor:
     h, w = x.shape[-2:]
     if min(h, w) < 3:
         raise ValueError(f"Only images of at least 3×3 px have a pixel with eight neighbours, not {h}×{w}.")
-    grey = x.mean(1)
-    centre = grey[:, 1:-1, 1:-1]
-    return torch.stack([grey[:, 1 + dy : h - 1 + dy, 1 + dx : w - 1 + dx] - centre for dy, dx in NEIGHBOURS], 1)
+    centre = x[..., 1:-1, 1:-1]
+    return torch.stack([x[..., 1 + dy : h - 1 + dy, 1 + dx : w - 1 + dx] - centre for dy, dx in NEIGHBOURS], 2)
 
 
 def neighbour_maximum(x: Tensor, *, absolute: bool = False) -> Tensor:
-    """m_j, the largest of the eight differences at each pixel: (n, c, h, w) → (n, h − 2, w − 2).
+    """m_j, the largest of the eight differences at each pixel: (n, c, h, w) → (n, c, h − 2, w − 2).
 
     Args:
         x: (n, c, h, w), at least 3×3 px.
@@ -43,17 +42,17 @@ def neighbour_maximum(x: Tensor, *, absolute: bool = False) -> Tensor:
             count at the dark pixels beside them, and a bright pixel alone has negative differences only.
     """
     differences = neighbour_differences(x)
-    return (differences.abs() if absolute else differences).amax(1)
+    return (differences.abs() if absolute else differences).amax(2)
 
 
 def sharpness(x: Tensor, *, absolute: bool = False) -> Tensor:
-    """Z, the mean of m_j over the pixels: (n, c, h, w) on [0, 1] → (n,).
+    """Z, the mean of m_j over pixels and channels: (n, c, h, w) on [0, 1] → (n,).
 
     Raises:
         ValueError: values outside [0, 1], NaN, images below 3×3 px.
     """
     _check.images(x)
-    return neighbour_maximum(x, absolute=absolute).mean((1, 2))
+    return neighbour_maximum(x, absolute=absolute).flatten(1).mean(1)
 
 
 def blur_percentage(reference: Tensor, x: Tensor, *, absolute: bool = False) -> Tensor:

@@ -10,7 +10,8 @@ from torch import Tensor
 from blurvae.errors import MissingNetwork
 from blurvae.metrics import _check
 from blurvae.metrics.batches import over_batches
-from blurvae.metrics.frechet import Statistics, frechet_distance, label, statistics
+from blurvae.metrics.features import label
+from blurvae.metrics.frechet import Statistics, frechet_distance, statistics
 from blurvae.metrics.high_frequency import high_frequency_ratio
 from blurvae.metrics.lpips import lpips
 from blurvae.metrics.psnr import psnr

@@ -7,14 +7,13 @@ update rule converge to a local Nash equilibrium", NeurIPS 2017.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from blurvae.metrics import _check
-from blurvae.models.features import Features, inception, inception_softmax, squeezenet
+from blurvae.metrics.features import embedded, extractor
 
 
 @dataclass(frozen=True)
@@ -40,25 +39,21 @@ def statistics(images: Tensor, features: str = "squeeze", batch_size: int | None
         ValueError: fewer than two or too small images, values outside [0, 1], NaN, an unknown extractor.
         MissingWeights: the extractor's package or weights are absent.
     """
-    extractor = _extractor(features)
+    extractor(features)  # refuses an unknown one
     _check.images(images)
-    n, size = len(images), min(images.shape[-2:])
+    n = len(images)
     if n < 2:
         raise ValueError("A Fréchet distance needs at least 2 images in each set for a covariance, not 1.")
-    if size < extractor.smallest:
-        raise ValueError(f"{extractor.label} needs images of at least {extractor.smallest} px a side, not {size}.")
-    network = extractor.load(images.device, extractor.label)
     count, mean, scatter = 0, torch.zeros(()), torch.zeros(())
-    with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-        for batch in images.split(batch_size or _check.batch_size(images, extractor.side)):
-            f = network(batch).cpu().double()
-            m = len(f)
-            # Pooled from the batches' own means, so that no large squares are subtracted from one another.
-            shift = f.mean(0) - mean
-            centred = f - f.mean(0)
-            scatter = scatter + centred.T @ centred + torch.outer(shift, shift) * (count * m / (count + m))
-            mean = mean + shift * (m / (count + m))
-            count += m
+    for batch in embedded(images, features, batch_size):
+        f = batch.cpu().double()
+        m = len(f)
+        # Pooled from the batches' own means, so that no large squares are subtracted from one another.
+        shift = f.mean(0) - mean
+        centred = f - f.mean(0)
+        scatter = scatter + centred.T @ centred + torch.outer(shift, shift) * (count * m / (count + m))
+        mean = mean + shift * (m / (count + m))
+        count += m
     return Statistics(features, n, tuple(images.shape[1:]), mean, scatter / (n - 1))
 
 
@@ -67,18 +62,8 @@ def frechet_distance(
 ) -> float:
     """Fréchet distance between Gaussians fitted to the features of two sets: |μa − μb|² + Tr(Σa + Σb − 2(ΣaΣb)^½).
 
-    The extractors, each with the name under which its value is reported, since values of different ones cannot be
-    compared (`label`):
-
-    - "squeeze", FD-squeeze: the last feature map of torchvision's SqueezeNet 1.1, averaged over its positions, 512
-      values; ImageNet normalisation; images at their own size, at least 17×17 px (1 position at 32×32, 3×3 at 64×64).
-    - "inception", FID: the 2048 pooled features of the network of the original FID, in torch-fidelity's conversion,
-      with its resizing to 299×299 px, on images rounded to 8 bits. torchvision's Inception has other weights, and its
-      distance is not FID, so it is not used here.
-    - "inception-softmax", FID-softmax: the 1000 class probabilities of torchvision's Inception-v3, on images resized
-      (bilinear) to 299×299 px without ImageNet normalisation by the caller: the default of ignite's FID, on the scale
-      that the paper prints. (The network itself rescales its input, as torchvision's pretrained ones do.)
-    - "pixels", FD-pixels: the pixels themselves; for tests and small images, since the covariance is (c·h·w)².
+    Each extractor has a name under which its distance is reported, since values of different ones cannot be compared:
+    see `metrics.features`.
 
     The value falls with the number of images: compare sets of one size. With fewer images than features the covariances
     are singular, which is allowed here, and the value is mostly bias.
@@ -96,7 +81,7 @@ def frechet_distance(
         ValueError: fewer than two images, images of two shapes, values outside [0, 1], NaN, an unknown extractor.
         MissingWeights: the extractor's package or weights are absent.
     """
-    _extractor(features)
+    extractor(features)
     for s, name in ((a, "a"), (b, "b")):
         if not isinstance(s, Statistics):
             _check.images(s, name)
@@ -136,40 +121,3 @@ def _factor(covariance: Tensor) -> Tensor:  # (d, rank)
     direction, variance, _ = torch.linalg.svd(covariance)
     real = variance > len(variance) * torch.finfo(variance.dtype).eps * variance[0]
     return direction[:, real] * variance[real].sqrt()
-
-
-def label(features: str) -> str:
-    """The name under which a distance over these features is reported, e.g. "FD-squeeze".
-
-    Raises:
-        ValueError: an unknown extractor.
-    """
-    return _extractor(features).label
-
-
-def _extractor(features: str) -> Extractor:
-    if features not in FEATURES:
-        raise ValueError(f"Fréchet distances know the features {', '.join(FEATURES)}, not {features!r}.")
-    return FEATURES[features]
-
-
-def _pixels(device: torch.device, wanted_by: str) -> Features:
-    return lambda images: images.flatten(1)
-
-
-@dataclass(frozen=True)
-class Extractor:
-    """One way to see images as vectors."""
-
-    label: str  # the reported name of the distance
-    load: Callable[[torch.device, str], Features]  # on a device, for the distance of that label
-    smallest: int = 1  # px, the least height and width
-    side: int | None = None  # px to which images are resized; None: not at all
-
-
-FEATURES = {
-    "squeeze": Extractor("FD-squeeze", squeezenet, smallest=17),
-    "inception": Extractor("FID", inception, side=299),
-    "inception-softmax": Extractor("FID-softmax", inception_softmax, side=299),
-    "pixels": Extractor("FD-pixels", _pixels),
-}

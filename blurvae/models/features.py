@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from blurvae.models import weights
+from blurvae.models.classifier import trained_classifier
 
 # The ImageNet statistics that torchvision's networks were trained with.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -40,13 +41,56 @@ def squeezenet(device: torch.device, wanted_by: str) -> Features:
         MissingNetwork: torchvision or the file of weights is absent.
     """
     file = weights.torchvision_checkpoint("SqueezeNet1_1_Weights", wanted_by)
-    network = _load_squeeze(file, device)
+    return _pooled(_load_map("squeezenet1_1", file, device), device)
+
+
+def vgg16(device: torch.device, wanted_by: str) -> Features:
+    """The last feature map of torchvision's VGG-16, averaged over its positions: (n, 512).
+
+    Args:
+        device: where.
+        wanted_by: who asks, for the message.
+
+    Raises:
+        MissingNetwork: torchvision or the file of weights is absent.
+    """
+    return _pooled(_load_map("vgg16", weights.torchvision_checkpoint("VGG16_Weights", wanted_by), device), device)
+
+
+def _pooled(network: nn.Module, device: torch.device) -> Features:
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
 
     def extract(images: Tensor) -> Tensor:
         x = (rgb(images).float() - mean) / std
         features: Tensor = network(x.contiguous(memory_format=torch.channels_last))  # (n, 512, h', w')
         return features.mean((2, 3))
+
+    return extract
+
+
+def classifier(name: str, device: torch.device, wanted_by: str) -> Features:
+    """What the last layer of one of the project's classifiers sees: (n, d).
+
+    Args:
+        name: "mnist", grey images of 32×32 px, or of 28×28, which are put on black as the data set is; or "cifar10".
+        device: where.
+        wanted_by: who asks, for the message.
+
+    Raises:
+        MissingNetwork: its file is absent.
+        CorruptFile: its file is not whole.
+    """
+    network = trained_classifier(name, wanted_by, device)
+    channels = network.config["channels"]
+
+    def extract(images: Tensor) -> Tensor:
+        x = images.float() if channels == 1 else rgb(images).float()
+        if x.shape[1] != channels:
+            raise ValueError(f"{wanted_by} needs grey images, not ones of {x.shape[1]} channels.")
+        if name == "mnist" and tuple(x.shape[-2:]) == (28, 28):
+            x = F.pad(x, (2, 2, 2, 2))
+        features: Tensor = network(2 * x - 1).features
+        return features
 
     return extract
 
@@ -93,11 +137,11 @@ def inception_softmax(device: torch.device, wanted_by: str) -> Features:
 
 
 @lru_cache(maxsize=2)
-def _load_squeeze(file: Path, device: torch.device) -> nn.Module:
-    from torchvision.models import squeezenet1_1
+def _load_map(name: str, file: Path, device: torch.device) -> nn.Module:
+    from torchvision import models
 
     with torch.random.fork_rng(devices=[]):  # the initial weights, replaced at once, draw random numbers
-        network = squeezenet1_1(weights=None)
+        network = getattr(models, name)(weights=None)
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     features: nn.Module = network.features
     return features.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)

@@ -15,6 +15,7 @@ from blurvae.claims.model import (
     NOT_TESTED,
     REFUTES,
     SEEDS,
+    TIMED,
     UNDECIDED,
     Claim,
     Finding,
@@ -67,7 +68,7 @@ def _headline(finding: Finding) -> str:
     """The first comparison, with where and how often, and how many speak for the claim and against it."""
     first = finding.comparisons[0]
     repeats = [len(c.values) for c in finding.comparisons if not c.exact]
-    seeds = f", {min(repeats)} {'seeds' if finding.evidence.experiment else 'rounds'}" if repeats else ""
+    seeds = f", {min(repeats)} {'rounds' if finding.evidence.rule == TIMED else 'seeds'}" if repeats else ""
     calls = finding.calls
     count = ", ".join(f"{calls[call]} {call}" for call in CALLS if calls[call])
     more = f"; in all {count}" if len(finding.comparisons) > 1 else ""

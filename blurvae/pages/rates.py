@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from blurvae.experiments import recorded
+from blurvae.experiments import derived, recorded
 from blurvae.experiments.bredell.rate import TERMS, betas
 from blurvae.pages import tables
 from blurvae.pages.figures import RATE_PANELS
@@ -15,9 +15,9 @@ from blurvae.pages.runs import by_rate
 _NOT_FOR_PHOTOGRAPHS = {"mnist": ("LPIPS-squeeze",)}  # it was learned on photographs
 
 
-def runs(data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:
-    """The runs of the rate experiment: columns method, term, beta, seed, and a column for each metric."""
-    return by_rate("rate", tier, data, folder)
+def runs(data: str, tier: str, folder: Path | None = None, experiment: str = "rate") -> pd.DataFrame:
+    """The runs of a rate experiment: columns method, term, beta, seed, and a column for each metric."""
+    return by_rate(experiment, tier, data, folder)
 
 
 def kl_table(data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:
@@ -28,8 +28,17 @@ def kl_table(data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:
     return text.loc[list(labels)].rename(labels).rename_axis(columns="β")
 
 
-def equal_kl(term: str, data: str, tier: str, folder: Path | None = None, log_rate: bool = True) -> dict[str, str]:
-    """A term minus L2 at equal KL, by metric: mean ± sd over seeds, and in how many seeds the term is better.
+def equal_kl(
+    term: str,
+    data: str,
+    tier: str,
+    folder: Path | None = None,
+    log_rate: bool = True,
+    *,
+    experiment: str = "rate",
+    rival: str = "l2",
+) -> dict[str, str]:
+    """A term minus its rival at equal KL, by metric: mean ± sd over seeds, and in how many seeds the term is better.
 
     Args:
         term: name of the term, such as "wiener".
@@ -37,11 +46,13 @@ def equal_kl(term: str, data: str, tier: str, folder: Path | None = None, log_ra
         tier: size of the runs.
         folder: of results; the recorded ones where None.
         log_rate: average over the logarithm of the KL term, or over the term itself.
+        experiment: with both terms at several β.
+        rival: name of the other term.
     """
-    measured, cells = recorded.frame("rate", tier, data, folder).dropna(subset="value"), {}
+    measured, cells = recorded.frame(experiment, tier, data, folder).dropna(subset="value"), {}
     present = set(measured.metric) - set(_NOT_FOR_PHOTOGRAPHS.get(data, ()))
     for metric in (panel for panel in RATE_PANELS if panel in present):
-        heights = pd.Series(recorded.equal_rate(measured, term, "l2", metric, log_rate=log_rate))
+        heights = pd.Series(derived.equal_rate(measured, term, rival, metric, log_rate=log_rate))
         digits = recorded.DIGITS[metric]
         cells[metric] = f"{heights.mean():+.{digits}f} ± {heights.std():.{digits}f}".replace("-", "−")
         if metric in recorded.HIGHER_IS_BETTER:

@@ -100,7 +100,7 @@ def by_rate(experiment: str, tier: str, data: str, folder: Path | None = None) -
     if runs.empty:
         raise not_recorded(experiment, tier, data)
     wide = runs.pivot_table(index=["method", "beta", "seed"], columns="metric", values="value").reset_index()
-    return wide.assign(term=wide.method.str.partition(",")[0])
+    return wide.assign(term=wide.method.map(experiments.term_of))
 
 
 def not_recorded(experiment: str, tier: str, data: str, seed: int | None = None) -> ValueError:

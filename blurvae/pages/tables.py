@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 
 from blurvae import experiments, metrics
+from blurvae.experiments.derived import FITTED, fitted_bounds
 from blurvae.experiments.recorded import (
     DIGITS,
-    FITTED,
     HIGHER_IS_BETTER,
     NOT_RUN,
     NOTHING,
-    fitted_bounds,
     frame,
     label,
     load,

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 from blurvae import losses
-from blurvae.systems import RAE, BlurVAE
+from blurvae.systems import RAE, BlurVAE, SmallVAE
+from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
 from toys.gan import GAN
-from toys.samples import CLIPS, IMAGES, Pictures
+from toys.samples import CLIPS, IMAGES, RECORDS, Pictures
 from toys.two_terms import TwoTerms
 from toys.vae_gan import VAEGAN
 
@@ -28,11 +29,19 @@ def rae(model: str, term: str = "l2", **constants: Any) -> RAE:
     return RAE(model, losses.get(term, **constants), beta=1e-2, weight=1e-2, **small)  # type: ignore[arg-type]
 
 
+def small_vae() -> SmallVAE:
+    """One with everything that it can have: perceptrons, a sum of terms from the second epoch on, cycles."""
+    term = losses.Sum(losses.CrossEntropy(), losses.Sharpness())
+    small: dict[str, Any] = {"network": "perceptrons", "hidden": 6, "output": "sigmoid", "half_cycle": 4}
+    return SmallVAE(term, first=losses.CrossEntropy(), late=1, **small)
+
+
 CASES: dict[str, tuple[System[Any], Pictures]] = {
     "l2": (blur_vae("l2"), IMAGES),
     "wiener, detached": (blur_vae("wiener", kernel_size=3), IMAGES),
     "wiener, live": (blur_vae("wiener", kernel_size=3, kernel_path="live"), IMAGES),
     "wiener-proper, elbo": (blur_vae("wiener-proper", kernel_size=3, kernel_path="elbo"), IMAGES),
+    "small vae, cyclical, a late term": (small_vae(), IMAGES),
     "two terms": (TwoTerms(), IMAGES),
     "vae-gan": (VAEGAN(), IMAGES),
     "ae": (rae("ae"), IMAGES),
@@ -49,4 +58,5 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "wgan-gp with a lens": (GAN("wgan", critics=2, penalty=10.0, lens=6), IMAGES),
     "enhancenet": (EnhanceNet(), IMAGES),
     "frvsr": (FRVSR(), CLIPS),
+    "classifier": (Classification((3, 8, 8), 3, (4, 6), flip=True, shift=1), RECORDS),
 }

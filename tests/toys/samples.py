@@ -1,4 +1,4 @@
-"""The samples that the toys are trained on: 26 smooth images and 14 clips of a wandering one."""
+"""The samples that the toys are trained on: 26 smooth images, with classes too, and 14 clips of a wandering one."""
 
 from __future__ import annotations
 
@@ -32,5 +32,11 @@ def clips(n: int, frames: int = 3) -> np.ndarray:
     return np.stack(moved, 1)[..., :8, :8].copy()
 
 
+def records(n: int, classes: int = 3) -> np.ndarray:
+    """A class and the pixels of an image behind it, uint8 (n, 1 + 3·8·8)."""
+    return np.concatenate([(np.arange(n, dtype=np.uint8) % classes)[:, None], smooth(n).reshape(n, -1)], 1)
+
+
 IMAGES = Pictures("images", smooth(26))
 CLIPS = Pictures("clips", clips(14))
+RECORDS = Pictures("records", records(26))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from blurvae.experiments.base import Given, Method, check_tier, make
+from blurvae.experiments.base import Given, check_tier, make, over_beta
 from blurvae.experiments.bredell import LESSON, PAPER, SMOKE, row, table2
 from blurvae.record import Run
-from blurvae.systems import BlurVAE
 from blurvae.train import Budget
 
 TITLE = "Rate and distortion over β (claim B13)"
@@ -34,22 +32,8 @@ def betas(data: str) -> tuple[float, ...]:
     return BETAS[1:5] if data in LARGE else BETAS
 
 
-def _over_beta(terms: Sequence[Method], values: Sequence[float] = BETAS) -> tuple[Method, ...]:
-    """Each term at each β, named as a run with a changed β is."""
-    return tuple(
-        replace(m, name=f"{m.name},beta={beta:g}", label=f"{m.label}, β = {beta:g}", system=_with_beta(m, beta))
-        for m in terms
-        for beta in values
-    )
-
-
-def _with_beta(method: Method, beta: float) -> BlurVAE:
-    assert isinstance(method.system, BlurVAE)
-    return replace(method.system, beta=beta)
-
-
-METHODS = _over_beta(TERMS)
-VARIANTS = _over_beta(OTHER_TERMS)
+METHODS = over_beta(TERMS, BETAS)
+VARIANTS = over_beta(OTHER_TERMS, BETAS)
 
 COLUMNS: tuple[str, ...] = ()
 GRID = {
@@ -84,6 +68,6 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         seeds: one run a method and seed.
     """
     if data in LARGE:
-        return make("bredell/rate", _over_beta(TERMS[:2], betas(data)), tier, data, seeds, table2.given(tier))
+        return make("bredell/rate", over_beta(TERMS[:2], betas(data)), tier, data, seeds, table2.given(tier))
     methods = METHODS + VARIANTS if tier == "paper" else METHODS
     return make("bredell/rate", methods, tier, data, seeds, given(tier))

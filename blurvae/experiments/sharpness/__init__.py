@@ -33,10 +33,10 @@ def sharpened(variant: Any = "b", weight: float = 1.0, absolute: bool = False, l
 def given(tier: str) -> Given:
     """What all methods are given, of a tier that is known to be offered.
 
-    At "study" the report's whole protocol: 60,000 images, 25 epochs, batches of 128. At "lesson" 20,000 images.
+    At "study" the report's whole protocol: 60,000 images, 25 epochs, batches of 128. At "lesson" 10,000 images.
     """
     if tier == "study":
         return Given(Budget(epochs=25, batch_size=128), {}, {"size": 28})
     if tier == "lesson":
         return Given(Budget(epochs=25, batch_size=128), {}, {"size": 28, "n_train": 10_000, "n_test": 1000})
-    return Given(Budget(epochs=2, batch_size=16), {"hidden": 32}, {"size": 32, "n_train": 64, "n_test": 32})
+    return Given(Budget(epochs=2, batch_size=16), {"hidden": 32}, {"size": 28, "n_train": 64, "n_test": 32})

@@ -36,7 +36,7 @@ COLUMNS = (
     "FD-squeeze (samples)",
     "KL",
 )
-GRID = {"smoke": {"natural": (0,)}, "lesson": {"mnist": (0, 1, 2)}, "study": {"mnist": (0, 1, 2, 3, 4)}}
+GRID = {"smoke": {"dead-leaves": (0,)}, "lesson": {"mnist": (0, 1, 2)}, "study": {"mnist": (0, 1, 2, 3, 4)}}
 
 
 def searched(data: str) -> None:
@@ -48,7 +48,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
 
     Args:
         tier: "smoke", "lesson" or "study", see `sharpness.given`.
-        data: a data set of 28×28 px; of 32×32 px at "smoke".
+        data: a data set that comes in 28×28 px.
         seeds: one run a method and seed.
     """
     return make("sharpness/variants", METHODS, check_tier(tier, GRID), data, seeds, given(tier))

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 
 from blurvae import experiments
 from blurvae.experiments import recorded
-from blurvae.experiments.bredell import rate
 from blurvae.pages.figures.looks import (
     BLUE,
     DASHED,
@@ -118,14 +117,18 @@ def rate_curves(
     """Quality against the KL term, each term at every β: dots are runs, lines join the means over seeds."""
     wide = by_rate(experiment, tier, data, folder)
     panels = tuple(panel for panel in panels if panel in wide)
+    module = experiments.get(experiment)
+    known = dict.fromkeys(experiments.term_of(m.name) for m in (*module.METHODS, *module.VARIANTS))
+    terms = [term for term in known if term in set(wide.term)]
     lines = -(-len(panels) // 2)
     fig, axes = plt.subplots(lines, 2, figsize=(7.2, 2.8 * lines), sharex=True, squeeze=False)
     for ax, panel in zip(axes.flat, panels):
-        for term in (m for m in (*rate.TERMS, *rate.OTHER_TERMS) if m.name in set(wide.term)):
-            own = wide[wide.term == term.name]
-            colour, dash = LOOKS[term.name]
+        for term in terms:
+            own = wide[wide.term == term]
+            colour, dash = LOOKS[term]
             mean = own.groupby("beta")[["KL", panel]].mean().sort_values("KL")
-            ax.plot(mean["KL"], mean[panel], color=colour, linestyle=dash, label=term.label)
+            label = recorded.label(experiment, term)
+            ax.plot(mean["KL"], mean[panel], color=colour, linestyle=dash, label=label)
             ax.plot(own["KL"], own[panel], "o", color=colour, markersize=3, alpha=0.7)
         ax.set(xscale="log", ylabel=quantity(panel))
         ax.xaxis.set_minor_formatter("")  # the decades are enough

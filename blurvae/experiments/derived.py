@@ -1,0 +1,72 @@
+"""Numbers made of recorded ones: bounds with a fitted covariance, and terms at equal rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from blurvae import datasets
+from blurvae.blur import hermitian_weights
+from blurvae.experiments.base import term_of
+from blurvae.metrics.fitted import scalar_nats, stationary_nats
+from blurvae.metrics.rate_curves import Curve, mean_difference
+from blurvae.record import Result
+
+FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
+
+
+def fitted_bounds(result: Result) -> dict[str, float]:
+    """The −ELBO of a recorded L2 run once its Σ is fitted to the errors of its own test images, in nats per image.
+
+    Args:
+        result: a run of the squared error; its parts are read from "−log p as printed" = ½‖e‖² + KL.
+
+    Returns:
+        "σ² fitted": Σ = σ²I, which is D/2·(log 2πσ² + 1) + KL.
+        "one spectrum fitted": Σ = F* diag(v) F, one variance a frequency for all images and channels. An estimate:
+        records hold the error's power at z = μ, here scaled to the squared error at z ~ q.
+        Either is absent where the record lacks what it is made of.
+    """
+    values = {name: entry.get("mean") for name, entry in result.record["metrics"].items()}
+    kl, printed = values.get("KL"), values.get("−log p as printed")
+    if kl is None or printed is None:
+        return {}
+    size, channels = result.run.size, datasets.describe(result.run.data)["shape"][0]
+    squared_error = 2 * (printed - kl)
+    found = {"σ² fitted": scalar_nats(squared_error, channels * size**2) + kl}
+    if "error_power" in result.pictures:
+        power = torch.from_numpy(result.pictures["error_power"].astype(np.float64))  # (h, w//2+1), mean of the channels
+        power *= squared_error / (channels * (power * hermitian_weights((size, size))).sum())
+        found["one spectrum fitted"] = channels * stationary_nats(power, power, (size, size)).item() + kl
+    return found
+
+
+def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_rate: bool = True) -> dict[int, float]:
+    """How much higher a term's curve of a metric over the KL term runs than a rival's, seed by seed.
+
+    Args:
+        runs: of `frame`, of an experiment with terms at several β.
+        term: the one in question, such as "wiener".
+        rival: the term it is compared with.
+        metric: a measured column.
+        log_rate: see `mean_difference`.
+
+    Returns:
+        The mean difference by seed, for the seeds in which both terms are recorded at every β that they have anywhere.
+
+    Raises:
+        ValueError: see `mean_difference`.
+    """
+    points = {name: sorted({m for m in runs.method if term_of(m) == name}) for name in (rival, term)}
+    found: dict[int, float] = {}
+    if not all(points.values()):
+        return found
+    for seed in sorted(set(runs.seed)):
+        own = runs[runs.seed == seed]
+        wide = own.pivot(index="method", columns="metric", values="value").reindex(columns=["KL", metric])
+        a, b = (wide.reindex(points[name]) for name in (rival, term))
+        if not pd.concat([a, b]).isna().any(axis=None):
+            curves = (Curve(c["KL"].to_numpy(), c[metric].to_numpy()) for c in (a, b))
+            found[seed] = mean_difference(*curves, log_rate=log_rate)
+    return found
