@@ -216,6 +216,11 @@ def again(e, what, against):
                 l2, wiener = (area / (high - low) for area in areas)
                 gaps.append(wiener - l2)
             return gaps, (1 if what in ("PSNR", "SSIM") else -1), 0
+        case "invariance":
+            found = np.array([measured(r, what) for r in records])
+            if against.startswith("under"):
+                return found, -1, 0.1
+            return found - [measured(r, against) for r in records], -1, 0
     raise AssertionError(e.rule)
 
 

@@ -25,6 +25,7 @@ MADE = {
     "table2_256": ("l2",),
     "table4": ("l2", "wiener"),
     "rate": ("l2,beta=0.05", "l2,beta=5", "wiener,beta=0.05", "wiener,beta=5"),
+    "sharpness/vae_gan": ("vae-gan",),
 }
 
 
@@ -57,10 +58,11 @@ def test_every_figure_can_be_drawn(folder, experiment, make):
 
 
 def test_every_recorded_experiment_has_figures_by_name():
-    named = {name.partition("-")[0] for name in figures.FIGURES}
-    assert named == set(figures.SHOWN)
-    shown = {experiments.resolve(name) for name in named}
-    assert shown == set(experiments.EXPERIMENTS) - {"bredell/table6"}, "table 6 is a table of likelihoods"
+    for name in figures.SHOWN:
+        assert any(figure.startswith(f"{name.replace('/', '-')}-") for figure in figures.FIGURES)
+    shown = {experiments.resolve(name) for name in figures.SHOWN}
+    main = {name for name in experiments.EXPERIMENTS if name.startswith("bredell/")}
+    assert main - shown == {"bredell/table6"}, "table 6 is a table of likelihoods"
     assert all(name == name.lower() and "_radial" not in name for name in figures.FIGURES)
 
 

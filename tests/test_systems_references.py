@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, softplus
 from torch.optim.lr_scheduler import ReduceLROnPlateau
-from toys import GAN, IMAGES, VAEGAN, EnhanceNet, rae
+from toys import GAN, IMAGES, EnhanceNet, rae, vae_gan
 from toys.running import BUDGET, Still, made, trained
 
 from blurvae.datasets import to_float
@@ -85,7 +85,7 @@ def assert_equal(system: Any, players: Any) -> None:
     ("equilibrium", "margin", "acts"), [(0.68, 0.35, False), (0.62, 0.05, True), (0.68, 0.05, True)]
 )
 def test_vae_gan(equilibrium: float, margin: float, acts: bool) -> None:
-    system = VAEGAN(equilibrium=equilibrium, margin=margin)
+    system = vae_gan(equilibrium=equilibrium, margin=margin)
     encoder, decoder, discriminator = players = networks(system)
     optimisers = [RMSProp(net) for net in players]
     generator = torch.Generator().manual_seed(BUDGET.seed)
@@ -94,12 +94,16 @@ def test_vae_gan(equilibrium: float, margin: float, acts: bool) -> None:
         for x in batches(epoch):
             n, prior = (torch.randn(N, LATENT, generator=generator) for _ in range(2))
             mu, log_var = encoder(x).chunk(2, 1)
-            x_hat, sample = decoder(mu + torch.exp(0.5 * log_var) * n), decoder(prior)
-            (f, real), (f_hat, _), (_, fake) = discriminator(x), discriminator(x_hat), discriminator(sample)
-            likelihood = (f - f_hat).square().flatten(1).sum(1).mean()
+            x_hat, sample = torch.tanh(decoder(mu + torch.exp(0.5 * log_var) * n)), torch.tanh(decoder(prior))
+            logit, seen = discriminator(torch.cat([x, x_hat, sample]))
+            f, f_hat, _ = seen["conv1"].flatten(1).split(N)
+            likelihood = 0.5 * (f - f_hat).square().sum(1).mean()
             kl = (0.5 * (mu.square() + log_var.exp() - 1 - log_var).sum(1)).mean()
-            on_real, on_fake = softplus(-real).mean(), softplus(fake).mean()
-            judgement = on_real + on_fake
+            on_real, on_fake, on_sample = (
+                softplus(-logit[:N]).mean(),
+                *(softplus(logit[i * N :][:N]).mean() for i in (1, 2)),
+            )
+            judgement = torch.stack([on_real, on_fake, on_sample]).sum()
             losses = kl + likelihood, system.gamma * likelihood - judgement, judgement
             slopes = [gradients(loss, net) for loss, net in zip(losses, players)]
             lr = 1e-3 * system.decay**epoch

@@ -28,6 +28,7 @@ from blurvae.claims.precision import (
     within_a_class,
 )
 from blurvae.claims.scores import better, equal_rate, fitted_covariance, smaller_change
+from blurvae.claims.shifts import invariance
 
 RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "better": better,
@@ -55,6 +56,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "as good": as_good,
     "trend": trend,
     "noise as penalty": noise_as_penalty,
+    "invariance": invariance,
 }
 
 

@@ -9,11 +9,13 @@ from blurvae.evaluation.rae import RAEEvaluation
 from blurvae.evaluation.samples import precision_recall
 from blurvae.evaluation.small_vae import SmallVAEEvaluation
 from blurvae.evaluation.vae import KS, VAEEvaluation
+from blurvae.evaluation.vae_gan import VAEGANEvaluation
 
 EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
     "vae": VAEEvaluation,
     "small-vae": SmallVAEEvaluation,
     "rae": RAEEvaluation,
+    "vae-gan": VAEGANEvaluation,
 }
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "RAEEvaluation",
     "SmallVAEEvaluation",
     "VAEEvaluation",
+    "VAEGANEvaluation",
     "centre",
     "precision_recall",
     "real",

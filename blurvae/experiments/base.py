@@ -32,13 +32,14 @@ EXPERIMENTS = (
     "dalal/choices",
     "dalal/rate",
     "sharpness/variants",
+    "sharpness/rate",
     "rae/table2",
     "rae/table3",
     "rae/terms",
     "rae/figure1",
     "rae/figure2",
     "rae/components",
-    "sharpness/rate",
+    "sharpness/vae_gan",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 

@@ -13,11 +13,13 @@ import pandas as pd
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
 from blurvae.evaluation.samples import SIDES
+from blurvae.evaluation.vae_gan import SHIFTED, SHIFTS
 from blurvae.experiments.base import term_of
 from blurvae.record import Result, read
 
 COMPONENTS = (2, 5, 20, 50, 100)  # of mixtures of codes beside the usual 10
 DENSITIES = ("Gaussian", "GMM", *(f"GMM, K = {k}" for k in COMPONENTS))
+SAMPLED = ("samples", "Gaussian samples", "GMM samples", "N", "data")  # sets with a precision and a recall
 DIGITS = {
     "PSNR": 2,
     "PSNR (z ~ q)": 2,
@@ -40,7 +42,7 @@ DIGITS = {
     "FD-squeeze (data)": 0,
     **{
         f"{side}-squeeze ({of})": 3
-        for of in ("samples", "Gaussian samples", "N", "GMM samples", "data")
+        for of in ("samples", "Gaussian samples", "GMM samples", "N", "data")
         for side in SIDES
     },
     "high-frequency ratio": 2,
@@ -56,6 +58,9 @@ DIGITS = {
     "sharpness": 3,
     "blur percentage": 1,
     **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
+    "FD-squeeze (mean image)": 0,
+    "failed": 2,
+    **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
 }
 # The high-frequency ratio is best at 1, the KL term is a price, a printed −log p gets lower where more is left out
 # of it (erratum E5), and noise is sharp: none of them has a side that is better.
@@ -68,6 +73,8 @@ NO_SIDE = (
     "sharpness",
     "blur percentage",
     *(f"log q of training codes ({name})" for name in DENSITIES),
+    "FD-squeeze (mean image)",
+    *(name for name in DIGITS if name.startswith("shift")),
 )
 HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "log q", *SIDES)) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {

@@ -7,8 +7,9 @@ from typing import Any
 from blurvae.systems.rae import RAE
 from blurvae.systems.small_vae import SmallVAE
 from blurvae.systems.vae import BlurVAE
+from blurvae.systems.vae_gan import VAEGAN
 from blurvae.train import System
 
-SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE, SmallVAE, RAE)}
+SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE, SmallVAE, VAEGAN, RAE)}
 
-__all__ = ["RAE", "SYSTEMS", "BlurVAE", "SmallVAE"]
+__all__ = ["RAE", "SYSTEMS", "VAEGAN", "BlurVAE", "SmallVAE"]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from blurvae import losses
-from blurvae.systems import RAE, BlurVAE, SmallVAE
+from blurvae.systems import RAE, VAEGAN, BlurVAE, SmallVAE
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
@@ -14,13 +14,18 @@ from toys.frvsr import FRVSR
 from toys.gan import GAN
 from toys.samples import CLIPS, IMAGES, RECORDS, Pictures
 from toys.two_terms import TwoTerms
-from toys.vae_gan import VAEGAN
 
 
 def blur_vae(term: str, **constants: Any) -> BlurVAE:
     """The first real system at the size of the toys."""
     small: dict[str, Any] = {"widths": (4, 6), "latent": 3, "hidden": 8, "lr": 1e-3, "kernel_lr": 1e-3}
     return BlurVAE(losses.get(term, **constants), warm_up=1, **small)
+
+
+def vae_gan(**fields: Any) -> VAEGAN:
+    """The VAE-GAN at the size of the toys; its rule withholds steps unless `equilibrium` is given as 0."""
+    small: dict[str, Any] = {"layer": "conv1", "widths": (4, 6), "latent": 3, "hidden": 8}
+    return VAEGAN(**small | {"gamma": 1e-2, "equilibrium": 0.7, "margin": 0.08} | fields)
 
 
 def rae(model: str, term: str = "l2", **constants: Any) -> RAE:
@@ -43,7 +48,19 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "wiener-proper, elbo": (blur_vae("wiener-proper", kernel_size=3, kernel_path="elbo"), IMAGES),
     "small vae, cyclical, a late term": (small_vae(), IMAGES),
     "two terms": (TwoTerms(), IMAGES),
-    "vae-gan": (VAEGAN(), IMAGES),
+    "vae-gan": (vae_gan(), IMAGES),
+    "vae-gan, with a term": (
+        vae_gan(
+            term=losses.L1(),
+            term_encoder=1.0,
+            term_decoder=0.5,
+            equilibrium=0.0,
+            prior_fakes=False,
+            generator="non-saturating",
+            optimiser="adam",
+        ),
+        IMAGES,
+    ),
     "ae": (rae("ae"), IMAGES),
     "rae, wiener": (rae("rae", "wiener", kernel_size=3), IMAGES),
     "rae-l2": (rae("rae-l2"), IMAGES),

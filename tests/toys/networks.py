@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import nn
 
 Wrap = Callable[[nn.Module], nn.Module]
 
@@ -40,16 +40,3 @@ def critic(channels: int, width: int) -> nn.Sequential:
 def lens(channels: int, width: int) -> nn.Sequential:
     """Images to images of the same size."""
     return nn.Sequential(nn.Conv2d(channels, width, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(width, channels, 3, 1, 1))
-
-
-class Discriminator(nn.Module):
-    """(features, logit) of images, the features through a batch norm."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        layers = encoder(channels, width, 1)
-        self.features, self.head = layers[:3], layers[3:]
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.features(x)
-        return features, self.head(features)

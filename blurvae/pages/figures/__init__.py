@@ -1,6 +1,7 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
+from blurvae.pages.figures.health import health
 from blurvae.pages.figures.lines import RATE_PANELS, curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
@@ -17,6 +18,7 @@ __all__ = [
     "curves",
     "determinants",
     "error_spectra",
+    "health",
     "interpolations",
     "kernel_snapshots",
     "kernel_widths",

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.files import write_atomically
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
+from blurvae.pages.figures.health import health
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
 from blurvae.pages.plotting import Grid
@@ -28,6 +29,7 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "table3": (*GRIDS, curves, radial_spectra),
     "table4": (*GRIDS, curves, radial_spectra),
     "rate": (rate_curves,),
+    "sharpness/vae_gan": (*GRIDS, health),
 }
 
 
@@ -35,7 +37,7 @@ def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
     for experiment, makers in SHOWN.items():
         for data in experiments.get(experiment).GRID["lesson"]:
             for make in makers:
-                name = f"{experiment}-{data}-{make.__name__.replace('_', '-')}"
+                name = f"{experiment.replace('/', '-')}-{data}-{make.__name__.replace('_', '-')}"
                 yield name, partial(make, experiment, "lesson", data)
 
 

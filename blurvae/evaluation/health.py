@@ -1,0 +1,94 @@
+"""How an adversarial training fares: a watch for every system with a discriminator, and what counts as failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blurvae.datasets import ImageSet, to_float
+from blurvae.metrics import Entry
+from blurvae.train import Scene, System
+from blurvae.train.stage import named
+
+FOLLOWED = 128  # test images on which the players are looked at
+SAMPLES, MEAN_IMAGE = "FD-squeeze (samples)", "FD-squeeze (mean image)"
+
+
+@runtime_checkable
+class Verdicts(Protocol):
+    """What a move of an adversarial system returns as `Turn.seen`: logits of the discriminator, > 0 for real."""
+
+    real: Tensor
+    fake: Tensor
+
+
+class HealthWatch:
+    """Measures after each epoch, on the same images and random numbers, who is winning: a `train.Watch`.
+
+    accuracy_real and accuracy_fake are the shares of the data and of the fakes that the discriminator judges rightly,
+    gradient_<player> the norm of the gradient of a player's own loss by its weights. The networks are in evaluation, so
+    batch norms take their running statistics, and nothing is stepped.
+
+    Args:
+        system: whose moves are played.
+        test: the test images.
+        device: of the networks.
+        seed: of the random numbers that the moves draw.
+
+    Raises:
+        ValueError: a system with scheduled values, which only the training knows.
+    """
+
+    def __init__(self, system: System[Any], test: ImageSet, device: torch.device, seed: int) -> None:
+        if system.schedules():
+            raise ValueError(f"The health of {system.name!r} cannot be watched: its moves take scheduled values.")
+        self.system, self.device, self.seed = system, device, seed
+        self.x = to_float(torch.from_numpy(np.array(test.images[:FOLLOWED]))).to(device)
+        self.players = [*system.optimisers()]
+        self.names = ("accuracy_real", "accuracy_fake", *(f"gradient_{player}" for player in self.players))
+
+    def __call__(self, epoch: int, players: Any) -> dict[str, float]:
+        """The shares, in [0, 1], and the norms; a player that has no loss has no norm."""
+        nets, found = named(players), dict[str, float]()
+        generator = torch.Generator().manual_seed(self.seed)
+        for move in self.system.moves(self.system.phase(epoch - 1)):
+            noise = {
+                name: (torch.randn if draw.law == "normal" else torch.rand)(
+                    (len(self.x), *(self.x.shape[1:] if draw.shape is None else draw.shape)), generator=generator
+                ).to(self.device)
+                for name, draw in move.draws.items()
+            }
+            with torch.enable_grad():
+                turn = move.play(players, Scene(self.x, noise, {}, nullcontext))
+                for player, loss in turn.losses.items():
+                    slopes = torch.autograd.grad(
+                        loss, [*nets[player].parameters()], retain_graph=True, allow_unused=True
+                    )
+                    squares = [slope.double().square().sum() for slope in slopes if slope is not None]
+                    found[f"gradient_{player}"] = torch.stack(squares).sum().sqrt().item()
+            if isinstance(turn.seen, Verdicts):
+                found["accuracy_real"] = (turn.seen.real > 0).double().mean().item()
+                found["accuracy_fake"] = (turn.seen.fake <= 0).double().mean().item()
+        return found
+
+
+def failed(measured: Mapping[str, Entry], modes: int | None = None) -> Entry:
+    """Whether a training has failed, 1 or 0: its samples are no better than one grey image, or are all of one kind.
+
+    Args:
+        measured: metrics with the distances of the samples and of the training set's mean image from the test images.
+        modes: how many classes a classifier sees in the samples; None where none has looked.
+
+    Returns:
+        {"value": 1.0 or 0.0}; the state of the distance where its network is not on this machine.
+    """
+    for name in (SAMPLES, MEAN_IMAGE):
+        if "state" in measured[name]:
+            return measured[name]
+    no_better = float(measured[SAMPLES]["value"]) > float(measured[MEAN_IMAGE]["value"])
+    return {"value": float(no_better or modes == 1)}

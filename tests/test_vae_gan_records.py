@@ -1,0 +1,124 @@
+"""What is said of recorded VAE-GANs: how often they fail, what a shift is to them, and the panel of their health."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import comb
+from pathlib import Path
+
+import made_up
+import matplotlib
+import pytest
+import torch
+
+matplotlib.use("Agg")
+
+from blurvae import claims, datasets, experiments, metrics
+from blurvae.evaluation import real
+from blurvae.experiments.failures import failure_rates, interval
+from blurvae.pages.figures import health
+from blurvae.record import execute
+
+NAME = "sharpness/vae_gan"
+
+
+def tail(runs: int, counts: range, p: float) -> float:
+    return sum(comb(runs, k) * p**k * (1 - p) ** (runs - k) for k in counts)
+
+
+@pytest.mark.parametrize(("failed", "runs"), [(0, 20), (3, 20), (20, 20), (1, 1), (7, 9)])
+def test_an_exact_interval_leaves_two_and_a_half_per_cent_on_either_side(failed: int, runs: int) -> None:
+    low, high = interval(failed, runs)
+    if failed == 0:
+        assert low == 0
+    else:
+        assert tail(runs, range(failed, runs + 1), low) == pytest.approx(0.025, rel=1e-6)
+    if failed == runs:
+        assert high == 1
+    else:
+        assert tail(runs, range(failed + 1), high) == pytest.approx(0.025, rel=1e-6)
+    assert low <= failed / runs <= high
+
+
+def test_a_rate_of_nothing_is_refused() -> None:
+    for failed, runs in ((0, 0), (3, 2), (-1, 4)):
+        with pytest.raises(ValueError, match=f"not {failed} of {runs}"):
+            interval(failed, runs)
+
+
+def write(out: Path, method: str, seed: int, values: dict[str, float], history: list[dict[str, float]] = []) -> None:  # noqa: B006
+    (run,) = (r for r in experiments.get(NAME).runs("lesson", "mnist", (seed,)) if r.method == method)
+    made_up.write(out, run, {name: {"value": value} for name, value in values.items()}, history)
+
+
+def test_failures_are_counted_method_by_method(tmp_path: Path) -> None:
+    for seed in range(4):
+        write(tmp_path, "released", seed, {"failed": float(seed == 2)})
+    (lost,) = (r for r in experiments.get(NAME).runs("lesson", "mnist", (4,)) if r.method == "released")
+    made_up.write_diverged(tmp_path, lost)
+    write(tmp_path, "vae-gan", 0, {"failed": 0.0})
+    write(tmp_path, "vae-gan", 1, {"PSNR": 10.0})  # its network was not there: not counted
+    found = failure_rates(NAME, "lesson", "mnist", tmp_path)
+    assert found.method.tolist() == ["VAE-GAN", "released VAE-GAN"]
+    assert found.runs.tolist() == [1, 5] and found.failed.tolist() == [0, 2] and found.rate.tolist() == [0, 0.4]
+    assert (found.low[1], found.high[1]) == interval(2, 5)
+
+
+@pytest.mark.parametrize(
+    ("features", "wins", "verdict"), [(0.02, 6, "holds"), (0.2, 4, "holds in part"), (0.9, 0, "does not hold")]
+)
+def test_what_is_invariant_and_what_is_not(features: float, wins: int, verdict: str, tmp_path: Path) -> None:
+    """At 0.2 a shift is less than to pixels and to the term, but not nearly nothing; at 0.9 it is more."""
+    for seed in range(3):
+        values = {f"shift {k} px (features)": features + 0.001 * seed for k in (1, 2)}
+        values |= {f"shift {k} px ({of})": 0.3 for k in (1, 2) for of in ("pixels", "sharpness")}
+        write(tmp_path, "vae-gan", seed, values)
+    s5 = next(claim for claim in claims.load() if claim.name == "S5")
+    here = replace(s5, evidence=tuple(e for e in s5.evidence if (e.tier, e.data) == ("lesson", "mnist")))
+    (finding,) = claims.findings(here, tmp_path)
+    assert (finding.verdict, len(finding.comparisons), finding.calls["for"]) == (verdict, 6, wins)
+
+
+def test_the_panel_shows_every_seed(tmp_path: Path) -> None:
+    """The line is the median, the band goes from the lowest to the highest seed."""
+    for seed, share in enumerate((0.2, 0.5, 0.9)):
+        epochs = [
+            {"epoch": e, "accuracy_real": share, "accuracy_fake": 1 - share, "gradient_encoder": 10.0**seed}
+            for e in (1, 2)
+        ]
+        write(tmp_path, "released", seed, {"failed": 0.0}, epochs)
+    figure = health(NAME, "lesson", "mnist", tmp_path)
+    left, right = figure.axes
+    real, fake = left.lines
+    assert real.get_ydata().tolist() == [0.5, 0.5] and fake.get_ydata().tolist() == [0.5, 0.5]
+    assert right.lines[0].get_ydata().tolist() == [10, 10] and right.get_title() == "3 seeds"
+    edges = left.collections[0].get_paths()[0].vertices[:, 1]
+    assert (edges.min(), edges.max()) == (0.2, 0.9)
+    with pytest.raises(ValueError, match="recorded"):
+        health(NAME, "lesson", "natural", tmp_path)
+
+
+def test_an_evaluation_measures_what_the_tables_show(tmp_path: Path) -> None:
+    """Distances of the mean image and of the samples decide what has failed; each epoch knows its health."""
+    (run,) = (r for r in experiments.get(NAME).runs("smoke", "natural", (0,)) if r.method == "released-sharpness")
+    result = execute(run, out=tmp_path, device="cpu")
+    found = result.record["metrics"]
+    assert {*experiments.get(NAME).COLUMNS} <= {*found}
+    train, test = (real(datasets.load("natural", split, size=32).head(n)) for split, n in (("train", 64), ("test", 32)))
+    pair = [found[name] for name in ("FD-squeeze (samples)", "FD-squeeze (mean image)", "failed")]
+    if "state" in pair[1]:
+        assert found["failed"] == pair[1]
+    else:
+        grey = train.mean(0, keepdim=True).expand(5, -1, -1, -1)
+        assert pair[1]["value"] == pytest.approx(metrics.frechet_distance(test, grey), rel=1e-6)
+        assert pair[2]["value"] == float(pair[0]["value"] > pair[1]["value"])
+    assert [
+        {"accuracy_real", "accuracy_fake", "gradient_decoder"} <= epoch.keys() for epoch in result.record["history"]
+    ]
+    x = 2 * test - 1
+    apart = (x - x.roll(1, 0)).square().sum((1, 2, 3)).mean()
+    right = torch.cat([x[..., 1:], x[..., -1:]], -1), torch.cat([x[..., :1], x[..., :-1]], -1)
+    down = torch.cat([x[..., 1:, :], x[..., -1:, :]], -2), torch.cat([x[..., :1, :], x[..., :-1, :]], -2)
+    moved = torch.stack([(x - y).square().sum((1, 2, 3)).mean() for y in (*right, *down)]).mean()
+    assert found["shift 1 px (pixels)"]["value"] == pytest.approx((moved / apart).item(), rel=1e-5)
+    assert result.pictures["sample"].shape == (8, 3, 32, 32)
