@@ -30,6 +30,8 @@ MADE = {
     "rae/figure1": ("vae,beta=0.01", "vae,beta=10"),
     "rae/figure2": ("k-1", "k-8"),
     "rae/components": ("ae",),
+    "dalal/table1": ("l2", "stft-ssim"),
+    "dalal/rate": ("stft-ssim,beta=0.03", "stft-ssim,beta=1"),
 }
 
 

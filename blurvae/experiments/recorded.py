@@ -13,8 +13,9 @@ import pandas as pd
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
 from blurvae.evaluation.samples import SIDES
-from blurvae.evaluation.vae_gan import SHIFTED, SHIFTS
+from blurvae.evaluation.vae_gan import SHIFTED
 from blurvae.experiments.base import term_of
+from blurvae.metrics.shift import SHIFTS
 from blurvae.record import Result, read
 
 COMPONENTS = (2, 5, 20, 50, 100)  # of mixtures of codes beside the usual 10
@@ -59,6 +60,7 @@ DIGITS = {
     "blur percentage": 1,
     **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
     "FD-squeeze (mean image)": 0,
+    "modes (samples)": 1,
     "failed": 2,
     **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
 }
@@ -76,7 +78,9 @@ NO_SIDE = (
     "FD-squeeze (mean image)",
     *(name for name in DIGITS if name.startswith("shift")),
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "log q", *SIDES)) for name in DIGITS if name not in NO_SIDE}
+HIGHER_IS_BETTER = {
+    name: name.startswith(("PSNR", "SSIM", "log q", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE
+}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",

@@ -4,6 +4,7 @@ from blurvae.pages.figures.autoencoders import densities, neighbours, over_compo
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import health
 from blurvae.pages.figures.lines import RATE_PANELS, curves, determinants, kernel_widths, rate_curves
+from blurvae.pages.figures.local_fourier import swapped_energy, window_panels
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
@@ -33,5 +34,7 @@ __all__ = [
     "reconstructions",
     "samples",
     "spectra",
+    "swapped_energy",
+    "window_panels",
     "write",
 ]

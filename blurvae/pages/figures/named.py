@@ -16,6 +16,7 @@ from blurvae.pages.figures.autoencoders import densities, neighbours, over_compo
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import health
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
+from blurvae.pages.figures.local_fourier import swapped_energy
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
 from blurvae.pages.plotting import Grid
 
@@ -30,11 +31,14 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "table3": (*GRIDS, curves, radial_spectra),
     "table4": (*GRIDS, curves, radial_spectra),
     "rate": (rate_curves,),
+    "sharpness/variants": (reconstructions, samples),
     "sharpness/vae_gan": (*GRIDS, health),
     "rae/table2": (reconstructions, densities, interpolations, neighbours),
     "rae/figure1": (over_methods,),
     "rae/figure2": (over_methods,),
     "rae/components": (over_components,),
+    "dalal/table1": (reconstructions, samples),
+    "dalal/rate": (rate_curves,),
 }
 
 
@@ -46,7 +50,7 @@ def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
                 yield name, partial(make, experiment, "lesson", data)
 
 
-FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded())
+FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded()) | {"dalal-figure1": swapped_energy}
 """Publication figures by name, for `blurvae figure NAME`."""
 
 

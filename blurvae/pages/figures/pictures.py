@@ -12,7 +12,7 @@ from blurvae.pages.runs import by_method
 
 SCREEN = 900  # px, the height of a screen
 # Images a row, and screen pixels per image pixel: with the longest label they fill the text column of the book.
-LAYOUT = {32: (7, 2), 64: (4, 2), 256: (2, 1)}
+LAYOUT = {28: (8, 2), 32: (7, 2), 64: (4, 2), 256: (2, 1)}
 
 
 def grid_of(rows: dict[str, np.ndarray], columns: int | None = None, zoom: int | None = None) -> Grid:
