@@ -55,7 +55,7 @@ def table(
     columns: tuple[str, ...] = (),
     paper: bool = False,
 ) -> pd.DataFrame:
-    """The experiment's table: paper beside measured where the data set is the paper's, measured alone elsewhere.
+    """The experiment's table: paper beside measured where the paper has the data set, measured alone elsewhere.
 
     Args:
         experiment: its name.
@@ -74,11 +74,11 @@ def table(
     runs = frame(experiment, tier, data, folder)
     methods = {m.name: m for m in (*module.METHODS, *module.VARIANTS)}
     first = {run.method: run for run in reversed(module.runs(tier, data, (0,)))}
-    same = data == module.PAPER_DATA
-    published = paper_table(module.PAPER_TABLE) if module.PAPER_TABLE and (same or paper) else None
-    heading = "paper" if same else f"paper, {module.PAPER_DATA}"
+    published = paper_table(module.PAPER_TABLE) if module.PAPER_TABLE else None
+    source = data if published is not None and data in set(published.data) else module.PAPER_DATA
+    heading = "paper" if data == source else f"paper, {source}"
     if published is not None:
-        published = published[published.data == module.PAPER_DATA]
+        published = published[published.data == source] if data == source or paper else None
     recorded = tuple(metric for metric in FURTHER if metric in set(runs.metric))
     measured = columns or module.COLUMNS or tuple(dict.fromkeys([*metrics.NAMES, "KL", *recorded]))
     rows: list[dict[str, Any]] = []
