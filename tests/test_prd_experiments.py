@@ -109,7 +109,7 @@ def folder(tmp_path):
 
 
 def evidence(rule, **more):
-    return Evidence(rule, "22", **more)
+    return Evidence(rule, "21", **more)
 
 
 def test_modes_are_told_apart(folder):
