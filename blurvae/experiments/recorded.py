@@ -91,6 +91,25 @@ _UNITS = {
     "log q": "nats",
     "kernel": "px",
 }
+# The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
+PAPER_COLUMNS = {
+    "PSNR": "PSNR",
+    "SSIM": "SSIM",
+    "LPIPS": "LPIPS-squeeze",
+    "FID recon": "FD-squeeze (recon)",
+    "FID samples": "FD-squeeze (samples)",
+    "−log p": "−log p as printed",
+    "FID Rec": "FD-squeeze (held-out recon)",
+    "FID N": "FD-squeeze (N)",
+    "FID GM": "FD-squeeze (GMM samples)",
+    "FID Int": "FD-squeeze (interpolation)",
+    "precision N": "precision-squeeze (N)",
+    "recall N": "recall-squeeze (N)",
+    "precision GMM": "precision-squeeze (GMM samples)",
+    "recall GMM": "recall-squeeze (GMM samples)",
+    "PSNR raw": "PSNR (raw, z ~ q)",
+    "SSIM raw": "SSIM (raw, z ~ q)",
+}
 NOT_RUN = "not run"
 NOTHING = ""  # the metric of a training that diverged
 

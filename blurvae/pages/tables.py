@@ -14,6 +14,7 @@ from blurvae.experiments.recorded import (
     HIGHER_IS_BETTER,
     NOT_RUN,
     NOTHING,
+    PAPER_COLUMNS,
     frame,
     label,
     load,
@@ -24,19 +25,6 @@ from blurvae.record import needs
 from blurvae.systems import BlurVAE
 from blurvae.text import to_json
 
-# The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
-PAPER_COLUMNS = {
-    "PSNR": "PSNR",
-    "SSIM": "SSIM",
-    "LPIPS": "LPIPS-squeeze",
-    "FID recon": "FD-squeeze (recon)",
-    "FID samples": "FD-squeeze (samples)",
-    "−log p": "−log p as printed",
-    "FID Rec": "FD-squeeze (held-out recon)",
-    "FID N": "FD-squeeze (N)",
-    "FID GM": "FD-squeeze (GMM samples)",
-    "FID Int": "FD-squeeze (interpolation)",
-}
 # Shown where they are recorded, after the columns of the paper's tables.
 FURTHER = (
     "FD-squeeze (GMM samples)",

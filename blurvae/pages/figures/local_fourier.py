@@ -65,7 +65,8 @@ def window_panels(
     fig, axes = plt.subplots(len(images), 4, figsize=(7.2, 1.9 * len(images)), squeeze=False)
     for line, (name, image) in zip(axes, images.items()):
         window = windows(image)[0, 0, row, column]
-        spectrum = torch.fft.fftshift(torch.fft.fft2(window))
+        centred = torch.fft.ifftshift(window)  # phases as seen from the middle of the window
+        spectrum = torch.fft.fftshift(torch.fft.fft2(centred))
         amplitude = spectrum.abs()
         phase = torch.where(amplitude > 1e-3 * amplitude.max(), spectrum.angle(), torch.nan)
         line[0].imshow(image[0, 0], vmin=0, vmax=1)
