@@ -719,3 +719,28 @@ def test_the_energy_of_high_frequencies_is_matched_and_nothing_else_changes() ->
     torch.testing.assert_close(blur.match_high_energy(x, x, 0.2), x)
     flat = torch.full_like(x, 0.3)
     torch.testing.assert_close(blur.match_high_energy(flat, reference, 0.2), flat)
+
+
+def test_matched_ring_by_ring_a_blur_without_negative_lobes_is_undone_and_one_with_them_is_not() -> None:
+    """A Gaussian turns no phase, so energies in narrow rings are all it takes; a disc turns some by half a turn."""
+    x, shape = random(1, 1, 32, 32), (32, 32)
+    error = {}
+    kernels = {"gaussian": blur.gaussian_kernel(15, 1.0), "disc": blur.disk_kernel(9, 3.0)}
+    for name, kernel in kernels.items():
+        blurred = blur.circular_convolve(x, kernel.to(x))
+        for rings in (1, 8, 400):
+            restored = blur.match_high_energy(blurred, x, 0.1, rings)
+            before, after, wanted = (blur.power_spectrum(image) for image in (blurred, restored, x))
+            place = (blur.radial_frequency(shape, dtype=x.dtype) - 0.1) * rings / (math.sqrt(0.5) - 0.1)
+            weight = blur.hermitian_weights(shape, dtype=x.dtype)
+            torch.testing.assert_close(after[..., place < 0], before[..., place < 0])
+            for i in {0, rings // 2, rings - 1}:
+                ring = (place >= i) & (place < i + 1 + 1e-9)
+                torch.testing.assert_close((weight * after)[..., ring].sum(), (weight * wanted)[..., ring].sum())
+            high = (place >= 0) * weight
+            left = high * blur.power_spectrum(restored - x)
+            error[name, rings] = (left.sum() / (high * wanted).sum()).item()
+    assert error["gaussian", 1] > error["gaussian", 8] > 20 * error["gaussian", 400]
+    assert min(error["disc", rings] for rings in (1, 8, 400)) > 0.3
+    with pytest.raises(ValueError, match="at least one ring, not in 0"):
+        blur.match_high_energy(x, x, 0.1, 0)

@@ -137,8 +137,8 @@ def fit_power_law(frequency: Tensor, power: Tensor, low: float = 0.0, high: floa
     return -slope.item(), (y.mean() - slope * x.mean()).exp().item()
 
 
-def match_high_energy(x: Tensor, reference: Tensor, cutoff: float) -> Tensor:
-    """Images with one gain for all frequencies from a cutoff on, such that their energy there is a reference's.
+def match_high_energy(x: Tensor, reference: Tensor, cutoff: float, rings: int = 1) -> Tensor:
+    """Images with a gain for all frequencies from a cutoff on, such that their energy there is a reference's.
 
     Phases stay as they are. Fig. 1 of Dalal, after Wang and Simoncelli ("Local phase coherence and the perception of
     blur", 2003), who do it in the bands of a steerable pyramid.
@@ -147,15 +147,28 @@ def match_high_energy(x: Tensor, reference: Tensor, cutoff: float) -> Tensor:
         x: (n, c, h, w).
         reference: (n, c, h, w), with some energy at those frequencies where x has any.
         cutoff: cycles/px.
+        rings: of equal width between the cutoff and √½ cycles/px, the highest frequency, each with a gain of its own.
 
     Returns:
-        (n, c, h, w), with a gain for each image and channel.
+        (n, c, h, w), with gains for each image and channel.
+
+    Raises:
+        ValueError: no ring.
     """
+    if rings < 1:
+        raise ValueError(f"Energy is matched in at least one ring, not in {rings}.")
     shape = (x.shape[-2], x.shape[-1])
     weight = hermitian_weights(shape, dtype=x.dtype, device=x.device)
-    high = radial_frequency(shape, dtype=x.dtype, device=x.device) >= cutoff
+    frequency = radial_frequency(shape, dtype=x.dtype, device=x.device)
+    place = ((frequency - cutoff) * rings / (0.5**0.5 - cutoff)).floor().clamp(-1, rings - 1)
+    index = (place.long() + 1).flatten()  # 0 below the cutoff
     spectrum, power = fourier(x), weight * power_spectrum(x)
-    own, wanted = ((high * p).sum((-2, -1), keepdim=True) for p in (power, weight * power_spectrum(reference)))
-    there = own > torch.finfo(x.dtype).eps * power.sum((-2, -1), keepdim=True)  # else it is rounding
+
+    def energy(values: Tensor) -> Tensor:
+        return values.new_zeros(*values.shape[:-2], rings + 1).index_add_(-1, index, values.flatten(-2))
+
+    own, wanted = energy(power), energy(weight * power_spectrum(reference))
+    there = own > torch.finfo(x.dtype).eps * own.sum(-1, keepdim=True)  # else it is rounding
     gain = torch.where(there, wanted / own, torch.ones_like(own)).sqrt()
-    return inverse_fourier(torch.where(high, gain * spectrum, spectrum), shape)
+    gain[..., 0] = 1
+    return inverse_fourier(gain[..., index].reshape(spectrum.shape) * spectrum, shape)

@@ -1,8 +1,10 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
+from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import health
 from blurvae.pages.figures.lines import RATE_PANELS, curves, determinants, kernel_widths, rate_curves
+from blurvae.pages.figures.local_fourier import swapped_energy, window_panels
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
@@ -16,6 +18,7 @@ __all__ = [
     "SHOWN",
     "VERMILION",
     "curves",
+    "densities",
     "determinants",
     "error_spectra",
     "health",
@@ -23,10 +26,15 @@ __all__ = [
     "kernel_snapshots",
     "kernel_widths",
     "looks",
+    "neighbours",
+    "over_components",
+    "over_methods",
     "radial_spectra",
     "rate_curves",
     "reconstructions",
     "samples",
     "spectra",
+    "swapped_energy",
+    "window_panels",
     "write",
 ]

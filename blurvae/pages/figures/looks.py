@@ -28,6 +28,7 @@ LOOKS: dict[str, tuple[str, Any]] = {
     "watson-2": (SKY, DASHED),
     "lpips-squeeze": (GREEN, DASHED),
     "lpips-vgg": (GREEN, DOTTED),
+    "stft-ssim": (PINK, DASHED),
 }
 OTHERS = tuple((colour, dash) for dash in (SOLID, DASHED, DOTTED) for colour in (BLUE, GREEN, PINK, AMBER, SKY))
 

@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 
 from blurvae import experiments
 from blurvae.files import write_atomically
+from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import health
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
+from blurvae.pages.figures.local_fourier import swapped_energy
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
 from blurvae.pages.plotting import Grid
 
@@ -31,6 +33,12 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "rate": (rate_curves,),
     "sharpness/variants": (reconstructions, samples),
     "sharpness/vae_gan": (*GRIDS, health),
+    "rae/table2": (reconstructions, densities, interpolations, neighbours),
+    "rae/figure1": (over_methods,),
+    "rae/figure2": (over_methods,),
+    "rae/components": (over_components,),
+    "dalal/table1": (reconstructions, samples),
+    "dalal/rate": (rate_curves,),
 }
 
 
@@ -42,7 +50,7 @@ def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
                 yield name, partial(make, experiment, "lesson", data)
 
 
-FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded())
+FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded()) | {"dalal-figure1": swapped_energy}
 """Publication figures by name, for `blurvae figure NAME`."""
 
 
