@@ -26,6 +26,10 @@ MADE = {
     "table4": ("l2", "wiener"),
     "rate": ("l2,beta=0.05", "l2,beta=5", "wiener,beta=0.05", "wiener,beta=5"),
     "sharpness/vae_gan": ("vae-gan",),
+    "rae/table2": ("vae", "ae"),
+    "rae/figure1": ("vae,beta=0.01", "vae,beta=10"),
+    "rae/figure2": ("k-1", "k-8"),
+    "rae/components": ("ae",),
     "dalal/table1": ("l2", "stft-ssim"),
     "dalal/rate": ("stft-ssim,beta=0.03", "stft-ssim,beta=1"),
 }

@@ -12,7 +12,7 @@ from toys.running import copied, different, made, started, trained
 
 from blurvae import losses
 from blurvae.datasets import ImageSet, to_float
-from blurvae.evaluation.health import HealthWatch, Verdicts, failed
+from blurvae.evaluation.health import HealthWatch, Verdicts, failed, modes
 from blurvae.metrics.shift import shift_sensitivity, shifted
 from blurvae.systems.vae_gan import Players, Seen
 from blurvae.train import evaluating
@@ -79,18 +79,36 @@ def test_scheduled_values_are_refused() -> None:
         HealthWatch(CASES["two terms"][0], TEST, CPU, 0)
 
 
+def of(samples: float, mean: float, classes: int | None = None) -> dict[str, Any]:
+    found = {"FD-squeeze (samples)": {"value": samples}, "FD-squeeze (mean image)": {"value": mean}}
+    return found | ({} if classes is None else {"modes (samples)": {"value": classes}})
+
+
 @pytest.mark.parametrize(
-    ("samples", "mean", "modes", "value"),
-    [(10.0, 20.0, None, 0.0), (20.0, 10.0, None, 1.0), (10.0, 20.0, 1, 1.0), (10.0, 20.0, 2, 0.0)],
+    ("measured", "value"),
+    [(of(10, 20), 0.0), (of(20, 10), 1.0), (of(10, 20, 1), 1.0), (of(10, 20, 2), 0.0), (of(20, 10, 10), 1.0)],
 )
-def test_what_counts_as_failed(samples: float, mean: float, modes: int | None, value: float) -> None:
-    measured: dict[str, Any] = {"FD-squeeze (samples)": {"value": samples}, "FD-squeeze (mean image)": {"value": mean}}
-    assert failed(measured, modes) == {"value": value}
+def test_what_counts_as_failed(measured: dict[str, Any], value: float) -> None:
+    assert failed(measured) == {"value": value}
 
 
-def test_without_its_network_nothing_is_said_to_have_failed() -> None:
-    absent: dict[str, Any] = {"state": "needs weights", "what": "a file"}
-    assert failed({"FD-squeeze (samples)": absent, "FD-squeeze (mean image)": {"value": 1.0}}) == absent
+@pytest.mark.parametrize("name", ["FD-squeeze (samples)", "modes (samples)"])
+def test_without_its_network_nothing_is_said_to_have_failed(name: str) -> None:
+    absent = {"state": "needs weights", "what": "a file"}
+    assert failed(of(10, 20, 2) | {name: absent}) == absent
+
+
+def test_modes_are_classes_of_digits() -> None:
+    """One drawn digit over and over is one mode; faint copies of another below a hundredth add none."""
+    one = torch.zeros(200, 1, 32, 32)
+    one[..., 6:26, 15:18] = 1  # a bar: a one
+    nought = torch.zeros(200, 1, 32, 32)
+    nought[..., 6:26, 10:22] = 1
+    nought[..., 9:23, 13:19] = 0  # a frame: a nought
+    assert modes(one, "mnist") == {"modes (samples)": {"value": 1}}
+    assert modes(torch.cat([one[:100], nought[:100]]), "mnist") == {"modes (samples)": {"value": 2}}
+    assert modes(torch.cat([one[:199], nought[:1]]), "mnist") == {"modes (samples)": {"value": 1}}
+    assert modes(one, "natural") == {}
 
 
 # Shifts -------------------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import linprog
+from scipy.stats import spearmanr
 from sklearn.exceptions import ConvergenceWarning
 
-from blurvae.metrics import attainable, f_beta, knn_precision_recall, prd, prd_curve
+from blurvae.metrics import attainable, class_entropies, f_beta, knn_precision_recall, prd, prd_curve
 from blurvae.metrics import knn as knn_module
 from blurvae.metrics.prd import cluster
 from blurvae.metrics.prd_curve import slopes
@@ -203,6 +204,34 @@ def test_refuses_what_are_no_distributions(call, message):
 def test_real_and_generated_are_named_since_swapped_they_swap_the_answer(function):
     with pytest.raises(TypeError, match="positional"):
         function(torch.rand(30, 2), torch.rand(30, 2))
+
+
+def test_erratum_pr_e1_the_printed_parts_are_undefined_where_nothing_is_left_for_them():
+    p = np.array([0.5, 0.3, 0.2])
+    assert attainable(real=p, generated=p, precision=1, recall=1)
+    with np.errstate(invalid="ignore"):  # (5.7) with μ = P and β = 1
+        assert np.isnan((p - 1.0 * p) / (1 - 1.0)).all()
+    # α = 1 alone: Q is μ, and only ν_P is left; the programme with β < 1 and α = 1 has its solution.
+    q = np.array([1.0, 0, 0])
+    assert attainable(real=p, generated=q, precision=1, recall=0.5) and by_linear_programme(p, q, 1, 0.5)
+
+
+def test_erratum_pr_e4_only_an_entropy_falls_where_answers_get_surer():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(200, 10))
+    sharp, entropy, largest = np.arange(1, 6), [], []
+    for scale in sharp:  # the surer a classifier, the better its images, the greater the precision
+        p = torch.from_numpy(logits * scale).softmax(1)
+        entropy.append(class_entropies(p).of_image)
+        largest.append(p.max(1).values.mean().item())
+    assert spearmanr(sharp, entropy).statistic == pytest.approx(-1)  # the sign of the printed −0.83
+    assert spearmanr(sharp, largest).statistic == pytest.approx(1)  # that of a probability
+
+
+def test_erratum_pr_e5_the_origin_alone_belongs_to_every_pair():
+    for p, q in ([1.0, 0], [0, 1.0]), ([0.5, 0.5], [0.9, 0.1]):
+        assert attainable(real=p, generated=q, precision=0, recall=0)  # so ⊇ would hold for disjoint supports too
+    assert not attainable(real=[1.0, 0], generated=[0, 1.0], precision=1e-6, recall=1e-6)
 
 
 # --- samples ---------------------------------------------------------------------------------------------------------

@@ -91,3 +91,21 @@ def test_flat_and_small_images_are_refused() -> None:
         metrics.sharpness(X[..., :2, :])
     with pytest.raises(ValueError, match="is flat, so that no share of its sharpness can be lost"):
         metrics.blur_percentage(torch.full_like(X, 0.5), X)
+
+
+def test_the_variants_differ_as_chapter_20_proves() -> None:
+    x, x_hat = X[:, :1], X_HAT[:, :1]
+    a, b = (losses.get("sharpness", variant=v) for v in ("a", "b"))
+    inner = 7 * 7
+    assert (inner * a(2 * x - 1, 2 * x_hat - 1) < b(2 * x - 1, 2 * x_hat - 1)).all(), "Cauchy and Schwarz"
+    mirrored = x.flip(-1)
+    torch.testing.assert_close(a(x, mirrored), torch.zeros(3, dtype=torch.float64))
+    for variant, degree in {"a": 2, "b": 2, "c": 4}.items():
+        term = losses.get("sharpness", variant=variant)
+        torch.testing.assert_close(term(x / 2, x_hat / 2), term(x, x_hat) / 2**degree)
+    c, in_size = losses.get("sharpness", variant="c"), losses.get("sharpness", absolute=True)
+    assert c(x, -x).abs().max() < 1e-20 and in_size(x, -x).abs().max() < 1e-20, "blind to a negative"
+    assert (b(x, -x) > 0.1).all(), "with the sign it is not"
+    flat = torch.full_like(x, 0.5).requires_grad_()
+    assert torch.autograd.grad(c(x, flat).sum(), flat)[0].abs().max() == 0, "(c) starts no edge"
+    assert torch.autograd.grad(b(x, flat).sum(), flat)[0].abs().max() > 0.1

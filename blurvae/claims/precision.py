@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from blurvae.claims.model import Comparison, Evidence
-from blurvae.experiments.prd import modes, sets
+from blurvae.experiments.prd import choices, modes, sets
+from blurvae.metrics.prd import RUNS
 
 ALIKE = 1.5  # times, by which two distances may differ that cannot tell two failures apart
 STABLE = 0.01  # of precision or recall, from one average over clusterings to the next
@@ -76,15 +77,16 @@ def equal_distance(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 
 
 def stable_average(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """The standard error of the pair's average over ten clusterings, at each number of clusters."""
-    rows = [row for row in _read("choices", folder).get("rows", ()) if row["set"] == evidence.method]
-    most = [row for row in rows if row["n"] == 2500] or rows
+    """The standard error of the pair's average over ten clusterings, at each number of clusters, of both sets."""
+    rows = [row for row in _read("choices", folder).get("rows", ()) if row["n"] == choices.COMMON]
     made = []
-    for k in sorted({row["clusters"] for row in most}) or [20]:
-        for side in ("precision", "recall"):
-            errors = tuple(row[f"{side} sd"] / 10**0.5 for row in most if row["clusters"] == k)
-            what = f"standard error of the average {side} over 10 clusterings, k = {k}"
-            made.append(Comparison(what, f"under {STABLE:g}", errors, -1, STABLE, 4))
+    for name in ("eight digits", "data"):
+        for k in choices.CLUSTERS:
+            for side in ("precision", "recall"):
+                own = [row for row in rows if (row["set"], row["clusters"]) == (name, k)]
+                errors = tuple(row[f"{side} sd"] / RUNS**0.5 for row in own)
+                what = f"standard error of the average {side} over {RUNS} clusterings, {name}, k = {k}"
+                made.append(Comparison(what, f"under {STABLE:g}", errors, -1, STABLE, 4))
     return made
 
 
@@ -104,9 +106,10 @@ def rank_correlation(evidence: Evidence, folder: Path | None) -> list[Comparison
     """Whether precision falls with the entropy of single images, and recall rises with that of the set."""
     found = _read("fleet", folder).get("correlations", ())
     made = []
-    for name, sign in (("precision, entropy of an image", -1), ("recall, entropy of the set", 1)):
-        values = tuple(row[name] for row in found)
-        made.append(Comparison(f"rank correlation: {name}", "0", values, sign, digits=2))
+    for sets_of in ("all", "mild"):
+        for name, sign in (("precision, entropy of an image", -1), ("recall, entropy of the set", 1)):
+            values = tuple(row[name] for row in found if row["sets"] == sets_of)
+            made.append(Comparison(f"rank correlation over {sets_of} sets: {name}", "0", values, sign, digits=2))
     return made
 
 
@@ -114,7 +117,10 @@ def which_side(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Whether sets of few clean digits lie above the diagonal, precision over recall, and blurred ones below it."""
     rows = _by_seed(_read("fleet", folder), "set")
     made = []
-    for names, sign in (("1 digits", "2 digits", "4 digits"), 1), (("10 digits, blur 1", "10 digits, blur 4"), -1):
+    for names, sign in (
+        (("1 digits", "2 digits", "4 digits"), 1),
+        (("10 digits, weak blur", "10 digits, middle blur"), -1),
+    ):
         for name in names:
             gaps = tuple(row[name]["precision"] - row[name]["recall"] for row in rows)
             made.append(Comparison(f"precision minus recall of {name}", "0", gaps, sign, digits=3))

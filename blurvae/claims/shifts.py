@@ -6,7 +6,7 @@ from pathlib import Path
 
 from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
-from blurvae.evaluation.vae_gan import SHIFTS
+from blurvae.metrics.shift import SHIFTS
 
 INVARIANT = 0.1  # of the distance to another image, below which a moved image counts as the same
 

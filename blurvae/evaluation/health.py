@@ -11,12 +11,16 @@ import torch
 from torch import Tensor
 
 from blurvae.datasets import ImageSet, to_float
-from blurvae.metrics import Entry
+from blurvae.evaluation.base import BATCH
+from blurvae.metrics import Entry, attempt
+from blurvae.models.classifier import trained_classifier
 from blurvae.train import Scene, System
 from blurvae.train.stage import named
 
 FOLLOWED = 128  # test images on which the players are looked at
-SAMPLES, MEAN_IMAGE = "FD-squeeze (samples)", "FD-squeeze (mean image)"
+SAMPLES, MEAN_IMAGE, MODES = "FD-squeeze (samples)", "FD-squeeze (mean image)", "modes (samples)"
+CLASSIFIED = ("mnist",)  # data of which the project has a classifier
+SHARE = 0.01  # of the samples, from which on a class is one of their modes
 
 
 @runtime_checkable
@@ -77,18 +81,42 @@ class HealthWatch:
         return found
 
 
-def failed(measured: Mapping[str, Entry], modes: int | None = None) -> Entry:
-    """Whether a training has failed, 1 or 0: its samples are no better than one grey image, or are all of one kind.
+@torch.no_grad()
+def modes(samples: Tensor, data: str) -> dict[str, Entry]:
+    """How many classes the samples are of, where the project has a classifier of their data.
 
     Args:
-        measured: metrics with the distances of the samples and of the training set's mean image from the test images.
-        modes: how many classes a classifier sees in the samples; None where none has looked.
+        samples: (n, c, h, w) on [0, 1].
+        data: the name of the data set that they shall look like.
 
     Returns:
-        {"value": 1.0 or 0.0}; the state of the distance where its network is not on this machine.
+        {"modes (samples)": {"value": how many classes have at least 1 % of the samples}}, or the state that says which
+        file is absent; nothing for data without a classifier.
     """
-    for name in (SAMPLES, MEAN_IMAGE):
-        if "state" in measured[name]:
+    if data not in CLASSIFIED:
+        return {}
+
+    def count() -> Entry:
+        classifier = trained_classifier(data, MODES, samples.device)
+        classes = torch.cat([classifier(2 * some - 1).logit.argmax(1) for some in samples.split(BATCH)])
+        return {"value": int((classes.bincount() >= SHARE * len(samples)).sum())}
+
+    return {MODES: attempt(count)}
+
+
+def failed(measured: Mapping[str, Entry]) -> Entry:
+    """Whether a training has failed, 1 or 0: its samples are no better than one grey image, or are all of one class.
+
+    Args:
+        measured: metrics with the distances of the samples and of the training set's mean image from the test images,
+            and with what `modes` returns.
+
+    Returns:
+        {"value": 1.0 or 0.0}; the state of what is absent where a network is not on this machine.
+    """
+    for name in (SAMPLES, MEAN_IMAGE, MODES):
+        if "state" in measured.get(name, {}):
             return measured[name]
     no_better = float(measured[SAMPLES]["value"]) > float(measured[MEAN_IMAGE]["value"])
-    return {"value": float(no_better or modes == 1)}
+    one = MODES in measured and int(measured[MODES]["value"]) == 1
+    return {"value": float(no_better or one)}

@@ -18,6 +18,7 @@ from blurvae import metrics
 from blurvae.datasets import ImageSet
 from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
+from blurvae.evaluation.samples import SIDES, precision_recall
 from blurvae.models import Coder, fit_gaussian_mixture, slerp
 from blurvae.systems.rae import RAE, WITH_KL
 from blurvae.systems.shared import Players
@@ -70,7 +71,10 @@ class RAEEvaluation:
         test: the images to measure.
         device: of the networks.
         folder: not used.
-        n_bound: not used: a deterministic encoder has no bound.
+        n_bound: 0: a deterministic encoder has no bound.
+
+    Raises:
+        ValueError: fewer than two held-out images, or a bound that is asked for.
     """
 
     def __init__(
@@ -83,22 +87,21 @@ class RAEEvaluation:
         folder: Path | None = None,
         n_bound: int = 0,
     ) -> None:
+        if system.held_out < 2:
+            raise ValueError(
+                "Densities are judged, and codes interpolated, on training images that are held out: set held_out to "
+                f"2 or more, not {system.held_out}."
+            )
+        if n_bound:
+            raise ValueError("A deterministic encoder has no bound on −log p: leave n_bound out.")
         self.system, self.seed, self.test, self.device = system, budget.seed, test, device
-        self.n_bound = n_bound
-        seen = len(train) - system.held_out
-        self.train = train.head(max(seen, 1))
-        self.held_out = replace(train, images=train.images[max(seen, 0) :], labels=None)
+        seen = max(len(train) - system.held_out, 1)
+        self.train = train.head(seen)
+        self.held_out = replace(train, images=train.images[seen:], labels=None)
         self.watch = HeldOut(system, self.held_out, device)
 
     def check(self) -> None:
         """See `Evaluation`."""
-        if self.system.held_out < 2:
-            raise ValueError(
-                "Densities are judged, and codes interpolated, on training images that are held out: set held_out to "
-                f"2 or more, not {self.system.held_out}."
-            )
-        if self.n_bound:
-            raise ValueError("A deterministic encoder has no bound on −log p: leave n_bound out.")
         some = centre(real(self.test.head(min(len(self.test), 64))), self.test)
         metrics.evaluate(some, some, some)
 
@@ -126,8 +129,13 @@ class RAEEvaluation:
         sets["data"] = real(self.train.head(min(len(self.train), n)), self.device)
         others = {name: centre(images, test) for name, images in sets.items() if name != "samples"}
         measured.metrics |= pieces.distances(centre(x, test), others) | densities
+        judged = {name: others[name] for name in ("Gaussian samples", "GMM samples", "data")}
+        judged |= {} if prior is None else {"samples": prior}
+        measured.metrics |= precision_recall(centre(x, test), judged, seed=self.seed)
         n_is = "samples" if self.system.model in FROM_PRIOR else "Gaussian samples"
-        measured.metrics["FD-squeeze (N)"] = measured.metrics[f"FD-squeeze ({n_is})"]
+        for name, entry in list(measured.metrics.items()):
+            if name.endswith(f"({n_is})") and name.startswith(("FD", *SIDES)):
+                measured.metrics[name.replace(n_is, "N")] = entry
         few = pieces.PICTURES_LARGE if pieces.large(test) else pieces.PICTURES
         measured.pictures = {
             "original": to_bytes(x[:few]),

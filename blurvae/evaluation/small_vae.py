@@ -9,7 +9,7 @@ from blurvae import metrics
 from blurvae.evaluation.base import Measured, batches, centre
 from blurvae.evaluation.vae import VAEEvaluation
 from blurvae.models import reparametrise
-from blurvae.systems.vae import Players
+from blurvae.systems.shared import Players
 
 REFERENCE = "sharpness of the originals"
 

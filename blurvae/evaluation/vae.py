@@ -19,7 +19,7 @@ from blurvae.evaluation.samples import precision_recall
 from blurvae.metrics.active_units import active_units
 from blurvae.models import Coder, fit_gaussian_mixture, kl_divergence
 from blurvae.systems import BlurVAE, SmallVAE
-from blurvae.systems.vae import Players
+from blurvae.systems.shared import Players
 from blurvae.train import Budget
 
 LATENTS = 10_000  # training images whose latents the Gaussian mixture is fitted to, at most

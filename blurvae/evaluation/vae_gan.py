@@ -12,15 +12,15 @@ from blurvae import losses, metrics
 from blurvae.datasets import ImageSet
 from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
-from blurvae.evaluation.health import HealthWatch, failed
+from blurvae.evaluation.health import HealthWatch, failed, modes
+from blurvae.evaluation.samples import precision_recall
 from blurvae.metrics.active_units import active_units
-from blurvae.metrics.shift import shift_sensitivity
+from blurvae.metrics.shift import SHIFTS, shift_sensitivity
 from blurvae.models import kl_divergence
 from blurvae.systems.vae_gan import VAEGAN, Players
 from blurvae.train import Budget
 
 MOVED = 256  # test images that are moved, at most
-SHIFTS = (1, 2)  # px
 SHIFTED = ("features", "features, untrained", "pixels", "sharpness")  # what a shift is measured by
 
 
@@ -61,9 +61,10 @@ class VAEGANEvaluation:
     @torch.no_grad()
     def measure(self, players: Players) -> Measured:
         """Metrics as `blurvae.metrics.evaluate` returns them, KL and active units of the code, sharpness, distances of
-        other real images ("data") and of the training set's mean image, "failed" (1 or 0, see `health.failed`), and
-        "shift 1 px (…)": see `shift_sensitivity`, of squared distances of pixels, of the features that the likelihood
-        is of, of the same before training, and of the sharpness term.
+        other real images ("data") and of the training set's mean image, precision and recall of the samples, the number
+        of their classes where there is a classifier, "failed" (1 or 0, see `health.failed`), and "shift 1 px (…)", see
+        `shift_sensitivity`: of squared distances of pixels, of the features that the likelihood is of, of the same
+        before training, and of the sharpness term.
         """  # noqa: D205
         test, generator = self.test, torch.Generator().manual_seed(self.seed + 1)
         shape = test.shape[0], test.shape[1], test.shape[2]
@@ -83,6 +84,9 @@ class VAEGANEvaluation:
         mean = real(self.train, self.device).mean(0, keepdim=True).repeat(2, 1, 1, 1)  # two: a covariance of 0
         others = {"data": centre(data, test), "mean image": centre(mean, test)}
         measured.metrics |= pieces.distances(inner, others)
+        drawn = {"samples": centre(sampled, test), "data": others["data"]}
+        measured.metrics |= precision_recall(inner, drawn, seed=self.seed)
+        measured.metrics |= modes(sampled, test.name)
         measured.metrics["failed"] = failed(measured.metrics)
         measured.metrics |= self._shifts(players, shape)
         few = pieces.PICTURES_LARGE if pieces.large(test) else pieces.PICTURES

@@ -13,8 +13,9 @@ import pandas as pd
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
 from blurvae.evaluation.samples import SIDES
-from blurvae.evaluation.vae_gan import SHIFTED, SHIFTS
+from blurvae.evaluation.vae_gan import SHIFTED
 from blurvae.experiments.base import term_of
+from blurvae.metrics.shift import SHIFTS
 from blurvae.record import Result, read
 
 COMPONENTS = (2, 5, 20, 50, 100)  # of mixtures of codes beside the usual 10
@@ -59,6 +60,7 @@ DIGITS = {
     "blur percentage": 1,
     **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
     "FD-squeeze (mean image)": 0,
+    "modes (samples)": 1,
     "failed": 2,
     **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
 }
@@ -76,7 +78,9 @@ NO_SIDE = (
     "FD-squeeze (mean image)",
     *(name for name in DIGITS if name.startswith("shift")),
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "log q", *SIDES)) for name in DIGITS if name not in NO_SIDE}
+HIGHER_IS_BETTER = {
+    name: name.startswith(("PSNR", "SSIM", "log q", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE
+}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",
@@ -86,6 +90,25 @@ _UNITS = {
     "log-spectrum": "nats",
     "log q": "nats",
     "kernel": "px",
+}
+# The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
+PAPER_COLUMNS = {
+    "PSNR": "PSNR",
+    "SSIM": "SSIM",
+    "LPIPS": "LPIPS-squeeze",
+    "FID recon": "FD-squeeze (recon)",
+    "FID samples": "FD-squeeze (samples)",
+    "−log p": "−log p as printed",
+    "FID Rec": "FD-squeeze (held-out recon)",
+    "FID N": "FD-squeeze (N)",
+    "FID GM": "FD-squeeze (GMM samples)",
+    "FID Int": "FD-squeeze (interpolation)",
+    "precision N": "precision-squeeze (N)",
+    "recall N": "recall-squeeze (N)",
+    "precision GMM": "precision-squeeze (GMM samples)",
+    "recall GMM": "recall-squeeze (GMM samples)",
+    "PSNR raw": "PSNR (raw, z ~ q)",
+    "SSIM raw": "SSIM (raw, z ~ q)",
 }
 NOT_RUN = "not run"
 NOTHING = ""  # the metric of a training that diverged

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+SHIFTS = (1, 2)  # px, that evaluations measure
+
 
 def shifted(x: Tensor, pixels: int) -> Tensor:
     """Images moved left, right, up and down by whole pixels, (4, n, c, h, w); what comes in repeats the border.

@@ -14,6 +14,7 @@ from blurvae.experiments.recorded import (
     HIGHER_IS_BETTER,
     NOT_RUN,
     NOTHING,
+    PAPER_COLUMNS,
     frame,
     label,
     load,
@@ -24,19 +25,6 @@ from blurvae.record import needs
 from blurvae.systems import BlurVAE
 from blurvae.text import to_json
 
-# The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
-PAPER_COLUMNS = {
-    "PSNR": "PSNR",
-    "SSIM": "SSIM",
-    "LPIPS": "LPIPS-squeeze",
-    "FID recon": "FD-squeeze (recon)",
-    "FID samples": "FD-squeeze (samples)",
-    "−log p": "−log p as printed",
-    "FID Rec": "FD-squeeze (held-out recon)",
-    "FID N": "FD-squeeze (N)",
-    "FID GM": "FD-squeeze (GMM samples)",
-    "FID Int": "FD-squeeze (interpolation)",
-}
 # Shown where they are recorded, after the columns of the paper's tables.
 FURTHER = (
     "FD-squeeze (GMM samples)",
@@ -55,7 +43,7 @@ def table(
     columns: tuple[str, ...] = (),
     paper: bool = False,
 ) -> pd.DataFrame:
-    """The experiment's table: paper beside measured where the data set is the paper's, measured alone elsewhere.
+    """The experiment's table: paper beside measured where the paper has the data set, measured alone elsewhere.
 
     Args:
         experiment: its name.
@@ -74,11 +62,11 @@ def table(
     runs = frame(experiment, tier, data, folder)
     methods = {m.name: m for m in (*module.METHODS, *module.VARIANTS)}
     first = {run.method: run for run in reversed(module.runs(tier, data, (0,)))}
-    same = data == module.PAPER_DATA
-    published = paper_table(module.PAPER_TABLE) if module.PAPER_TABLE and (same or paper) else None
-    heading = "paper" if same else f"paper, {module.PAPER_DATA}"
+    published = paper_table(module.PAPER_TABLE) if module.PAPER_TABLE else None
+    source = data if published is not None and data in set(published.data) else module.PAPER_DATA
+    heading = "paper" if data == source else f"paper, {source}"
     if published is not None:
-        published = published[published.data == module.PAPER_DATA]
+        published = published[published.data == source] if data == source or paper else None
     recorded = tuple(metric for metric in FURTHER if metric in set(runs.metric))
     measured = columns or module.COLUMNS or tuple(dict.fromkeys([*metrics.NAMES, "KL", *recorded]))
     rows: list[dict[str, Any]] = []

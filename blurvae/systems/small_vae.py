@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from blurvae.losses import L2, CrossEntropy, Sum, Term
 from blurvae.models import kl_divergence, reparametrise
 from blurvae.models.small import Network, Output, SmallCoder
-from blurvae.systems.vae import Players
+from blurvae.systems import shared
+from blurvae.systems.shared import Players
 from blurvae.train import Draw, Move, Scene, System, Turn
 from blurvae.train.optimisers import Adam
 from blurvae.train.schedules import Constant, Cyclical, Schedule
@@ -97,11 +98,10 @@ class SmallVAE(System[Players]):
         with scene.autocast():
             mu, log_var = players.vae.encode(scene.x)
         z = reparametrise(mu, log_var, noise=scene.noise["n"])
-        with scene.autocast():
-            x_hat, logit = players.vae.decode(z)
-        reconstruction = term(scene.x, x_hat, logit=logit).mean()
+        weighed = shared.weigh(players, scene.x, z, term, scene.autocast)
         kl = kl_divergence(mu, log_var).mean()
-        return Turn({"vae": reconstruction + self.beta * kl}, {"reconstruction": reconstruction, "kl": kl}, x_hat)
+        parts = {"reconstruction": weighed.loss, "kl": kl}
+        return shared.turn(term, scene.x, z, weighed, weighed.loss + self.beta * kl, parts)
 
 
 def _wants_a_logit(term: Term) -> bool:

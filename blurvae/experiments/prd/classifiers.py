@@ -87,9 +87,9 @@ def publish(name: str) -> dict[str, Any]:
     """
     system, budget = TRAININGS[name]
     train, test = datasets.load(name, "train"), datasets.load(name, "test")
-    start = time.monotonic()
+    start = time.process_time()
     classifier, history = trained(system, budget, train, progress=True)
-    seconds = time.monotonic() - start
+    seconds = time.process_time() - start
     file = paths.checkpoints() / "classifiers" / f"{name}.safetensors"
     file.parent.mkdir(exist_ok=True)
     save_classifier(file, classifier)
@@ -109,7 +109,7 @@ def publish(name: str) -> dict[str, Any]:
         "protocol": "share of the test images whose class has the greatest probability",
         "metrics": {"accuracy": {"value": accuracy(classifier, test), "n": len(test)}},
         "history": history,
-        "provenance": provenance(torch.device("cpu")) | {"training_seconds": round(seconds, 1)},
+        "provenance": provenance(torch.device("cpu")) | {"training_cpu_seconds": round(seconds, 1)},
     }
     write_json(file.with_suffix(".json"), card)
     return card

@@ -82,9 +82,8 @@ def thinned(curve: PRDCurve) -> dict[str, list[float]]:
     return {name: values[::step].tolist() for name, values in curve._asdict().items()}
 
 
-def classes_of(images: Tensor, data: str) -> dict[str, float]:
-    """Entropies, score and mean confidence by the project's classifier."""
-    found = probabilities(images, data)
+def classes_of(found: Tensor) -> dict[str, float]:
+    """Entropies, score and mean confidence of class probabilities (n, classes)."""
     return class_entropies(found)._asdict() | {"confidence": found.max(1).values.double().mean().item()}
 
 

@@ -1,5 +1,6 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
+from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import health
 from blurvae.pages.figures.lines import RATE_PANELS, curves, determinants, kernel_widths, rate_curves
@@ -17,6 +18,7 @@ __all__ = [
     "SHOWN",
     "VERMILION",
     "curves",
+    "densities",
     "determinants",
     "error_spectra",
     "health",
@@ -24,6 +26,9 @@ __all__ = [
     "kernel_snapshots",
     "kernel_widths",
     "looks",
+    "neighbours",
+    "over_components",
+    "over_methods",
     "radial_spectra",
     "rate_curves",
     "reconstructions",

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from blurvae import experiments
 from blurvae.files import write_atomically
+from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import health
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
@@ -30,7 +31,12 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "table3": (*GRIDS, curves, radial_spectra),
     "table4": (*GRIDS, curves, radial_spectra),
     "rate": (rate_curves,),
+    "sharpness/variants": (reconstructions, samples),
     "sharpness/vae_gan": (*GRIDS, health),
+    "rae/table2": (reconstructions, densities, interpolations, neighbours),
+    "rae/figure1": (over_methods,),
+    "rae/figure2": (over_methods,),
+    "rae/components": (over_components,),
     "dalal/table1": (reconstructions, samples),
     "dalal/rate": (rate_curves,),
 }

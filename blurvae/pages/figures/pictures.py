@@ -12,10 +12,10 @@ from blurvae.pages.runs import by_method
 
 SCREEN = 900  # px, the height of a screen
 # Images a row, and screen pixels per image pixel: with the longest label they fill the text column of the book.
-LAYOUT = {32: (7, 2), 64: (4, 2), 256: (2, 1)}
+LAYOUT = {28: (8, 2), 32: (7, 2), 64: (4, 2), 256: (2, 1)}
 
 
-def _grid(rows: dict[str, np.ndarray], columns: int | None, zoom: int | None) -> Grid:
+def grid_of(rows: dict[str, np.ndarray], columns: int | None = None, zoom: int | None = None) -> Grid:
     """Rows of images, as many a row and as large as the text column takes unless told otherwise."""
     size = next(iter(rows.values())).shape[-1]
     fitting = LAYOUT.get(size, (max(1, 512 // size), 1))
@@ -40,7 +40,7 @@ def reconstructions(
     runs = by_method(experiment, tier, data, folder, seed, only)
     first = next(iter(runs.values()))
     rows = {"original": first.pictures["original"]} | {k: r.pictures["reconstruction"] for k, r in runs.items()}
-    return _grid(rows, columns, zoom)
+    return grid_of(rows, columns, zoom)
 
 
 def samples(
@@ -57,7 +57,7 @@ def samples(
     """Samples of all methods: from the prior, the same z for all, or each from the mixture over its latents."""
     runs = by_method(experiment, tier, data, folder, seed, only)
     key = "sample_gmm" if mixture else "sample"
-    return _grid({k: r.pictures[key] for k, r in runs.items()}, columns, zoom)
+    return grid_of({k: r.pictures[key] for k, r in runs.items()}, columns, zoom)
 
 
 def interpolations(
@@ -66,7 +66,7 @@ def interpolations(
     """What each method's decoder makes of the way from the first test image to the second."""
     runs = by_method(experiment, tier, data, folder, seed, only)
     rows = {k: r.pictures["interpolation"] for k, r in runs.items()}
-    return _grid(rows, len(next(iter(rows.values()))), 1)
+    return grid_of(rows, len(next(iter(rows.values()))), 1)
 
 
 def kernel_snapshots(
@@ -105,4 +105,4 @@ def kernel_snapshots(
         epoch, kernel = pictures["snapshot_epoch"][i], large[i]
         rows[f"epoch {epoch}"] = shown[i]
         rows[f"kernel, {epoch}"] = np.repeat(kernel[:, None], shown.shape[2], axis=1)
-    return _grid(rows, n, None)
+    return grid_of(rows, n, None)
