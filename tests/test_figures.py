@@ -33,6 +33,7 @@ MADE = {
     "dalal/table1": ("l2", "stft-ssim"),
     "dalal/rate": ("stft-ssim,beta=0.03", "stft-ssim,beta=1"),
 }
+DATA = {"dalal/table1": "dead-leaves"}  # in 28×28 px, which "natural" has not
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +48,7 @@ def folder(tmp_path_factory):
     """A few runs of every experiment, at tier smoke; figure2 and table3 show those of table2."""
     out = tmp_path_factory.mktemp("results")
     for experiment, methods in MADE.items():
-        for run in experiments.get(experiment).runs("smoke", "natural", (0,)):
+        for run in experiments.get(experiment).runs("smoke", DATA.get(experiment, "natural"), (0,)):
             if run.method in methods:
                 execute(run, out=out, device="cpu")
     return out
@@ -55,7 +56,7 @@ def folder(tmp_path_factory):
 
 @pytest.mark.parametrize(("experiment", "make"), [(e, m) for e, makers in figures.SHOWN.items() for m in makers])
 def test_every_figure_can_be_drawn(folder, experiment, make):
-    made = make(experiment, "smoke", "natural", folder)
+    made = make(experiment, "smoke", DATA.get(experiment, "natural"), folder)
     if isinstance(made, Grid):
         assert made.labels and made.pixels.any()
     else:
@@ -72,7 +73,7 @@ def test_every_recorded_experiment_has_figures_by_name():
     assert all(name == name.lower() and "_radial" not in name for name in figures.FIGURES)
 
 
-@pytest.mark.parametrize("experiment", [e for e in figures.SHOWN if e != "rate"])
+@pytest.mark.parametrize("experiment", [e for e in figures.SHOWN if not e.endswith("rate")])
 def test_no_two_methods_look_alike_and_one_looks_the_same_everywhere(experiment):
     known = figures.looks(experiment)
     assert len({str(look) for look in known.values()}) == len(known)
