@@ -150,7 +150,7 @@ def phase_or_energy(evidence: Evidence, folder: Path | None) -> list[Comparison]
     Both are Fig. 1 of Dalal; high is from 0.1 cycles/px on, where the energy is matched by one gain an image, and by
     a gain for each of 32 rings.
     """
-    x = torch.from_numpy(np.array(datasets.load(evidence.data, "test", size=64, n=200).images) / 255)
+    x = torch.from_numpy(np.array(datasets.load(evidence.data, "test", size=64, n=100).images) / 255)
     blurred = blur.circular_convolve(x, blur.gaussian_kernel(11, 2.0, dtype=x.dtype))
     made = []
     for rings, of in ((1, "one band"), (32, "32 bands")):
