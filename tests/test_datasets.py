@@ -228,7 +228,7 @@ def test_dead_leaves_cover_everything_with_flat_discs() -> None:
 
 
 def test_names_are_those_of_the_contract() -> None:
-    made = ("natural", "power-law", "dead-leaves", "cifar10", "mnist", "faces64", "faces256", "brain")
+    made = ("natural", "power-law", "dead-leaves", "cifar10", "mnist", "mnist-binary", "faces64", "faces256", "brain")
     assert datasets.names() == (*made, "celeba", "celeba-hq", "hcp", "volumes")
 
 

@@ -40,7 +40,9 @@ MAY_IMPORT = {
         "systems text train"
     ),
     "claims": "blur datasets errors experiments metrics paths record systems",
-    "pages": "blur claims datasets errors experiments files machine metrics paths provenance record systems text",
+    "pages": (
+        "blur claims datasets errors evaluation experiments files machine metrics paths provenance record systems text"
+    ),
     "teach": "errors experiments files pages paths text",
     "bench": "blur datasets errors files losses machine metrics models parallel paths provenance systems text train",
 }

@@ -30,6 +30,8 @@ FROM_PRIOR = (
     "vae",
     "wae",
 )  # those that are sampled from it in column N of Table 6.2; the others from a Gaussian fitted
+COMPONENTS = (2, 5, 20, 50, 100)  # of mixtures that an experiment may fit beside the usual one
+DENSITIES = ("Gaussian", "GMM", *(f"GMM, K = {k}" for k in COMPONENTS))
 NEIGHBOURS = 3  # training images beside a sample
 
 

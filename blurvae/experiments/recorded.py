@@ -12,14 +12,13 @@ import pandas as pd
 
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
+from blurvae.evaluation.rae import COMPONENTS, DENSITIES
 from blurvae.evaluation.samples import SIDES
 from blurvae.evaluation.vae_gan import SHIFTED
 from blurvae.experiments.base import term_of
 from blurvae.metrics.shift import SHIFTS
 from blurvae.record import Result, read
 
-COMPONENTS = (2, 5, 20, 50, 100)  # of mixtures of codes beside the usual 10
-DENSITIES = ("Gaussian", "GMM", *(f"GMM, K = {k}" for k in COMPONENTS))
 SAMPLED = ("samples", "Gaussian samples", "GMM samples", "N", "data")  # sets with a precision and a recall
 DIGITS = {
     "PSNR": 2,

@@ -76,6 +76,8 @@ def legend_above(fig: Figure, columns: int = 4) -> None:
     for ax in fig.axes:
         for handle, label in zip(*ax.get_legend_handles_labels()):
             entries.setdefault(label, handle)
+    if not entries:  # nothing that is drawn has a name
+        return
     fig.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=_even(len(entries), columns))
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from blurvae.evaluation.rae import COMPONENTS, DENSITIES
 from blurvae.experiments.base import Given, Method, check_tier, make
 from blurvae.experiments.rae import given as budget
 from blurvae.experiments.rae import methods as eight
-from blurvae.experiments.recorded import COMPONENTS, DENSITIES
 from blurvae.record import Run
 
 TITLE = "How many components a mixture of the codes needs"

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blurvae import experiments
+from blurvae.evaluation.rae import COMPONENTS
 from blurvae.experiments import recorded
 from blurvae.pages.figures.pictures import grid_of
 from blurvae.pages.grids import Grid
@@ -59,7 +60,7 @@ def over_methods(experiment: str, tier: str, data: str, folder: Path | None = No
 def over_components(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:
     """Distances of samples, and log-densities of held-out codes, over the components of the mixture."""
     runs = _recorded(experiment, tier, data, folder)
-    more = {f"K = {k}": float(k) for k in recorded.COMPONENTS}
+    more = {f"K = {k}": float(k) for k in COMPONENTS}
     distance = {"FD-squeeze (Gaussian samples)": 1.0, "FD-squeeze (GMM samples)": 10.0}
     distance |= {f"FD-squeeze (GMM samples, {name})": k for name, k in more.items()}
     density = {"log q of held-out codes (Gaussian)": 1.0, "log q of held-out codes (GMM)": 10.0}
