@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.evaluation.rae import COMPONENTS
 from blurvae.experiments import recorded
+from blurvae.pages.figures.looks import quantity
 from blurvae.pages.figures.pictures import grid_of
 from blurvae.pages.grids import Grid
 from blurvae.pages.plotting import PALETTE, legend_above
@@ -47,12 +48,13 @@ def over_methods(experiment: str, tier: str, data: str, folder: Path | None = No
     key = next(k for k in AXES if len({getattr(m.system, k) for m in module.METHODS}) == len(module.METHODS))
     places = {m.name: float(getattr(m.system, key)) for m in module.METHODS}
     runs = _recorded(experiment, tier, data, folder)
-    metrics = [name for name in module.COLUMNS if name.startswith("FD") and name in set(runs.metric)]
+    distances = [name for name in module.COLUMNS if name.startswith("FD") and name in set(runs.metric)]
+    metrics = distances or ["PSNR"]  # where the network behind the distances is absent
     fig, ax = plt.subplots(figsize=(6.4, 3.8))
     for i, metric in enumerate(metrics):
         own = runs[(runs.metric == metric) & runs.method.isin([*places])]
         _line(ax, own.assign(x=own.method.map(places)), metric, i)
-    ax.set(xscale="log", yscale="log", xlabel=AXES[key], ylabel="FD-squeeze ↓")
+    ax.set(xscale="log", yscale="log", xlabel=AXES[key], ylabel="FD-squeeze ↓" if distances else quantity("PSNR"))
     legend_above(fig)
     return fig
 
@@ -70,11 +72,11 @@ def over_components(experiment: str, tier: str, data: str, folder: Path | None =
         (distance, "Samples", "FD-squeeze ↓"),
         (density, "Held-out codes", "log q (nats) ↑"),
     )
-    for ax, (places, title, quantity) in zip(axes, panels):
+    for ax, (places, title, ylabel) in zip(axes, panels):
         for i, m in enumerate(experiments.get(experiment).METHODS):
             own = runs[(runs.method == m.name) & runs.metric.isin([*places])]
             _line(ax, own.assign(x=own.metric.map(dict(places))), m.label if ax is axes[0] else "", i)
-        ax.set(xscale="log", xlabel="components K", ylabel=quantity, title=title)
+        ax.set(xscale="log", xlabel="components K", ylabel=ylabel, title=title)
     legend_above(fig)
     return fig
 
