@@ -12,7 +12,7 @@ from torch.distributions import MultivariateNormal
 
 from blurvae import experiments
 from blurvae.blur import fourier, squared_gain
-from blurvae.experiments.recorded import FITTED, fitted_bounds
+from blurvae.experiments.derived import FITTED, fitted_bounds
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.record import Result, read
 from blurvae.record.files import shared_file

@@ -15,7 +15,7 @@ from blurvae import datasets, experiments, files, losses, metrics, paths
 from blurvae.errors import CorruptFile, Diverged, MissingData, MissingWeights
 from blurvae.evaluation import KS, centre, real
 from blurvae.evaluation.kernels import FOLLOWED, SNAPSHOTS
-from blurvae.evaluation.vae import PICTURES, STEPS
+from blurvae.evaluation.pieces import PICTURES, STEPS
 from blurvae.experiments.recorded import load
 from blurvae.models import load_model
 from blurvae.pages import figures
