@@ -316,7 +316,8 @@ def test_frechet_distance_refuses():
 
 
 def test_labels():
-    assert [metrics.label(f) for f in metrics.FEATURES] == ["FD-squeeze", "FID", "FID-softmax", "FD-pixels"]
+    own = {"inception": "FID", "inception-softmax": "FID-softmax"}
+    assert [metrics.label(f) for f in metrics.FEATURES] == [own.get(f, f"FD-{f}") for f in metrics.FEATURES]
 
 
 def test_squeeze_features(squeeze, random_squeeze):

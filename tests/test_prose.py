@@ -28,12 +28,12 @@ def test_an_excerpt_is_code_from_the_first_line_named_to_the_last():
     shown = excerpt(BlurVAE.play, "mu, log_var", "z = reparametrise")
     assert shown.file == "blurvae/systems/vae.py"
     lines = shown.lines.splitlines()
-    assert lines[0] == "    mu, log_var = vae.encode(x)" and lines[-1].startswith("z = reparametrise(mu")
+    assert lines[0] == "    mu, log_var = players.vae.encode(x)" and lines[-1].startswith("z = reparametrise(mu")
     assert "```python\n" in shown._repr_markdown_() and shown.file in shown._repr_markdown_()
 
 
 def test_one_line_can_be_shown():
-    assert excerpt(BlurVAE.play, "vae.encode", "vae.encode").lines == "mu, log_var = vae.encode(x)"
+    assert excerpt(BlurVAE.play, "vae.encode", "vae.encode").lines == "mu, log_var = players.vae.encode(x)"
 
 
 @pytest.mark.parametrize(("first", "last"), [("no such words", "vae.encode"), ("vae.decode", "vae.encode")])

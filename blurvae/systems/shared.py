@@ -63,7 +63,8 @@ def weigh(
     given = None
     if term.kernel_path is not None and kernel is not None:
         given = kernel.detach() if term.kernel_path == "detached" else kernel
-    return Weighed(term(x, x_hat, logit=logit, kernel=given).mean(), x_hat, kernel, given)
+    loss = term(x, x_hat, logit=logit, kernel=given).mean()
+    return Weighed(loss, x_hat, kernel, given)
 
 
 def turn(term: Term, x: Tensor, z: Tensor, weighed: Weighed, objective: Tensor, parts: Mapping[str, Tensor]) -> Turn:

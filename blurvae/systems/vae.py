@@ -104,7 +104,8 @@ class BlurVAE(System[Players]):
         weighed = shared.weigh(players, x, z, term, scene.autocast)
         kl = kl_divergence(mu, log_var).mean()
         objective = weighed.loss + self.beta * kl  # eq. 11
-        return shared.turn(term, x, z, weighed, objective, {"reconstruction": weighed.loss, "kl": kl})
+        parts = {"reconstruction": weighed.loss, "kl": kl}
+        return shared.turn(term, x, z, weighed, objective, parts)
 
     def check(self, players: Players, samples: int, batch: int) -> None:
         """See `System.check`."""
