@@ -69,7 +69,12 @@ ALLOWED = {
     ("losses/watson.py", "cosines[0]"),  # a table made once
     ("models/files.py", "modules['kernel_net']"),
     ("models/samplers.py", "z[chosen == k]"),  # draws after training
-    ("systems/vae.py", "losses['kernel_net']"),
+    ("models/vae_gan.py", "features[name]"),
+    ("systems/rae.py", "parts['penalty']"),
+    ("systems/vae_gan.py", "draws['prior']"),
+    ("systems/vae_gan.py", "losses['decoder']"),
+    ("systems/vae_gan.py", "losses['encoder']"),
+    ("systems/vae_gan.py", "parts['term']"),
     ("train/checkpoint.py", "of.state[weight][key]"),
     ("train/checkpoint.py", "tensors['noise']"),
     ("train/feed.py", "_RESIDENT[key]"),

@@ -170,5 +170,5 @@ def match_high_energy(x: Tensor, reference: Tensor, cutoff: float, rings: int = 
     own, wanted = energy(power), energy(weight * power_spectrum(reference))
     there = own > torch.finfo(x.dtype).eps * own.sum(-1, keepdim=True)  # else it is rounding
     gain = torch.where(there, wanted / own, torch.ones_like(own)).sqrt()
-    gain[..., 0] = 1
+    gain = gain.index_fill(-1, index.new_zeros(1), 1.0)  # what lies below the cutoff stays
     return inverse_fourier(gain[..., index].reshape(spectrum.shape) * spectrum, shape)
