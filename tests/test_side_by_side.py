@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from toys import CASES, IMAGES, RAE
+from toys import CASES, IMAGES, RAE, SMALL_RAE
 from toys.running import copied, different, started, trained
 
 from blurvae.errors import Diverged
@@ -38,7 +38,7 @@ class Diverging(RAE):
 @pytest.mark.parametrize("width", [1, 2, 6])
 def test_trainings_in_turn_end_as_each_does_alone(width: int) -> None:
     starts: list[Callable[[], Training[Any]]] = [partial(started, CASES[name]) for name in NAMES]
-    starts.insert(2, partial(started, (Diverging("ae"), IMAGES)))
+    starts.insert(2, partial(started, (Diverging("ae", **SMALL_RAE), IMAGES)))
     ended = {number: (training, error) for number, training, error in in_turn(starts, width)}
     assert sorted(ended) == list(range(6))
     _, failure = ended.pop(2)

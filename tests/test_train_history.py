@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from toys import CASES, GAN, IMAGES, RAE
+from toys import CASES, GAN, IMAGES, RAE, SMALL_RAE
 from toys.running import BUDGET, Case, Still, observe, started
 
 from blurvae.train import Move
@@ -30,7 +30,7 @@ class WithoutABatch(GAN):
         return super().moves(phase)[::-1]
 
 
-ALL: dict[str, Case] = CASES | {"played again": (PlayedAgain("ae"), IMAGES)}
+ALL: dict[str, Case] = CASES | {"played again": (PlayedAgain("ae", **SMALL_RAE), IMAGES)}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -75,4 +75,4 @@ class TwoOfAName(RAE):
 
 def test_two_moves_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match=r"Two moves of 'rae' are called the same in phase 'train'"):
-        started((TwoOfAName("ae"), IMAGES))
+        started((TwoOfAName("ae", **SMALL_RAE), IMAGES))

@@ -21,21 +21,44 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
             return super().forward(x)
         self._check_input_dim(x)
-        mean, var, count = _moments(x)
-        if self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None:
-            self.num_batches_tracked.add_(1)
-            step = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
-            self.running_mean.lerp_(mean.to(self.running_mean), step)
-            self.running_var.lerp_(var.to(self.running_var) * (count / (count - 1)), step)
-        weight, bias = (self.weight, self.bias) if self.affine else (torch.ones_like(mean), torch.zeros_like(mean))
-        return cast(Tensor, _Normalise.apply(x, weight, bias, mean, var, count, self.eps))
+        return _globally(self, x)
+
+
+class GlobalBatchNorm1d(nn.BatchNorm1d):
+    """The same for vectors, (n, c)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalises x, (n, c), by the moments of all ranks' x; these are float32 at least."""
+        if not (self.training and dist.is_initialized() and dist.get_world_size() > 1):
+            return super().forward(x)
+        if x.ndim != 2:
+            raise ValueError(f"Over several processes this batch norm takes vectors (n, c), not {tuple(x.shape)}.")
+        return _globally(self, x[:, :, None, None])[..., 0, 0]
+
+
+def _globally(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """Normalises x, (n, c, h, w), by the moments of all ranks' x, and moves the running ones."""
+    mean, var, count = _moments(x)
+    if norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None:
+        norm.num_batches_tracked.add_(1)
+        step = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        norm.running_mean.lerp_(mean.to(norm.running_mean), step)
+        norm.running_var.lerp_(var.to(norm.running_var) * (count / (count - 1)), step)
+    weight, bias = (norm.weight, norm.bias) if norm.affine else (torch.ones_like(mean), torch.zeros_like(mean))
+    return cast(Tensor, _Normalise.apply(x, weight, bias, mean, var, count, norm.eps))
+
+
+GLOBAL: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm1d: GlobalBatchNorm1d,
+    nn.BatchNorm2d: GlobalBatchNorm2d,
+}
 
 
 def synchronise(module: nn.Module) -> None:
-    """Makes every BatchNorm2d below a module one of the global batch: its tensors, their names and hooks remain."""
+    """Makes every batch norm below a module one of the global batch: its tensors, their names and hooks remain."""
     for child in module.modules():
-        if type(child) is nn.BatchNorm2d:
-            child.__class__ = GlobalBatchNorm2d
+        if type(child) in GLOBAL:
+            child.__class__ = GLOBAL[type(child)]
 
 
 @torch.no_grad()

@@ -28,10 +28,14 @@ def vae_gan(**fields: Any) -> VAEGAN:
     return VAEGAN(**small | {"gamma": 1e-2, "equilibrium": 0.7, "margin": 0.08} | fields)
 
 
+SMALL_RAE: dict[str, Any] = {
+    "widths": (4, 6), "latent": 3, "start": 4, "held_out": 1, "patience": 0, "warm_up": 1
+}  # fmt: skip
+
+
 def rae(model: str, term: str = "l2", **constants: Any) -> RAE:
     """The family of regularised autoencoders at the size of the toys; the watch's loss decides on its learning rate."""
-    small: dict[str, Any] = {"widths": (4, 6), "latent": 3, "start": 4, "held_out": 1, "patience": 0, "warm_up": 1}
-    return RAE(model, losses.get(term, **constants), beta=1e-2, weight=1e-2, **small)  # type: ignore[arg-type]
+    return RAE(model, losses.get(term, **constants), beta=1e-2, weight=1e-2, **SMALL_RAE)  # type: ignore[arg-type]
 
 
 def small_vae() -> SmallVAE:
