@@ -25,7 +25,7 @@ def ex_post(evidence: Evidence, folder: Path | None) -> list[Comparison]:
         sign = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
         for name in (evidence.method, *evidence.rivals):
             own, other = (values.get(m, {}).get(name, {}) for m in (metric, metric.replace("GMM samples", "N")))
-            gaps = tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
+            gaps = records.gaps(own, other)
             what = f"{metric} of {recorded.label(evidence.experiment, name)}"
             made.append(Comparison(what, "minus (N)", gaps, sign, digits=recorded.DIGITS[metric]))
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from blurvae.claims.model import Evidence
@@ -29,3 +29,8 @@ def runs(evidence: Evidence, folder: Path | None) -> list[Result]:
 def collapsed(rates: Collection[float]) -> bool:
     """Whether the code of a method's models tells nothing, by their KL terms, one a seed."""
     return bool(rates) and statistics.fmean(rates) < COLLAPSED
+
+
+def gaps(own: Mapping[int, float], other: Mapping[int, float]) -> tuple[float, ...]:
+    """One number minus another, for the seeds that have both."""
+    return tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))

@@ -18,7 +18,7 @@ def better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
         sign = side if metric in evidence.metrics else -side
         for rival in evidence.rivals:
             own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
-            gaps = tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
+            gaps = records.gaps(own, other)
             label, digits = recorded.label(evidence.experiment, rival), recorded.DIGITS[metric]
             rates = values.get("KL", {})
             silent = any(records.collapsed(rates.get(name, {}).values()) for name in (evidence.method, rival))

@@ -23,6 +23,5 @@ def invariance(evidence: Evidence, folder: Path | None) -> list[Comparison]:
         made.append(Comparison(what, f"under {INVARIANT:g}", tuple(own[s] for s in sorted(own)), -1, INVARIANT, 2))
         for rival in rivals:
             other = values.get(rival, {}).get(evidence.method, {})
-            gaps = tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
-            made.append(Comparison(what, rival, gaps, sign=-1, digits=2))
+            made.append(Comparison(what, rival, records.gaps(own, other), sign=-1, digits=2))
     return made

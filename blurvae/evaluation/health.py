@@ -61,12 +61,8 @@ class HealthWatch:
         nets, found = named(players), dict[str, float]()
         generator = torch.Generator().manual_seed(self.seed)
         for move in self.system.moves(self.system.phase(epoch - 1)):
-            noise = {
-                name: (torch.randn if draw.law == "normal" else torch.rand)(
-                    (len(self.x), *(self.x.shape[1:] if draw.shape is None else draw.shape)), generator=generator
-                ).to(self.device)
-                for name, draw in move.draws.items()
-            }
+            drawn = {name: draw.numbers(len(self.x), self.x, generator) for name, draw in move.draws.items()}
+            noise = {name: numbers.to(self.device) for name, numbers in drawn.items()}
             with torch.enable_grad():
                 turn = move.play(players, Scene(self.x, noise, {}, nullcontext))
                 for player, loss in turn.losses.items():

@@ -11,7 +11,7 @@ from torch import Tensor
 from blurvae import metrics
 from blurvae.blur import fourier, squared_gain
 from blurvae.datasets import ImageSet, to_float
-from blurvae.evaluation.base import BATCH, Measured, batches, unit
+from blurvae.evaluation.base import BATCH, Measured, batches, centre, real, to_bytes, unit
 from blurvae.models.coder import Coder
 from blurvae.models.lpips import BACKBONES
 from blurvae.models.samplers import interpolate
@@ -20,6 +20,16 @@ PICTURES = 8  # originals that are kept; reconstructions and samples as many
 PICTURES_LARGE = 2  # beyond 64×64 px, where no interpolation is kept either
 STEPS = 7  # of an interpolation between two test images
 SECOND = "alex"  # LPIPS-squeeze is the first
+
+
+def check(test: ImageSet) -> None:
+    """Refuses images that could not be measured.
+
+    Raises:
+        ValueError: images that the metrics refuse.
+    """
+    some = centre(real(test.head(min(len(test), 64))), test)
+    metrics.evaluate(some, some, some)
 
 
 def array(values: Tensor) -> np.ndarray:
@@ -55,6 +65,17 @@ def spectra(x: Tensor, x_hat: Tensor) -> dict[str, np.ndarray]:
         "log_spectrum_reconstruction": array(metrics.mean_log_spectrum(x_hat)),
         "error_power": array(squared_gain(fourier(x - x_hat)).mean((0, 1))),
         "data_power": array(squared_gain(fourier(x)).mean((0, 1))),
+    }
+
+
+def pictures(x: Tensor, x_hat: Tensor, sampled: Tensor, few: int) -> dict[str, np.ndarray]:
+    """A few originals, reconstructions and samples, all on [0, 1], and the spectra of all, by a record's names."""
+    return {
+        "original": to_bytes(x[:few]),
+        "reconstruction": to_bytes(x_hat[:few]),
+        "sample": to_bytes(sampled[:few]),
+        "log_spectrum_sample": array(metrics.mean_log_spectrum(sampled)),
+        **spectra(x, x_hat),
     }
 
 

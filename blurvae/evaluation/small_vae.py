@@ -8,6 +8,7 @@ from torch import Tensor
 from blurvae import metrics
 from blurvae.evaluation.base import Measured, batches, centre
 from blurvae.evaluation.vae import VAEEvaluation
+from blurvae.metrics.blur_percentage import lost
 from blurvae.models import reparametrise
 from blurvae.systems.shared import Players
 
@@ -29,17 +30,18 @@ class SmallVAEEvaluation(VAEEvaluation):
             noise = torch.randn(mu.shape, generator=generator).to(mu)
             for code, z in (("", mu), ("z ~ q", reparametrise(mu, log_var, noise=noise))):
                 raw = centre((vae.decode(z).x_hat.float() + 1) / 2, self.test)
-                for name, image in ((code, raw.clamp(0, 1)), (", ".join(filter(None, ("raw", code))), raw)):
+                clamped = raw.clamp(0, 1)
+                for name, image in ((code, clamped), (", ".join(filter(None, ("raw", code))), raw)):
                     for metric, measure in (("PSNR", metrics.psnr), ("SSIM", metrics.ssim)):
                         key = f"{metric} ({name})" if name else metric
-                        found.setdefault(key, []).append(measure(x, image, check_values=False).cpu())
-            image = centre((vae.decode(mu).x_hat.float() + 1) / 2, self.test).clamp(0, 1)
-            for name, images in (("sharpness", image), (REFERENCE, x)):
-                found.setdefault(name, []).append(metrics.sharpness(images).cpu())
+                        if key not in measured.values:  # by the evaluation of any VAE
+                            found.setdefault(key, []).append(measure(x, image, check_values=False).cpu())
+                if z is mu:
+                    for name, images in (("sharpness", clamped), (REFERENCE, x)):
+                        found.setdefault(name, []).append(metrics.sharpness(images).cpu())
         z1, z2 = torch.cat(found.pop(REFERENCE)), torch.cat(found["sharpness"])
         if (z1 > 0).all():  # a flat original has no sharpness to lose
-            found["blur percentage"] = [100 * (z1 - z2) / z1]
+            found["blur percentage"] = [lost(z1, z2)]
         for name, values in found.items():
-            if name not in measured.values:  # what any VAE's evaluation has measured already, stays as it is
-                measured.add(name, torch.cat(values))
+            measured.add(name, torch.cat(values))
         return measured

@@ -58,8 +58,7 @@ class VAEEvaluation:
 
     def check(self) -> None:
         """See `Evaluation`."""
-        some = centre(real(self.test.head(min(len(self.test), 64))), self.test)
-        metrics.evaluate(some, some, some)
+        pieces.check(self.test)
 
     @torch.no_grad()
     def measure(self, players: Players) -> Measured:
@@ -93,13 +92,7 @@ class VAEEvaluation:
             measured.add(name, torch.cat(found))
         large = pieces.large(test)
         few = pieces.PICTURES_LARGE if large else pieces.PICTURES
-        measured.pictures = {
-            "original": to_bytes(x[:few]),
-            "reconstruction": to_bytes(x_hat[:few]),
-            "sample": to_bytes(sampled[:few]),
-            "log_spectrum_sample": pieces.array(metrics.mean_log_spectrum(sampled)),
-            **pieces.spectra(x, x_hat),
-        }
+        measured.pictures = pieces.pictures(x, x_hat, sampled, few)
         if not large:
             measured.pictures["interpolation"] = to_bytes(unit(pieces.line(vae, test, self.device)))
         if kernels:

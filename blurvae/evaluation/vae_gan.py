@@ -55,8 +55,7 @@ class VAEGANEvaluation:
         """See `Evaluation`."""
         if self.n_bound:
             raise ValueError("A likelihood of features has no bound on −log p of images: leave n_bound out.")
-        some = centre(real(self.test.head(min(len(self.test), 64))), self.test)
-        metrics.evaluate(some, some, some)
+        pieces.check(self.test)
 
     @torch.no_grad()
     def measure(self, players: Players) -> Measured:
@@ -90,13 +89,7 @@ class VAEGANEvaluation:
         measured.metrics["failed"] = failed(measured.metrics)
         measured.metrics |= self._shifts(players, shape)
         few = pieces.PICTURES_LARGE if pieces.large(test) else pieces.PICTURES
-        measured.pictures = {
-            "original": to_bytes(x[:few]),
-            "reconstruction": to_bytes(x_hat[:few]),
-            "sample": to_bytes(sampled[:few]),
-            "log_spectrum_sample": pieces.array(metrics.mean_log_spectrum(sampled)),
-            **pieces.spectra(x, x_hat),
-        }
+        measured.pictures = pieces.pictures(x, x_hat, sampled, few)
         if not pieces.large(test):
             measured.pictures["interpolation"] = to_bytes(unit(pieces.line(coder, test, self.device)))
         return measured

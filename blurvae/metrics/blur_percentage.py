@@ -81,4 +81,9 @@ def blur_percentage(reference: Tensor, x: Tensor, *, absolute: bool = False) -> 
     z1, z2 = (sharpness(images, absolute=absolute) for images in (reference, x))
     if (z1 <= 0).any():
         raise ValueError("A reference image is flat, so that no share of its sharpness can be lost: leave it out.")
+    return lost(z1, z2)
+
+
+def lost(z1: Tensor, z2: Tensor) -> Tensor:
+    """The per cent of a sharpness Z₁ > 0 that Z₂ lacks."""
     return 100 * (z1 - z2) / z1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from blurvae import paths
 from blurvae.errors import CorruptFile, MissingNetwork
+from blurvae.models.files import demand_sha256
 
 
 class Classified(NamedTuple):
@@ -111,6 +111,5 @@ def trained_classifier(name: str, wanted_by: str = "This", device: torch.device 
 @cache
 def _checked(file: Path, stamp: int, device: torch.device) -> Classifier:
     card = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-    if hashlib.sha256(file.read_bytes()).hexdigest() != card["sha256"]:
-        raise CorruptFile(f"{file} is not the file of its card (another sha256): fetch both again.")
+    demand_sha256(file, card["sha256"])
     return load_classifier(file).to(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,16 @@ def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
             f"{path} is not a whole model file of this project ({type(error).__name__}): fetch or train it again."
         ) from error
     return vae, kernel_net, note
+
+
+def demand_sha256(file: Path, sha256: str) -> None:
+    """Refuses a file that is not the one of its card.
+
+    Raises:
+        CorruptFile: its sha256 is another.
+    """
+    if hashlib.sha256(file.read_bytes()).hexdigest() != sha256:
+        raise CorruptFile(f"{file} is not the file of its card (another sha256): fetch both again.")
 
 
 def _demand_same_form(config: dict[str, Any], tensors: dict[str, Tensor]) -> None:

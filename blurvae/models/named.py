@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from blurvae import paths
 from blurvae.errors import CorruptFile, MissingWeights
-from blurvae.models.files import load_model
+from blurvae.models.files import demand_sha256, load_model
 from blurvae.models.kernel_net import KernelNet
 from blurvae.models.vae import VAE
 
@@ -79,8 +78,7 @@ def load(name: str) -> Trained:
     file = _folder() / f"{name}.safetensors"
     if not file.exists():
         raise MissingWeights(f"There is a card of {name}, but no {file}: fetch it again.")
-    if hashlib.sha256(file.read_bytes()).hexdigest() != known["sha256"]:
-        raise CorruptFile(f"{file} is not the file of its card (another sha256): fetch both again.")
+    demand_sha256(file, known["sha256"])
     return Trained(*load_model(file)[:2], known)
 
 

@@ -137,10 +137,7 @@ class Stage(Generic[P]):
 
     def _draw(self, draw: Draw, x: Tensor) -> Tensor:
         """The numbers of the whole batch, whoever computes its samples, of which this process keeps its part."""
-        make = torch.randn if draw.law == "normal" else torch.rand
-        shape = (self.n, *(x.shape[1:] if draw.shape is None else draw.shape))
-        device = self.generator.device
-        return self.team.share(make(shape, generator=self.generator, device=device, dtype=x.dtype))
+        return self.team.share(draw.numbers(self.n, x, self.generator))
 
     def _differentiate(self, turn: Turn) -> None:
         """Gives each player the gradient of its own loss by its own weights, before any of them steps.

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 from blurvae.train.optimisers import Optimiser
@@ -27,6 +28,12 @@ class Draw(NamedTuple):
 
     law: Literal["normal", "uniform"]
     shape: tuple[int, ...] | None
+
+    def numbers(self, n: int, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Those of n samples such as x holds, of x's type, where the generator lives."""
+        make = torch.randn if self.law == "normal" else torch.rand
+        shape = (n, *(x.shape[1:] if self.shape is None else self.shape))
+        return make(shape, generator=generator, device=generator.device, dtype=x.dtype)
 
 
 class Scene(NamedTuple):

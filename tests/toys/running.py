@@ -102,12 +102,6 @@ def scene(case: Case, move: Move[Any], dtype: torch.dtype = torch.float32, devic
     system, samples = case
     x = to_float(torch.from_numpy(samples.images[: BUDGET.batch_size])).to(device, dtype)
     generator = torch.Generator().manual_seed(1)
-    laws = {"normal": torch.randn, "uniform": torch.rand}
-    noise = {
-        name: laws[draw.law](
-            (len(x), *(x.shape[1:] if draw.shape is None else draw.shape)), generator=generator, dtype=dtype
-        ).to(device)
-        for name, draw in move.draws.items()
-    }
+    noise = {name: draw.numbers(len(x), x, generator).to(device) for name, draw in move.draws.items()}
     value = {name: torch.tensor(0.5, dtype=torch.float64, device=device) for name in system.schedules()}
     return Scene(x, noise, value, nullcontext)
