@@ -420,6 +420,17 @@ def test_ssim_is_that_of_torchmetrics(shape: tuple[int, int, int], dtype: torch.
     torch.testing.assert_close(TERMS["ssim"](x, x), torch.zeros(N, dtype=dtype))
 
 
+def test_ssim_without_border_does_not_see_the_border() -> None:
+    """A window's half width beyond the pixels that count, nothing of an image matters; all of its pixels weigh in D."""
+    term, x, x_hat = losses.SSIM(border=False), batch(N, 1, 13, 13), batch(N, 1, 13, 13, seed=1)
+    x_hat.requires_grad_()
+    term(x, x_hat).sum().backward()
+    assert x_hat.grad is not None and (x_hat.grad != 0).all(), "3×3 windows of 11×11 px see all 13×13"
+    flat, white = -torch.ones(1, 1, 11, 11, dtype=torch.float64), torch.ones(1, 1, 11, 11, dtype=torch.float64)
+    c1 = 0.01**2
+    torch.testing.assert_close(term(flat, white), torch.tensor([121 * (1 - c1 / (1 + c1)) / 2], dtype=torch.float64))
+
+
 # --- cross-entropy from the logit ------------------------------------------------------------------------------------
 
 

@@ -135,14 +135,16 @@ def test_ssim_agrees_with_torchmetrics(shape, dtype, tolerance):
         torch.testing.assert_close(ours, reference, rtol=0, atol=tolerance)
 
 
-def test_ssim_map_agrees_with_scikit_image_away_from_the_border():
+def test_ssim_agrees_with_scikit_image_away_from_the_border():
     from skimage.metrics import structural_similarity
 
     x = images(2, dtype=torch.float64)
     y = noisy(blurred(x, 1.0), 0.05)
-    for a, b, ours in zip(x.numpy(), y.numpy(), metrics.ssim_map(x, y).numpy()):
+    inside = metrics.ssim(x, y, border=False).tolist()
+    for a, b, ours, mean in zip(x.numpy(), y.numpy(), metrics.ssim_map(x, y).numpy(), inside):
         options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "channel_axis": 0}
-        _, reference = structural_similarity(a, b, data_range=1.0, full=True, **options)
+        expected, reference = structural_similarity(a, b, data_range=1.0, full=True, **options)
+        assert mean == pytest.approx(expected, abs=1e-9)
         inner = (slice(None), slice(5, -5), slice(5, -5))
         np.testing.assert_allclose(ours[inner], reference[inner], atol=1e-9)
 
@@ -204,6 +206,8 @@ def test_ssim_ignores_autocast():
 def test_ssim_refuses_images_smaller_than_half_its_window():
     with pytest.raises(ValueError, match="6×6"):
         metrics.ssim(torch.rand(1, 1, 5, 9), torch.rand(1, 1, 5, 9))
+    with pytest.raises(ValueError, match=r"11×11.*10×12"):
+        metrics.ssim(torch.rand(1, 1, 10, 12), torch.rand(1, 1, 10, 12), border=False)
 
 
 def test_ssim_as_a_loss_leaves_the_values_unseen_but_not_the_shapes():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -13,6 +16,11 @@ from blurvae.models import reparametrise
 from blurvae.systems.shared import Players
 
 REFERENCE = "sharpness of the originals"
+LIKENESSES: dict[str, Callable[..., Tensor]] = {
+    "PSNR": metrics.psnr,
+    "SSIM": metrics.ssim,
+    "SSIM without border": partial(metrics.ssim, border=False),
+}
 
 
 class SmallVAEEvaluation(VAEEvaluation):
@@ -32,7 +40,7 @@ class SmallVAEEvaluation(VAEEvaluation):
                 raw = centre((vae.decode(z).x_hat.float() + 1) / 2, self.test)
                 clamped = raw.clamp(0, 1)
                 for name, image in ((code, clamped), (", ".join(filter(None, ("raw", code))), raw)):
-                    for metric, measure in (("PSNR", metrics.psnr), ("SSIM", metrics.ssim)):
+                    for metric, measure in LIKENESSES.items():
                         key = f"{metric} ({name})" if name else metric
                         if key not in measured.values:  # by the evaluation of any VAE
                             found.setdefault(key, []).append(measure(x, image, check_values=False).cpu())

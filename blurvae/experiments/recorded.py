@@ -29,6 +29,8 @@ DIGITS = {
     "SSIM (z ~ q)": 3,
     "SSIM (raw)": 3,
     "SSIM (raw, z ~ q)": 3,
+    "SSIM without border (raw)": 3,
+    "SSIM without border (raw, z ~ q)": 3,
     "LPIPS-squeeze": 3,
     "LPIPS-alex": 3,
     "FD-squeeze (recon)": 0,
@@ -107,7 +109,7 @@ PAPER_COLUMNS = {
     "precision GMM": "precision-squeeze (GMM samples)",
     "recall GMM": "recall-squeeze (GMM samples)",
     "PSNR raw": "PSNR (raw, z ~ q)",
-    "SSIM raw": "SSIM (raw, z ~ q)",
+    "SSIM raw": "SSIM without border (raw, z ~ q)",
 }
 NOT_RUN = "not run"
 NOTHING = ""  # the metric of a training that diverged

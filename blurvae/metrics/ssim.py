@@ -29,17 +29,19 @@ def window_mean(maps: Tensor) -> Tensor:
     return F.conv2d(maps, window.view(1, 1, 1, -1).repeat(m, 1, 1, 1), groups=m)
 
 
-def ssim(x: Tensor, y: Tensor, *, check_values: bool = True) -> Tensor:  # (n,)
+def ssim(x: Tensor, y: Tensor, *, border: bool = True, check_values: bool = True) -> Tensor:  # (n,)
     """Structural similarity of each image: the mean over its pixels and channels, grey images and RGB alike.
 
     The window is an 11×11 Gaussian of standard deviation 1.5 px, the range 1, K₁ = .01, K₂ = .03, with biased
-    variances, and the border is reflected and counted, as in torchmetrics. (The original code leaves 5 px there out.)
+    variances, and the border is reflected and counted, as in torchmetrics; or it is left out.
 
     Differentiable, so that a training loss can use it.
 
     Args:
-        x: (n, c, h, w), on [0, 1], at least 6×6 px.
+        x: (n, c, h, w), on [0, 1], at least 6×6 px, or 11×11 px without border.
         y: (n, c, h, w), on [0, 1].
+        border: False takes the mean over the pixels whose window lies within the image, as the original code and
+            TensorFlow do: 5 px fewer on each side.
         check_values: False leaves out the look for NaN and values outside [0, 1], for which each step of a training
             loop would wait for the GPU.
 
@@ -47,7 +49,7 @@ def ssim(x: Tensor, y: Tensor, *, check_values: bool = True) -> Tensor:  # (n,)
         (n,), at most 1, which equal images reach.
 
     Raises:
-        ValueError: shapes that differ, images below 6×6 px, values outside [0, 1], NaN.
+        ValueError: shapes that differ, too small images, values outside [0, 1], NaN.
 
     Example:
         >>> x = torch.arange(64.0).reshape(1, 1, 8, 8) / 63
@@ -62,8 +64,14 @@ def ssim(x: Tensor, y: Tensor, *, check_values: bool = True) -> Tensor:  # (n,)
             f"SSIM reflects {SIZE // 2} px at the border, so images need at least {SIZE // 2 + 1}×{SIZE // 2 + 1} px, "
             f"not {x.shape[-2]}×{x.shape[-1]}."
         )
+    if not border and min(x.shape[-2:]) < SIZE:
+        raise ValueError(
+            f"SSIM without border needs images of at least {SIZE}×{SIZE} px, its window, not "
+            f"{x.shape[-2]}×{x.shape[-1]}."
+        )
+    out = 0 if border else SIZE // 2  # px a side
     with torch.autocast(x.device.type, enabled=False):
-        return ssim_map(x, y).flatten(1).mean(1)
+        return ssim_map(x, y)[..., out : x.shape[-2] - out, out : x.shape[-1] - out].flatten(1).mean(1)
 
 
 def ssim_map(x: Tensor, y: Tensor, c1: float = C1, c2: float = C2) -> Tensor:

@@ -1,8 +1,9 @@
 """Dalal, "Deblurring variational autoencoders with short-time Fourier transform": its experiments.
 
 The author's code divides squared error, absolute error and cross-entropy by the number of pixels D and weights SSIM by
-500, KL by 0.005 and the Fourier term by 0.0015. A loss as a whole may be multiplied by anything, so each is brought to
-the unit of its pixel term in this package (`unit`): β is 7.84 for L2 and L1 at 28×28 px, 3.92 for CE, 0.00392 for SSIM.
+500, KL by 0.005 and the Fourier term by 0.0015. His SSIM is TensorFlow's, which leaves the border out (`INNER`). A loss
+as a whole may be multiplied by anything, so each is brought to the unit of its pixel term in this package (`unit`): β
+is 7.84 for L2 and L1 at 28×28 px, 3.92 for CE, 0.00392 for SSIM.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from blurvae.train import Budget
 PIXELS = 28 * 28
 KL_WEIGHT, SSIM_WEIGHT, STFT_WEIGHT = 0.005, 500.0, 0.0015
 PHASE, AMPLITUDE = 0.9, 0.1  # by the name of the released weights
+INNER = SSIM(border=False)
 RELEASED: dict[str, Any] = {"hann": False, "form": "released"}
 SYSTEM: dict[str, Any] = {"lr": 1e-3, "lr_low": 1e-4, "half_cycle": 2000}  # of the paper
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blurvae.experiments.base import Method, check_tier, make
-from blurvae.experiments.dalal import STFT_WEIGHT, given, small, stft
-from blurvae.losses import L1, L2, SSIM, CrossEntropy
+from blurvae.experiments.dalal import INNER, STFT_WEIGHT, given, small, stft
+from blurvae.losses import L1, L2, CrossEntropy
 from blurvae.record import Run
 
 TITLE = "Choices within the short-time Fourier loss (Dalal, claims D3 to D7)"
@@ -25,12 +25,12 @@ WINDOWS = ((8, 4), (8, 2), (16, 12), (16, 4), (28, 0))
 PHASES = (0.0, 0.1, 0.5, 0.9, 1.0)  # beside an amplitude with the rest of the weight
 SCALES = (1.0, 10.0, 1000.0)  # times the released weight
 METHODS = (
-    Method("ssim", "SSIM alone", small(SSIM())),
+    Method("ssim", "SSIM alone", small(INNER)),
     *(
         Method(
             f"window-{w}-{s}",
             f"window {w}, stride {s}" if s else "global transform",
-            small(SSIM(), stft(window=w, stride=s, scale=STRONG)),
+            small(INNER, stft(window=w, stride=s, scale=STRONG)),
         )
         for w, s in WINDOWS
     ),
@@ -38,13 +38,13 @@ METHODS = (
         Method(
             f"phase-{phase:g}",
             f"phase {phase:g}, amplitude {1 - phase:g}",
-            small(SSIM(), stft(phase=phase, amplitude=round(1 - phase, 3), scale=STRONG)),
+            small(INNER, stft(phase=phase, amplitude=round(1 - phase, 3), scale=STRONG)),
         )
         for phase in PHASES
         if phase != 0.9  # that is window-16-4
     ),
     *(
-        Method(f"scale-{k:g}", f"{k:g} × the released weight", small(SSIM(), stft(scale=k * STFT_WEIGHT)))
+        Method(f"scale-{k:g}", f"{k:g} × the released weight", small(INNER, stft(scale=k * STFT_WEIGHT)))
         for k in SCALES
     ),
     *(

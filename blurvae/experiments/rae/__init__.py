@@ -4,7 +4,8 @@ The dissertation prints no weight. Those of the authors' code are brought to thi
 the factors that `blurvae.systems.rae` derives; N values in an image of c channels, d in a code: MNIST 1024, 1, 16;
 CIFAR-10 3072, 3, 128; CelebA 12288, 3, 64. The embedded patches take CIFAR-10's, all sets of 64×64 px CelebA's. λ of
 the Jacobian has no source, since the code has another penalty in its place: it is that of the CV-VAE's noise to second
-order, σ²/2 (RA-C9). The code's penalty has a row of its own, with the code's weight, which is 0 on CIFAR-10.
+order, σ²/2 (RA-C9), and rows of their own have a tenth and a hundredth of it. The code's penalty has a row, too, with
+the code's weight, which is 0 on CIFAR-10.
 """
 
 from __future__ import annotations
@@ -131,12 +132,17 @@ def methods(data: str) -> tuple[Method, ...]:
     return tuple(made)
 
 
-def squares(data: str) -> Method:
-    """RAE-GP with the penalty of the authors' code."""
+def variants(data: str) -> tuple[Method, ...]:
+    """RAE-GP with the penalty of the authors' code, and with a tenth and a hundredth of λ."""
     base = next(m for m in methods(data) if m.name == "rae-gp")
-    assert isinstance(base.system, RAE)
-    system = replace(base.system, penalty="squares", weight=released(data).square_slopes)
-    return replace(base, name="rae-gp-squares", label="RAE-GP, as released", system=system, paper=None)
+    system = base.system
+    assert isinstance(system, RAE)
+    changed: dict[tuple[str, str], dict[str, Any]] = {
+        ("rae-gp-squares", "RAE-GP, as released"): {"penalty": "squares", "weight": released(data).square_slopes},
+        ("rae-gp-tenth", "RAE-GP, λ/10"): {"weight": system.weight / 10},
+        ("rae-gp-hundredth", "RAE-GP, λ/100"): {"weight": system.weight / 100},
+    }
+    return tuple(Method(name, label, replace(system, **fields)) for (name, label), fields in changed.items())
 
 
 def given(tier: str, data: str) -> Given:
