@@ -11,8 +11,8 @@ import torch
 from scipy.ndimage import affine_transform
 
 from blurvae import claims, paths
+from blurvae.claims import Evidence, Finding, verdict
 from blurvae.claims import precision as rules
-from blurvae.claims.model import Evidence, verdict
 from blurvae.claims.rules import findings
 from blurvae.experiments.prd import fleet, modes, ones, sets, theory
 from blurvae.metrics import class_entropies, prd_curve
@@ -101,7 +101,7 @@ def folder(tmp_path):
     rows = [
         {"i": i, "seed": s, "FD": abs(i - 5) + 1 + 0.01 * s, "score": i + 0.01 * s}
         | {"recall": min(i, 5) / 5, "precision": min(1, 5 / i)}
-        for s in range(2)
+        for s in range(3)
         for i in range(1, 11)
     ]
     write(modes.name("mnist", "squeeze"), {"rows": rows})
@@ -113,11 +113,12 @@ def evidence(rule, **more):
 
 
 def test_modes_are_told_apart(folder):
-    made = rules.modes_apart(evidence("modes apart", data="mnist", method="squeeze"), folder)
-    assert [c.call for c in made] == ["for"] * 5
-    assert made[2].values == pytest.approx((1, 1)) and made[3].values == pytest.approx((0.2, 0.2))
+    asked = evidence("modes apart", data="mnist", method="squeeze")
+    made = rules.modes_apart(asked, folder)
+    assert Finding(asked, tuple(made)).calls == {"for"} and len(made) == 5
+    assert made[2].values == pytest.approx([1] * 3) and made[3].values == pytest.approx([0.2] * 3)
     (score,) = rules.score_rises(evidence("score rises", data="mnist", method="squeeze"), folder)
-    assert score.values == pytest.approx((1, 1)) and score.call == "for"
+    assert score.values == pytest.approx([1] * 3)
 
 
 RULES = [
@@ -135,8 +136,8 @@ RULES = [
 
 @pytest.mark.parametrize(("rule", "given"), RULES, ids=[rule.__name__ for rule, _ in RULES])
 def test_nothing_recorded_is_not_tested(rule, given, folder):
-    made = rule(evidence("", **given), folder)
-    assert made and {c.call for c in made} == {"not tested"}
+    asked = evidence("", **given)
+    assert Finding(asked, tuple(rule(asked, folder))).calls == {"not tested"}
 
 
 def test_theorems_hold_and_what_has_no_evidence_is_not_tested():

@@ -1,9 +1,10 @@
 """The paper's claims and what the recorded runs say of each: a verdict is computed from its numbers, never typed."""
 
 from blurvae.claims.ledger import find_all, load
-from blurvae.claims.model import Claim, Comparison, Evidence, Finding, predicate, verdict
+from blurvae.claims.model import Claim, Comparison, Evidence
 from blurvae.claims.records import COLLAPSED
 from blurvae.claims.rules import RULES, findings
+from blurvae.claims.verdict import Finding, Judged, predicate, verdict
 
 __all__ = [
     "COLLAPSED",
@@ -12,6 +13,7 @@ __all__ = [
     "Comparison",
     "Evidence",
     "Finding",
+    "Judged",
     "find_all",
     "findings",
     "load",

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from blurvae import experiments, paths
-from blurvae.claims.model import Claim, Evidence, Finding
+from blurvae.claims.model import Claim, Evidence
 from blurvae.claims.rules import RULES, findings
+from blurvae.claims.verdict import Finding
 from blurvae.experiments import recorded
 
 OVER_BETA = ("equal rate", "error share")  # rules that know a method at all its values of β

@@ -1,20 +1,15 @@
-"""What is claimed, what tests it, and how numbers become a verdict: it is computed, never typed."""
+"""What is claimed, what tests it, and the numbers that a test compares."""
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blurvae import datasets, experiments
-from blurvae.experiments.recorded import NOT_RUN
+from blurvae.claims.inference import Sides, sides
 
-HOLDS, IN_PART, FAILS, UNDECIDED, NOT_TESTED = "holds", "holds in part", "does not hold", "undecided", "not tested"
-DEPENDS = "depends on"
-REFUTES = ("converges",)  # rules that a training hardly fails: they can speak against a claim, not for it
 TIMED = "determinant"  # the rule that reads the benchmark, in rounds in the place of seeds
-SEEDS = 2  # fewer say nothing about the spread between trainings
+EQUAL_RATE = "equal rate"  # the rule that compares at equal KL
+SEEDS = 3  # fewer say next to nothing about the spread between trainings
 
 
 @dataclass(frozen=True)
@@ -55,19 +50,21 @@ class Evidence:
         remark = f" (stands in for {card['stands_in_for']})" if card["stands_in_for"] else ""
         if own and self.data != own and not remark:
             remark = " (not the paper's data)"
-        return f"{self.experiment}, {self.data}{remark}, tier {self.tier}{self._betas}"
+        return ", ".join(filter(None, (self.experiment, f"{self.data}{remark}", f"tier {self.tier}", self.point)))
 
     @property
-    def _betas(self) -> str:
-        """How β was chosen, where methods are compared at one β each: β = 1, searched, not searched."""
-        if not self.rivals or self.rule == "equal rate":
+    def point(self) -> str:
+        """Where on their curves methods are compared: "β = 1", "β searched", "β not searched", "equal KL"; or ""."""
+        if self.rule == EQUAL_RATE:
+            return "equal KL"
+        if not self.rivals:
             return ""
         module = experiments.get(self.experiment)
         searched = module.searched(self.data)
         if searched and experiments.tuned(self.tier, *searched):
-            return ", β searched"
+            return "β searched"
         runs = (r for r in module.runs(self.tier, self.data, (0,)) if r.method in (self.method, *self.rivals))
-        return ", β = 1" if {run.beta for run in runs} == {1.0} else ", β not searched"
+        return "β = 1" if {run.beta for run in runs} == {1.0} else "β not searched"
 
     @property
     def command(self) -> str:
@@ -85,7 +82,7 @@ class Claim:
     """What is claimed, by whom it is printed where, and what tests it.
 
     Attributes:
-        name: "B1a" to "B13".
+        name: such as "B1a".
         says: the claim in one sentence, in the book's words.
         where: the place in the paper.
         printed: the paper's number.
@@ -103,7 +100,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Comparison:
-    """One number, seed by seed, and the side of a limit on which the claim wants it.
+    """One number, seed by seed, and the side of a limit on which the claim wants its mean.
 
     Attributes:
         what: is measured.
@@ -113,7 +110,8 @@ class Comparison:
         limit: 0 for differences.
         digits: after the decimal point.
         exact: nothing random is in it, so one value is enough.
-        collapsed: a model's code tells nothing (`COLLAPSED`), so that the comparison decides nothing.
+        near: of a claim that the mean hardly differs from the limit, by how much it may; 0 for all others.
+        silent: why it decides nothing, whatever the numbers are; empty for most.
     """
 
     what: str
@@ -123,89 +121,20 @@ class Comparison:
     limit: float = 0.0
     digits: int = 1
     exact: bool = False
-    collapsed: bool = False
+    near: float = 0.0
+    silent: str = ""
 
     @property
     def tested(self) -> bool:
-        """Whether there are enough values to call it."""
+        """Whether there are enough values to decide."""
         return len(self.values) >= (1 if self.exact else SEEDS)
 
     @property
-    def spread(self) -> float:
-        """Standard deviation of the values, 0 for a single one."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
+    def margins(self) -> tuple[float, ...]:
+        """The values' distances from the limit, positive on the claim's side."""
+        return tuple(self.sign * (value - self.limit) for value in self.values)
 
     @property
-    def call(self) -> str:
-        """How it speaks to the claim.
-
-        "for": every value lies on the claim's side, and their mean by more than their standard deviation. "against":
-        the same on the other side. "open": neither. "not tested": too few values. "collapsed": see there.
-        """
-        if not self.tested:
-            return NOT_TESTED
-        if self.collapsed:
-            return "collapsed"
-        margins = [self.sign * (value - self.limit) for value in self.values]
-        for side, name in ((1, "for"), (-1, "against")):
-            if all(side * m > 0 for m in margins) and side * statistics.fmean(margins) > self.spread:
-                return name
-        return "open"
-
-    def __str__(self) -> str:
-        if not self.values:
-            return NOT_RUN
-        signed = "+" if not self.limit and not self.exact else ""
-        text = f"{statistics.fmean(self.values):{signed}.{self.digits}f}"
-        if len(self.values) > 1:
-            wins = sum(self.sign * (value - self.limit) > 0 for value in self.values)
-            text += f" ± {self.spread:.{self.digits}f} ({wins}/{len(self.values)})"
-        return f"{text} {self.call}"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one piece of evidence says."""
-
-    evidence: Evidence
-    comparisons: tuple[Comparison, ...]
-
-    @property
-    def calls(self) -> Counter[str]:
-        """How many comparisons are for, against, open, collapsed, not tested."""
-        return Counter(c.call for c in self.comparisons)
-
-    @property
-    def verdict(self) -> str:
-        """What the comparisons that did not collapse say together.
-
-        The claim holds where all are for it and holds in part where more are for it than against it; it does not hold
-        where more are against it, and is undecided where as many are, none on either side included.
-        """
-        calls, evidence = self.calls, self.evidence
-        if not self.comparisons or calls[NOT_TESTED]:
-            return NOT_TESTED
-        if calls["for"] and calls["against"] and evidence.depends:
-            return f"{DEPENDS} {evidence.depends}"
-        if calls["for"] == calls["against"] or (calls["for"] > calls["against"] and evidence.rule in REFUTES):
-            return UNDECIDED
-        if calls["for"] < calls["against"]:
-            return FAILS
-        return HOLDS if calls["for"] == len(self.comparisons) - calls["collapsed"] else IN_PART
-
-
-def verdict(findings: Iterable[Finding]) -> str:
-    """The verdict on a claim, which is about all of its tested evidence.
-
-    That of its pieces where they agree; else it holds in part if it does so anywhere, does not hold if it fails
-    anywhere, and is undecided otherwise.
-    """
-    found = {f.verdict for f in findings} - {NOT_TESTED}
-    if len(found) < 2:
-        return found.pop() if found else NOT_TESTED
-    return IN_PART if found - {FAILS, UNDECIDED} else FAILS
-
-
-def predicate(verdict: str) -> str:
-    """A verdict as what a sentence says of a claim: "holds", but "is undecided"."""
-    return f"is {verdict}" if verdict in (UNDECIDED, NOT_TESTED) else verdict
+    def sides(self) -> Sides:
+        """How the values speak for the claim and against it, see `inference.sides`."""
+        return sides(self.margins, self.near)

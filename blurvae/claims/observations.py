@@ -80,7 +80,7 @@ def error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             f"over {HALF:g}",
             tuple(own),
             limit=HALF,
-            collapsed=records.collapsed(rates[beta]),
+            silent=records.collapsed(rates[beta]),
         )
         for beta, own in sorted(shares.items())
     ]

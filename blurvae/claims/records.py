@@ -26,9 +26,9 @@ def runs(evidence: Evidence, folder: Path | None) -> list[Result]:
     return [result for result in found if result.run.method == evidence.method and not result.diverged]
 
 
-def collapsed(rates: Collection[float]) -> bool:
-    """Whether the code of a method's models tells nothing, by their KL terms, one a seed."""
-    return bool(rates) and statistics.fmean(rates) < COLLAPSED
+def collapsed(rates: Collection[float]) -> str:
+    """Says "collapsed" where the code of a method's models tells nothing, by their KL terms, one a seed."""
+    return "collapsed" if rates and statistics.fmean(rates) < COLLAPSED else ""
 
 
 def gaps(own: Mapping[int, float], other: Mapping[int, float]) -> tuple[float, ...]:

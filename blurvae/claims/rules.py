@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blurvae.claims.autoencoders import as_good, best_of_family, ex_post, noise_as_penalty, trend
-from blurvae.claims.model import Claim, Comparison, Evidence, Finding
+from blurvae.claims.model import Claim, Comparison, Evidence
 from blurvae.claims.observations import (
     blur_share,
     converges,
@@ -29,6 +29,7 @@ from blurvae.claims.precision import (
 )
 from blurvae.claims.scores import better, equal_rate, fitted_covariance, smaller_change
 from blurvae.claims.shifts import invariance
+from blurvae.claims.verdict import Finding
 
 RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "better": better,

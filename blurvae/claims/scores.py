@@ -21,8 +21,8 @@ def better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             gaps = records.gaps(own, other)
             label, digits = recorded.label(evidence.experiment, rival), recorded.DIGITS[metric]
             rates = values.get("KL", {})
-            silent = any(records.collapsed(rates.get(name, {}).values()) for name in (evidence.method, rival))
-            made.append(Comparison(metric, label, gaps, sign, digits=digits, collapsed=silent))
+            silent = max(records.collapsed(rates.get(name, {}).values()) for name in (evidence.method, rival))
+            made.append(Comparison(metric, label, gaps, sign, digits=digits, silent=silent))
     return made
 
 

@@ -8,25 +8,22 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import pandas as pd
 
 from blurvae.claims.ledger import Found, load
-from blurvae.claims.model import (
+from blurvae.claims.model import SEEDS, TIMED, Claim
+from blurvae.claims.rules import findings
+from blurvae.claims.verdict import (
+    AGAINST,
     FAILS,
-    HOLDS,
-    IN_PART,
+    FOR,
     NOT_TESTED,
+    OPEN,
     REFUTES,
-    SEEDS,
-    TIMED,
     UNDECIDED,
-    Claim,
     Finding,
     predicate,
     verdict,
 )
-from blurvae.claims.rules import findings
-from blurvae.experiments import recorded
 
 COLUMNS = ("claim", "the paper", "ours", "verdict", "evidence")
-CALLS = ("for", "open", "against", "collapsed")
 
 
 def table(found: Found, link: Callable[[str], str] = str) -> list[str]:
@@ -65,14 +62,34 @@ def _anchor(claim: Claim) -> str:
 
 
 def _headline(finding: Finding) -> str:
-    """The first comparison, with where and how often, and how many speak for the claim and against it."""
-    first = finding.comparisons[0]
+    """The first comparison, with where and how often, and what the others say where there are any."""
+    first = finding.judged[0]
     repeats = [len(c.values) for c in finding.comparisons if not c.exact]
     seeds = f", {min(repeats)} {'rounds' if finding.evidence.rule == TIMED else 'seeds'}" if repeats else ""
-    calls = finding.calls
-    count = ", ".join(f"{calls[call]} {call}" for call in CALLS if calls[call])
-    more = f"; in all {count}" if len(finding.comparisons) > 1 else ""
-    return f"*{finding.verdict}*: {finding.evidence.where}{seeds}: {first.what} ({first.against}) {first}{more}."
+    c, more = first.comparison, f"; {decided(finding)}" if len(finding.comparisons) > 1 else ""
+    return f"*{finding.verdict}*: {finding.evidence.where}{seeds}: {c.what} ({c.against}) {first}{more}."
+
+
+def decided(finding: Finding) -> str:
+    """What is decided within a piece, by metric and rival, and how many seeds would decide the rest.
+
+    As in "for it PSNR (L2, CE), against it SSIM (L2); 12 seeds would decide the others".
+    """
+    parts = []
+    for call in (FOR, AGAINST):
+        rivals: dict[str, list[str]] = {}
+        for j in finding.judged:
+            if j.call == call:
+                rivals.setdefault(j.comparison.what, []).append(j.comparison.against)
+        if rivals:
+            parts.append(f"{call} it " + ", ".join(f"{what} ({', '.join(own)})" for what, own in rivals.items()))
+    text = ", ".join(parts) or "nothing is decided"
+    if OPEN not in finding.calls:
+        return text
+    the_rest = "the others" if parts else "all"
+    if not finding.seeds:
+        return f"{text}; no number of seeds that could be trained would decide {the_rest}"
+    return f"{text}; {finding.seeds} seeds would decide {the_rest}"
 
 
 def details(found: Found, link: Callable[[str], str] = str) -> list[str]:
@@ -91,7 +108,7 @@ def details(found: Found, link: Callable[[str], str] = str) -> list[str]:
                 "",
             ]
             against = list(dict.fromkeys(c.against for c in finding.comparisons))
-            cells = {(c.what, c.against): str(c) for c in finding.comparisons}
+            cells = {(j.comparison.what, j.comparison.against): str(j) for j in finding.judged}
             lines += [f"  |  | {' | '.join(against)} |", f"  |---|{'---:|' * len(against)}"]
             for what in dict.fromkeys(c.what for c in finding.comparisons):
                 lines.append(f"  | {what} | {' | '.join(cells.get((what, rival), '–') for rival in against)} |")
@@ -118,36 +135,32 @@ def found(name: str, experiments: Collection[str], tier: str = "lesson") -> list
     return [f for f in findings(claim) if f.evidence.experiment in experiments and f.evidence.tier == tier]
 
 
-def calls(made: Iterable[Finding]) -> pd.DataFrame:
-    """How many comparisons are for a claim, open, against it or collapsed, and the verdict: one row a finding."""
-    rows = []
-    for f in made:
-        e = f.evidence
-        rivals = ", ".join(recorded.label(e.experiment, rival) for rival in e.rivals)
-        counted = {call: f.calls[call] for call in CALLS}
-        beta = e.where.rpartition(", β ")[2].removeprefix("= ") if ", β " in e.where else "–"
-        rows.append({"data": e.data, "rule": e.rule, "β": beta, "rivals": rivals} | counted | {"verdict": f.verdict})
-    return pd.DataFrame(rows).set_index("data")
+def calls(finding: Finding) -> pd.DataFrame:
+    """The comparisons of a piece, rivals by metrics: the mean difference, its interval, and how it is called."""
+    cells = {(j.comparison.against, j.comparison.what): str(j) for j in finding.judged}
+    table = pd.Series(cells).unstack()
+    order = [list(dict.fromkeys(names)) for names in zip(*cells, strict=True)]
+    return table.reindex(index=order[0], columns=order[1]).fillna("–")
 
 
 def comparisons(made: Iterable[Finding]) -> pd.DataFrame:
-    """Every comparison behind findings: mean ± sd, in how many seeds on the claim's side, and what follows."""
+    """Every comparison behind findings: the mean, its interval, and what follows, one a row."""
     rows = [
         {
             "experiment": f.evidence.experiment,
             "data": f.evidence.data,
-            "what is measured": c.what,
-            "claimed": c.against,
-            "found": str(c),
+            "what is measured": j.comparison.what,
+            "claimed": j.comparison.against,
+            "found": str(j),
         }
         for f in made
-        for c in f.comparisons
+        for j in f.judged
     ]
     return pd.DataFrame(rows).set_index("data")
 
 
 def joined(verdicts: Mapping[str, str]) -> str:
-    """Verdicts as a sentence says them, equal ones once: "holds in part on photographs and on faces".
+    """Verdicts as a sentence says them, equal ones once: "holds on photographs and on faces".
 
     Args:
         verdicts: the verdict by where it was found, with its preposition: "on photographs".
@@ -155,8 +168,6 @@ def joined(verdicts: Mapping[str, str]) -> str:
     places: dict[str, list[str]] = {}
     for place, said in verdicts.items():
         places.setdefault(predicate(said), []).append(place)
-    if HOLDS in places and IN_PART in places:
-        places = {HOLDS: places.pop(HOLDS), "in part": places.pop(IN_PART), **places}
     denied = (FAILS, predicate(NOT_TESTED))
     parts = [f"{words} {(' or ' if words in denied else ' and ').join(where)}" for words, where in places.items()]
     return (" and " if len(parts) == len(verdicts) else ", and ").join(parts)

@@ -20,7 +20,7 @@ COMMON = 2500  # the size at which every k is taken
 DROPPED = 2
 
 
-def record(seeds: tuple[int, ...] = (0, 1)) -> dict[str, Any]:
+def record(seeds: tuple[int, ...] = sets.SEEDS) -> dict[str, Any]:
     """The pair of either set at 20 clusters for each size, and at one size for each k."""
     rows = []
     most = max(SIZES)

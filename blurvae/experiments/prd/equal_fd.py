@@ -20,7 +20,7 @@ N = 1200
 STEPS = 13  # of the bisection
 
 
-def record(features: str, seeds: tuple[int, ...] = (0, 1), n: int = N) -> dict[str, Any]:
+def record(features: str, seeds: tuple[int, ...] = sets.SEEDS, n: int = N) -> dict[str, Any]:
     """Both sets for each number of digits: noise, distance, pair, curve and classes.
 
     Args:

@@ -11,7 +11,6 @@ from blurvae import metrics
 from blurvae.experiments.prd import sets
 
 REAL = 5  # classes of P
-SEEDS = (0, 1)  # of the choice of images and of the clusterings
 RUNS = 5  # clusterings
 CASES = (
     ("mnist", "classifier-mnist"),
@@ -26,7 +25,7 @@ def name(data: str, features: str) -> str:
     return f"modes-{data}-{features}"
 
 
-def record(data: str, features: str, seeds: tuple[int, ...] = SEEDS, n: int = sets.PER_CLASS) -> dict[str, Any]:
+def record(data: str, features: str, seeds: tuple[int, ...] = sets.SEEDS, n: int = sets.PER_CLASS) -> dict[str, Any]:
     """What each Q_i is found to be.
 
     Args:

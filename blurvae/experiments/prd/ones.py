@@ -33,7 +33,7 @@ def slant(images: Tensor) -> Tensor:
     return covariance
 
 
-def record(seeds: tuple[int, ...] = (0, 1), n: int = N) -> dict[str, Any]:
+def record(seeds: tuple[int, ...] = sets.SEEDS, n: int = N) -> dict[str, Any]:
     """The pair of either set against the ones of the test images, in several features, with the classifier's view."""
     rows = []
     for seed in seeds:

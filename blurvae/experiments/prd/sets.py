@@ -18,6 +18,7 @@ from blurvae.metrics.prd import curves
 from blurvae.metrics.prd_curve import PRDCurve, mean_curve
 from blurvae.models.classifier import trained_classifier
 
+SEEDS = (0, 1, 2, 3, 4)  # of the choice of images, of noise and of clusterings
 PER_CLASS = 2520  # 1·2·…·10 without repeated factors: divisible by every number of classes
 LABEL = {"mnist": "classifier-mnist", "cifar10": "classifier-cifar10"}  # the features of the project's own classifiers
 ANGLES = 201  # of the curves that records keep
