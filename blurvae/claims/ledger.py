@@ -14,7 +14,7 @@ from blurvae.claims.rules import RULES, findings
 from blurvae.claims.verdict import Finding
 from blurvae.experiments import recorded
 
-OVER_BETA = ("equal rate", "error share")  # rules that know a method at all its values of β
+OVER_BETA = ("equal rate", "error share", "searched")  # rules that know a method at all its values of β
 Found = dict[Claim, tuple[Finding, ...]]
 
 

@@ -8,7 +8,7 @@ from blurvae import datasets, experiments
 from blurvae.claims.inference import Sides, sides
 
 TIMED = "determinant"  # the rule that reads the benchmark, in rounds in the place of seeds
-EQUAL_RATE = "equal rate"  # the rule that compares at equal KL
+POINTS = {"equal rate": "equal KL", "searched": "β searched"}  # what rules compare at that know methods at all β
 SEEDS = 3  # fewer say next to nothing about the spread between trainings
 
 
@@ -26,6 +26,7 @@ class Evidence:
         rivals: what it is compared with.
         metrics: measured columns on which the method is claimed to be better.
         worse: those on which it is claimed to be worse.
+        margins: of a claim that a metric hardly differs, by how much it may; one for each of `metrics`.
         depends: on what the answer depends where comparisons disagree, if there is a word for it.
     """
 
@@ -38,6 +39,7 @@ class Evidence:
     rivals: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     worse: tuple[str, ...] = ()
+    margins: tuple[float, ...] = ()
     depends: str = ""
 
     @property
@@ -55,8 +57,8 @@ class Evidence:
     @property
     def point(self) -> str:
         """Where on their curves methods are compared: "β = 1", "β searched", "β not searched", "equal KL"; or ""."""
-        if self.rule == EQUAL_RATE:
-            return "equal KL"
+        if self.rule in POINTS:
+            return POINTS[self.rule]
         if not self.rivals:
             return ""
         module = experiments.get(self.experiment)

@@ -6,9 +6,12 @@ import statistics
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from blurvae import experiments
 from blurvae.claims.model import Evidence
-from blurvae.experiments import recorded
+from blurvae.experiments import floors, recorded
 from blurvae.record import COLLAPSED, Result
+
+DROWNED = 0.5  # of the models' distance, from which on that of real images from real ones leaves it little to say
 
 
 def values(evidence: Evidence, folder: Path | None) -> dict[str, dict[str, dict[int, float]]]:
@@ -29,6 +32,23 @@ def runs(evidence: Evidence, folder: Path | None) -> list[Result]:
 def collapsed(rates: Collection[float]) -> str:
     """Says "collapsed" where the code of a method's models tells nothing, by their KL terms, one a seed."""
     return "collapsed" if rates and statistics.fmean(rates) < COLLAPSED else ""
+
+
+def drowned(metric: str, evidence: Evidence, folder: Path | None, *models: Mapping[int, float]) -> str:
+    """Says so where real images are as far from real ones as half of the way that a distance's models are.
+
+    Args:
+        metric: a measured column; none but Fréchet distances can drown.
+        evidence: whose runs are compared.
+        folder: of results.
+        models: the distances of one or more models by seed.
+    """
+    if not (metric.startswith(floors.DISTANCE) and all(models)):
+        return ""
+    run = experiments.get(evidence.experiment).runs(evidence.tier, evidence.data, (0,))[0]
+    floor = floors.load(folder).get(floors.key(run), 0.0)
+    near = min(statistics.fmean(values.values()) for values in models)
+    return "real against real is as far" if floor >= DROWNED * near else ""
 
 
 def gaps(own: Mapping[int, float], other: Mapping[int, float]) -> tuple[float, ...]:

@@ -27,13 +27,14 @@ from blurvae.claims.precision import (
     which_side,
     within_a_class,
 )
-from blurvae.claims.scores import better, equal_rate, fitted_covariance, smaller_change
+from blurvae.claims.scores import at_the_best_beta, better, equal_rate, fitted_covariance, hardly_differs
 from blurvae.claims.shifts import invariance
 from blurvae.claims.verdict import Finding
 
 RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "better": better,
-    "smaller change": smaller_change,
+    "hardly differs": hardly_differs,
+    "searched": at_the_best_beta,
     "kernel falls": kernel_falls,
     "kernel differs": kernel_differs,
     "error share": error_share,

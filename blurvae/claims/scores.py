@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from blurvae import experiments
 from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
 from blurvae.experiments import derived, recorded
+from blurvae.experiments.floors import DISTANCE
 
 
 def better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
@@ -22,21 +24,47 @@ def better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             label, digits = recorded.label(evidence.experiment, rival), recorded.DIGITS[metric]
             rates = values.get("KL", {})
             silent = max(records.collapsed(rates.get(name, {}).values()) for name in (evidence.method, rival))
+            silent = silent or records.drowned(metric, evidence, folder, own, other)
             made.append(Comparison(metric, label, gaps, sign, digits=digits, silent=silent))
     return made
 
 
-def smaller_change(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """Whether the step to the second rival changes a metric by more than the step to the first."""
+def hardly_differs(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the method differs from each rival by less than the metric's margin; distances in % of the rival's."""
     values, made = records.values(evidence, folder), []
-    names = (evidence.method, *evidence.rivals)
-    near, far = (recorded.label(evidence.experiment, rival) for rival in evidence.rivals)
+    for metric, margin in zip(evidence.metrics, evidence.margins, strict=True):
+        for rival in evidence.rivals:
+            own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
+            gaps, what, digits = records.gaps(own, other), metric, recorded.DIGITS[metric]
+            if metric.startswith(DISTANCE):
+                gaps = tuple(100 * (own[seed] / other[seed] - 1) for seed in sorted(own.keys() & other.keys()))
+                what, digits = f"{metric}, %", 1
+            label = f"{recorded.label(evidence.experiment, rival)}, within ±{margin:g}"
+            silent = records.drowned(metric, evidence, folder, own, other)
+            made.append(Comparison(what, label, gaps, digits=digits, near=margin, silent=silent))
+    return made
+
+
+def at_the_best_beta(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """The method minus each rival, each at the β at which the other seeds' samples are nearest to the test images.
+
+    The main paper chose β by the distance of samples. A seed has no part in the choice of its own β.
+    """
+    runs = recorded.frame(evidence.experiment, evidence.tier, evidence.data, folder)
+    found = {
+        term: derived.at_the_best_beta(runs, term, f"{DISTANCE} (samples)")
+        for term in (evidence.method, *evidence.rivals)
+    }
+    made = []
     for metric in evidence.metrics:
-        own, one, two = (values.get(metric, {}).get(name, {}) for name in names)
-        seeds = sorted(own.keys() & one.keys() & two.keys())
-        gaps = tuple(abs(own[s] - two[s]) - abs(own[s] - one[s]) for s in seeds)
-        against = f"change to {far} minus change to {near}"
-        made.append(Comparison(metric, against, gaps, digits=recorded.DIGITS[metric]))
+        sign = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
+        for rival in evidence.rivals:
+            own, other = (
+                {seed: values[metric] for seed, values in found[term].items()} for term in (evidence.method, rival)
+            )
+            label, gaps = recorded.label(evidence.experiment, rival), records.gaps(own, other)
+            silent = records.drowned(metric, evidence, folder, own, other)
+            made.append(Comparison(metric, label, gaps, sign, digits=recorded.DIGITS[metric], silent=silent))
     return made
 
 
@@ -61,5 +89,9 @@ def equal_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             gaps = tuple(derived.equal_rate(runs, evidence.method, rival, metric).values())
             sign = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
             against, digits = f"{recorded.label(evidence.experiment, rival)} at equal KL", recorded.DIGITS[metric]
-            made.append(Comparison(metric, against, gaps, sign, digits=digits))
+            heights = runs[
+                (runs.metric == metric) & runs.method.map(experiments.term_of).isin((evidence.method, rival))
+            ]
+            silent = records.drowned(metric, evidence, folder, dict(enumerate(heights.value)))
+            made.append(Comparison(metric, against, gaps, sign, digits=digits, silent=silent))
     return made

@@ -42,6 +42,27 @@ def fitted_bounds(result: Result) -> dict[str, float]:
     return found
 
 
+def at_the_best_beta(runs: pd.DataFrame, term: str, criterion: str) -> dict[int, dict[str, float]]:
+    """The values of a term at the β that the other seeds choose, seed by seed.
+
+    Args:
+        runs: of `frame`, of an experiment with terms at several β.
+        term: such as "wiener".
+        criterion: a metric that is to be low, in the mean over the other seeds.
+
+    Returns:
+        {seed: {metric: value}}, for the seeds in which the term is recorded at every β that it has anywhere.
+    """
+    own = runs[runs.method.map(term_of) == term]
+    wanted = own[own.metric == criterion].pivot(index="seed", columns="method", values="value").dropna()
+    found: dict[int, dict[str, float]] = {}
+    for seed in wanted.index if len(wanted) > 1 else ():
+        best = wanted.drop(index=seed).mean().idxmin()
+        chosen = own[(own.seed == seed) & (own.method == best)]
+        found[int(seed)] = dict(zip(chosen.metric, chosen.value))
+    return found
+
+
 def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_rate: bool = True) -> dict[int, float]:
     """How much higher a term's curve of a metric over the KL term runs than a rival's, seed by seed.
 
