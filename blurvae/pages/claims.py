@@ -143,6 +143,20 @@ def calls(finding: Finding) -> pd.DataFrame:
     return table.reindex(index=order[0], columns=order[1]).fillna("–")
 
 
+def summary(made: Iterable[Finding]) -> pd.DataFrame:
+    """The verdict of each piece and what is decided in it, one row a piece."""
+    rows = [
+        {
+            "data": f.evidence.data,
+            "compared at": f.evidence.point or "–",
+            "verdict": f.verdict,
+            "decided": "–" if f.verdict == NOT_TESTED else decided(f),
+        }
+        for f in made
+    ]
+    return pd.DataFrame(rows).set_index("data")
+
+
 def comparisons(made: Iterable[Finding]) -> pd.DataFrame:
     """Every comparison behind findings: the mean, its interval, and what follows, one a row."""
     rows = [
