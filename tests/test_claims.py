@@ -48,8 +48,7 @@ def sections(details):
             name = match[1]
             parsed[name] = (match[2], [], [])
         elif line.startswith('<figure class="forest"'):
-            marks = BeautifulSoup(line, "html.parser").select("svg g")
-            parsed[name][2].extend((m["class"][0], m.title.text.rpartition(": ")[2]) for m in marks)
+            parsed[name][2].extend(re.findall(r'<g class="(\w+)"><title>[^<]*: ([^<:]*)</title>', line))
         elif line.startswith("- "):
             parsed[name][1].append((line, {}, []))
         elif line.startswith("  |  |"):
@@ -105,6 +104,7 @@ def low_share(power, below=0.1):
     return 100 * full[f < below].sum() / full.sum()
 
 
+@cache
 def silent(e, what, against):
     """Whether the KL of a model that is compared is below 5 nats, straight from the files."""
     names = []
@@ -126,6 +126,7 @@ def of_beta(e, beta):
     raise AssertionError((e, beta))
 
 
+@cache
 def again(e, what, against):
     """The values of one comparison, sign and limit, from the files and by code that shares none with the package."""
     own = raw(e.experiment, e.tier, e.data, e.method) if e.experiment else {}
