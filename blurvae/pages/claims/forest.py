@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 
 from matplotlib.ticker import MaxNLocator
 
@@ -47,15 +48,23 @@ class Axis:
 
     @property
     def ticks(self) -> list[float]:
-        """Round numbers, as many as find room below the axis."""
+        """Round numbers, as many as find room below the axis; two at least, for one is no scale."""
         found: list[float] = []
-        for most in range(6, 0, -1):
-            steps = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=1).tick_values(self.low, self.high)
-            found = [float(t) for t in steps if self.low <= t <= self.high]
-            spelt = sum((len(number(t)) + 1.5) * (LETTER + 0.6) for t in found)
-            if spelt <= self.width or len(found) < 3:
-                break
-        return found
+        for most in (6, 5, 4, 3, 2):
+            steps = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=2).tick_values(self.low, self.high)
+            ticks = [float(t) for t in steps if self.low <= t <= self.high]
+            if self._fit(ticks):
+                return ticks
+            found = ticks if len(ticks) > 1 else found
+        return [found[0], found[-1]]
+
+    def _fit(self, ticks: Sequence[float]) -> bool:
+        """Whether the letters keep off one another, and off the letters of the axes beside."""
+        if len(ticks) < 2:
+            return False
+        spans = [(self.x(t) - half, self.x(t) + half) for t in ticks for half in [len(number(t)) * LETTER / 2 + 1]]
+        inside = spans[0][0] >= self.left - GAP / 2 and spans[-1][1] <= self.left + self.width + GAP / 2
+        return inside and all(one[1] + 4 <= other[0] for one, other in pairwise(spans))
 
 
 def number(value: float) -> str:

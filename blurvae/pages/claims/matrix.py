@@ -33,7 +33,8 @@ def places(made: Iterable[Finding]) -> dict[str, list[Finding]]:
     made = list(made)
     sets = list(dict.fromkeys(f.evidence.data for f in made))
     found: dict[str, list[Finding]] = {}
-    for f in sorted(made, key=lambda f: (sets.index(f.evidence.data), POINTS.index(f.evidence.point))):
+    points = (*POINTS, *(f.evidence.point for f in made))  # a point that has no place in the order comes last
+    for f in sorted(made, key=lambda f: (sets.index(f.evidence.data), points.index(f.evidence.point))):
         found.setdefault(place(f.evidence), []).append(f)
     return found
 
@@ -69,13 +70,15 @@ def matrix(found: Found, page: str = "", *, small: bool = False) -> str:
     frame = (
         f'<div class="verdict-matrix{" small" * small}" tabindex="0" role="region" aria-label="Verdicts">{table}</div>'
     )
-    return f"{frame}\n{_legend()}"
+    return "\n".join(filter(None, (frame, _legend(), "" if small else _untested(found))))
 
 
-def untested(found: Found) -> list[str]:
-    """The places where evidence is planned and none is recorded."""
-    every = places(f for made in found.values() for f in made)
-    return [name for name, made in every.items() if all(f.verdict == NOT_TESTED for f in made)]
+def _untested(found: Found) -> str:
+    """The data sets for which evidence is planned and none is recorded, as a sentence; empty where there is none."""
+    every = [f for made in found.values() for f in made]
+    tested = {f.evidence.data for f in every if f.verdict != NOT_TESTED}
+    names = dict.fromkeys(f.evidence.data for f in every if f.evidence.data not in tested)
+    return f'<p class="verdict-legend">Nothing is recorded yet on {", ".join(map(escape, names))}.</p>' if names else ""
 
 
 def _data(tested: dict[str, list[Finding]], i: int) -> str:
