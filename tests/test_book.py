@@ -63,7 +63,7 @@ def test_every_public_module_is_on_one_api_page():
 
 
 # Shown elsewhere: by `blurvae --help`, by `blurvae list`, or on the page of the package, which exports what they offer.
-PARTS = {"blurvae.cli", "blurvae.experiments", "blurvae.claims", "blurvae.pages.figures"}
+PARTS = {"blurvae.cli", "blurvae.experiments", "blurvae.claims", "blurvae.pages.claims", "blurvae.pages.figures"}
 SOURCES = {f"blurvae.experiments.{name.partition('/')[0]}" for name in EXPERIMENTS}
 
 

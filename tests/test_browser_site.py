@@ -109,3 +109,61 @@ def test_paper_shows_all_code_and_opens_nothing(open_page, address):
 def test_a_missing_page_leads_home_from_any_depth(open_page, base):
     page = open_page("404.html")
     assert page.troubles == [] and page.locator("#home").evaluate("a => a.href") == base + "index.html"
+
+
+# The claims pages ----------------------------------------------------------------------------------------------------
+
+CLAIMS, OTHERS = "book/claims.html", "book/claims-of-others.html"
+_HEIGHT, _WIDTH = "document.documentElement.scrollHeight", "document.documentElement.scrollWidth"
+
+
+@pytest.mark.parametrize(("address", "wide", "narrow"), [(CLAIMS, 6000, 8000), (OTHERS, 8000, 12_000)])
+def test_the_claims_are_seen_in_a_few_screens(open_page, address, wide, narrow):
+    page = open_page(address, viewport=DESKTOP)
+    assert page.troubles == []
+    assert page.evaluate("document.querySelectorAll('details.evidence[open]').length") == 0
+    assert page.evaluate(_HEIGHT) <= wide and page.evaluate(_WIDTH) <= DESKTOP["width"]
+    tall = page.evaluate("[...document.querySelectorAll('.forest')].map(f => f.getBoundingClientRect().height)")
+    assert tall and max(tall) <= 360
+    cut = page.evaluate("""[...document.querySelectorAll('.forest, .verdict-matrix')]
+        .filter(f => f.scrollWidth > f.clientWidth + 1).length""")
+    assert cut == 0, "nothing has to be scrolled on a desktop"
+    sizes = page.evaluate("""[...document.querySelectorAll('.forest svg')].flatMap(svg => {
+        const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+        return [...svg.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize) * scale);
+    })""")
+    assert min(sizes) >= 11
+    page.set_viewport_size(PHONE)
+    assert page.evaluate(_WIDTH) <= PHONE["width"] and page.evaluate(_HEIGHT) <= narrow
+
+
+def test_letters_of_a_plot_do_not_lie_on_one_another(open_page):
+    for address in (CLAIMS, OTHERS):
+        page = open_page(address, viewport=DESKTOP)
+        laid = page.evaluate("""[...document.querySelectorAll('.forest svg')].flatMap(svg => {
+            const boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+            return boxes.flatMap(([a, p], i) => boxes.slice(i + 1).filter(([, q]) =>
+                p.left < q.right - 1 && q.left < p.right - 1 && p.top < q.bottom - 3 && q.top < p.bottom - 3
+            ).map(([b]) => `${a} on ${b}`));
+        })""")
+        assert laid == []
+
+
+def test_a_cell_leads_to_its_claim_and_the_evidence_opens_without_scripts(browser, base):
+    context = browser.new_context(viewport=DESKTOP, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(base + FRONT)
+    page.locator(".verdict-matrix td a").first.click()
+    page.wait_for_url("**/claims.html#claim-*")
+    fold = page.locator(".claim details.evidence").first
+    assert not fold.locator("table").first.is_visible()
+    fold.locator("summary").press("Enter")
+    fold.locator("table").first.wait_for(state="visible", timeout=3000)
+    context.close()
+
+
+def test_paper_shows_the_evidence_too(open_page):
+    page = open_page(CLAIMS, viewport={"width": 700, "height": 1000})
+    heights = "[...document.querySelectorAll('details.evidence table')].map(t => t.getBoundingClientRect().height)"
+    page.emulate_media(media="print")
+    assert min(page.evaluate(heights)) > 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from functools import cache
 
 import made_up
 import numpy as np
 import pytest
 import scipy.stats
+from bs4 import BeautifulSoup
 from scipy.interpolate import PchipInterpolator
 
 from blurvae import claims, datasets, experiments, paths
@@ -29,24 +31,26 @@ def found():
 
 @pytest.fixture(scope="module")
 def table(found):
-    return page.table(found)
+    return page.matrix(found)
 
 
 @pytest.fixture(scope="module")
 def details(found):
-    return page.details(found)
+    return page.sections(found)
 
 
 # What the pages show, read as a reader would and recomputed -----------------------------------------------------------
 
 
 def sections(details):
-    """{claim: (verdict, [(evidence line, {what: [cells]}, header)])}."""
+    """{claim: (verdict, [(evidence line, {what: [cells]}, header)], cells of the plot)}."""
     parsed, name = {}, ""
     for line in details:
-        if match := re.match(r"\*\*(B\w+), ([\w ]+)\.\*\* ", line):
+        if match := re.match(r'\*\*(B\w+)\*\* <span class="verdict [\w-]+">([\w ]+)</span> \*', line):
             name = match[1]
-            parsed[name] = (match[2], [])
+            parsed[name] = (match[2], [], [])
+        elif line.startswith('<figure class="forest"'):
+            parsed[name][2].extend(re.findall(r'<g class="(\w+)"><title>[^<]*: ([^<:]*)</title>', line))
         elif line.startswith("- "):
             parsed[name][1].append((line, {}, []))
         elif line.startswith("  |  |"):
@@ -64,6 +68,7 @@ def folder(experiment, tier, data, method):
     return paths.results() / next((r.experiment for r in made if r.method == method), own)
 
 
+@cache
 def raw(experiment, tier, data, method):
     """{seed: record} of a method, straight from the files."""
     files = folder(experiment, tier, data, method).glob(f"{data}-{method}-{tier}-s*.json")
@@ -75,6 +80,7 @@ def measured(record, metric):
     return entry.get("mean", entry.get("value"))
 
 
+@cache
 def error_power(file):
     """The power of a run's errors, which lies there as its logarithm where pictures are left out."""
     with np.load(file) as arrays:
@@ -100,6 +106,7 @@ def low_share(power, below=0.1):
     return 100 * full[f < below].sum() / full.sum()
 
 
+@cache
 def silent(e, what, against):
     """Why a comparison decides nothing: the KL of a model is below 5 nats, or it is nearly as near as real images."""
     names = []
@@ -147,6 +154,7 @@ def of_beta(e, beta):
     raise AssertionError((e, beta))
 
 
+@cache
 def again(e, what, against):
     """The values of one comparison, sign and limit, from the files and by code that shares none with the package."""
     own = raw(e.experiment, e.tier, e.data, e.method) if e.experiment else {}
@@ -297,14 +305,32 @@ def whole(verdicts):
     return "depends" if {"holds", "does not hold"} <= kinds or "depends" in kinds else "undecided"
 
 
+def columns(table):
+    """{claim: {place: word}} of the matrix, as a screen reader says it."""
+    soup = BeautifulSoup(table, "html.parser")
+    places = [th.get_text() for th in soup.select("thead th")][1:]
+    assert all(th["scope"] == "col" for th in soup.select("thead th"))
+    shown = {}
+    for row in soup.select("tbody tr"):
+        said = [cell.find(attrs={"aria-label": True}) for cell in row.find_all("td")]
+        words = {where: cell["aria-label"] for where, cell in zip(places, said, strict=True) if cell}
+        for cell in filter(None, said):
+            word = cell["aria-label"]
+            letter = {"holds": "H", "does not hold": "N", "undecided": "U", "not tested": "·"}.get(word, "D")
+            assert cell.get_text() == letter and word in cell["title"], (row.th.a.text, word)
+        shown[row.th.a.text] = words
+        assert row.th["scope"] == "row" and row.th.a["href"] == f"#claim-{row.th.a.text.lower()}"
+    return shown
+
+
 def check(table, details):
     """Raises AssertionError where a number is not that of the records, or a verdict not that of its numbers."""
-    shown = {re.search(r"\[(B\w+)\]", row)[1]: row for row in table[2:]}
+    shown = columns(table)
     parsed = sections(details)
     evidence = {claim.name: claim.evidence for claim in claims.load(paths.claims() / "bredell.toml")}
     assert list(shown) == list(parsed) == NAMES
-    for name, (verdict, pieces) in parsed.items():
-        pending, verdicts = list(evidence[name]), []
+    for name, (verdict, pieces, plot) in parsed.items():
+        pending, verdicts, plotted, by_place = list(evidence[name]), [], [], {}
         for line, rows, header in pieces:
             if not rows:
                 assert "**not tested**" in line and "`blurvae " in line
@@ -326,15 +352,17 @@ def check(table, details):
                     assert abs(float(high) - interval[1]) <= 0.51 * 10**-digits, (name, cell, interval)
                 assert printed == call, (name, cell)
                 calls.append(printed)
+                plotted.append((call if call in ("for", "against", "open") else "silent", cell))
             assert f"**{piece(calls, e)}" in line, (name, line)
-            verdicts.append(re.search(r"\*\*([^*]+)\*\*$", line)[1])
+            verdicts.append(re.search(r"\*\*([^*]+)\*\*", line)[1])
+            where = ", ".join(filter(None, (e.data or "benchmark", e.point)))
+            by_place.setdefault(where, []).append(verdicts[-1])
         assert verdict.startswith(whole(verdicts)), name
-        assert re.search(
-            rf"\| \*\*{verdict}\*\* \((tier \w+; )?{len(verdicts)} of {len(evidence[name])} tested\) \|", shown[name]
-        ), name
-        numbers = {cell for _, rows, _ in pieces for cells in rows.values() for cell in cells} - {"–"}
-        ours = shown[name].split(" | ")[2]
-        assert ours == "–" or all(any(f") {cell}" in part for cell in numbers) for part in ours.split("<br>")), name
+        assert shown[name].pop("over all") == verdict
+        assert {where for where, word in shown[name].items() if word != "not tested"} == set(by_place), name
+        for where, own in by_place.items():
+            assert shown[name][where].startswith(whole(own)), (name, where)
+        assert sorted(plot) == sorted(plotted), name
 
 
 def test_every_number_and_verdict_of_the_page_follows_from_the_records(table, details):
@@ -342,28 +370,28 @@ def test_every_number_and_verdict_of_the_page_follows_from_the_records(table, de
 
 
 TAMPERED = (
-    ("table", "**holds**", "**undecided**"),
-    ("table", "**does not hold**", "**holds**"),
-    ("table", "**undecided**", "**holds**"),
-    ("table", "+0.19 [", "+0.29 ["),
-    ("details", "B2, undecided", "B2, holds"),
+    ("table", 'aria-label="holds"', 'aria-label="undecided"'),
+    ("table", ">U</a>", ">H</a>"),
+    ("details", 'undecided">undecided<', 'undecided">holds<'),
     ("details", ": **does not hold**", ": **holds**"),
     ("details", ": **undecided**", ": **does not hold**"),
     ("details", " collapsed |", " for |"),
     ("details", "] open |", "] for |"),
     ("details", "] for |", "] against |"),
     ("details", ", +", ", +9"),
+    ("details", '<g class="for">', '<g class="open">'),
+    ("details", "] open</title>", "] for</title>"),
 )
 
 
 @pytest.mark.parametrize(("where", "old", "new"), TAMPERED)
 def test_a_tampered_verdict_or_number_fails(table, details, where, old, new):
-    pages = {"table": "\n".join(table), "details": "\n".join(details)}
+    pages = {"table": table, "details": "\n".join(details)}
     if old not in pages[where]:
         pytest.skip(f"nothing on the page reads {old!r} any more")
     pages[where] = pages[where].replace(old, new, 1)
     with pytest.raises(AssertionError):
-        check(*(page.split("\n") for page in pages.values()))
+        check(pages["table"], pages["details"].split("\n"))
 
 
 def test_a_tampered_digit_of_any_row_fails(table, details):
@@ -487,7 +515,7 @@ def test_a_verdict_turns_when_records_arrive_and_needs_three_seeds(tmp_path, see
     ablation(tmp_path, seeds, gap)
     made = finding("B3", tmp_path, "better", "table1", "faces64")
     assert claims.verdict(made) == made[0].verdict == expected
-    assert f"{len(seeds)} of at least 3 seeds" in "\n".join(page.details({claims.load()[3]: made})) or len(seeds) > 2
+    assert f"{len(seeds)} of at least 3 seeds" in "\n".join(page.details(claims.load()[3], made)) or len(seeds) > 2
 
 
 def test_one_rival_that_is_not_recorded_leaves_the_evidence_untested(tmp_path):
@@ -772,7 +800,7 @@ def test_a_history_that_ends_early_is_no_evidence(tmp_path):
 
 def test_convergence_is_told_by_its_runs_and_epochs_and_never_holds(details):
     page = "\n".join(details)
-    assert re.search(r"\*\*B12, undecided\.\*\* .+\n\nNo trouble seen in 12 runs of 6 to 9 weighted epochs\. ", page)
+    assert re.search(r"\*\*B12\*\* .+>undecided<.+ no trouble seen in 12 runs of 6 to 9 weighted epochs\.\n", page)
 
 
 def test_learned_losses_are_not_judged_by_their_own_network_or_by_a_loss_that_learns_nothing():
@@ -807,7 +835,7 @@ def test_the_claims_of_the_other_documents_are_read_and_shown(source):
     assert all(claim.evidence or claim.remark for claim in loaded), "what is not tested says why"
     assert not any(word in file.read_text("utf-8") for word in ("verdict =", "does not hold"))
     found = claims.find_all(source=source)
-    rows = page.table(found)[2:]
-    assert [re.search(r"\[([\w-]+)\]", row)[1] for row in rows] == [claim.name for claim in loaded]
-    for row, made in zip(rows, found.values()):
-        assert f"**{whole({f.verdict for f in made} - {'not tested'})}" in row
+    shown = columns(page.matrix(found))
+    assert list(shown) == [claim.name for claim in loaded]
+    for words, made in zip(shown.values(), found.values()):
+        assert words["over all"].startswith(whole({f.verdict for f in made} - {"not tested"}))

@@ -69,6 +69,38 @@ def test_the_front_page_links_to_the_verdicts_and_to_what_was_found(front):
     assert {"claims.html", "what-it-found.html", "own-vae.html"} <= links
 
 
+def test_the_front_page_says_what_was_found_in_few_words_one_plot_and_the_matrix(front):
+    section = front.select_one("section#what-it-found")
+    words = " ".join(part.get_text(" ") for part in section.select("p:not(.verdict-legend), li > p, li:not(:has(p))"))
+    assert 60 < len(words.split()) <= 150
+    assert len(section.select("figure.forest svg")) == len(section.select(".verdict-matrix.small table")) == 1
+    assert len(section.select(".verdict-matrix tbody tr")) == len(claims.load(paths.claims() / "bredell.toml"))
+
+
+def test_words_of_verdicts_on_pages_are_those_of_the_ledger(soups, site):
+    found = {claim.name.lower(): made for claim, made in claims.find_all(source="bredell").items()}
+    seen = set()
+    for name in ("index", "claims", "what-it-found"):
+        for link in soups[site.folder / "book" / f"{name}.html"].select(".verdict-words a"):
+            claim = link["href"].partition("#claim-")[2]
+            of_data = {f.evidence.data for f in found[claim]}
+            words = {
+                claims.predicate(claims.verdict([f for f in found[claim] if f.evidence.data == d])) for d in of_data
+            }
+            assert link.get_text() in words | {claims.predicate(claims.verdict(found[claim]))}
+            seen.add(claim)
+    assert len(seen) >= 8
+
+
+def test_the_five_questions_of_the_review_are_answered_by_name(soups, site):
+    page = soups[site.folder / "book" / "claims.html"]
+    asked = [
+        strong.get_text() for strong in page.select("section#five-questions li strong") if "RQ" in strong.get_text()
+    ]
+    assert [text[:4] for text in asked] == ["RQ1.", "RQ2.", "RQ3.", "RQ4.", "RQ5."]
+    assert all(item.select(".verdict-words a, a[href]") for item in page.select("section#five-questions li"))
+
+
 def test_the_front_page_says_how_to_cite(front):
     shown = front.select_one(".highlight-bibtex pre").get_text()
     assert f"version = {{{__version__}}}" in shown and shown.startswith("@software{blurvae")

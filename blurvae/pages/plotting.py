@@ -36,7 +36,10 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 
 def use_style() -> None:
-    """Set matplotlib's look for the book: colours, sizes, resolution. Called once at the head of a chapter."""
+    """Set the look of figures and tables: colours, sizes, resolution. Called once at the head of a chapter."""
+    from blurvae.pages import frames  # pandas, which a figure alone does without
+
+    frames.install()
     plt.rcParams.update(
         {
             "figure.figsize": (6.0, 3.4),

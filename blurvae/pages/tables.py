@@ -20,6 +20,7 @@ from blurvae.experiments.recorded import (
     load,
     paper_table,
 )
+from blurvae.pages.frames import MARKS, marks
 from blurvae.pages.runs import not_recorded
 from blurvae.record import needs
 from blurvae.systems import BlurVAE
@@ -56,7 +57,7 @@ def table(
 
     Returns:
         Strings, one row a method, with the number of seeds, and with β where a search chose it; a cell without a run
-        says "not run" or what it needs, one without the metric "–".
+        says "not run" or what it needs, one without the metric "–". The best are marked, see `frames.marks`.
     """
     module = experiments.get(experiment)
     runs = frame(experiment, tier, data, folder)
@@ -70,6 +71,7 @@ def table(
     recorded = tuple(metric for metric in FURTHER if metric in set(runs.metric))
     measured = columns or module.COLUMNS or tuple(dict.fromkeys([*metrics.NAMES, "KL", *recorded]))
     rows: list[dict[str, Any]] = []
+    cells: dict[tuple[str, str], str] = {}
     for name in dict.fromkeys([*(m.name for m in module.METHODS), *runs.method]):
         own = runs[runs.method == name]
         row: dict[str, Any] = {"method": label(experiment, name), "seeds": str(own.seed.nunique())}
@@ -82,8 +84,11 @@ def table(
                 for column in (c for c, beside in PAPER_COLUMNS.items() if beside == metric and c in published):
                     row[f"{column} ({heading})"] = _published(published, methods.get(name), column, over)
             row[metric] = f"needs weights ({missing})" if missing else spread(own, metric, over)
+            cells[name, metric] = row[metric]
         rows.append(row)
-    return pd.DataFrame(rows).set_index("method")
+    made = pd.DataFrame(rows).set_index("method")
+    made.attrs[MARKS] = marks(runs, cells, {name: label(experiment, name) for name, _ in cells})
+    return made
 
 
 def _published(table: pd.DataFrame, method: experiments.Method | None, column: str, over: str) -> str:
