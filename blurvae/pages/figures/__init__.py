@@ -2,12 +2,12 @@
 
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
-from blurvae.pages.figures.health import health
+from blurvae.pages.figures.health import failures, health
 from blurvae.pages.figures.lines import RATE_PANELS, curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.local_fourier import swapped_energy, window_panels
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
-from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
+from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
 
 __all__ = [
     "BLUE",
@@ -21,6 +21,7 @@ __all__ = [
     "densities",
     "determinants",
     "error_spectra",
+    "failures",
     "health",
     "interpolations",
     "kernel_snapshots",
@@ -29,6 +30,7 @@ __all__ = [
     "neighbours",
     "over_components",
     "over_methods",
+    "over_seeds",
     "radial_spectra",
     "rate_curves",
     "reconstructions",
