@@ -128,15 +128,17 @@ def test_the_panel_shows_every_seed(tmp_path: Path) -> None:
     """The line is the median, the pale band goes from the lowest to the highest seed, the dark one holds half."""
     for seed, share in enumerate((0.2, 0.5, 0.9)):
         epochs = [
-            {"epoch": e, "accuracy_real": share, "accuracy_fake": 1 - share, "gradient_encoder": 10.0**seed}
+            {"epoch": e, "accuracy_real": share, "accuracy_fake": 1 - share, "on_real": -math.log(share)}
+            | {"on_reconstruction": 0.0, "gradient_encoder": 10.0**seed}
             for e in (1, 2)
         ]
         record(tmp_path, "released", seed, {"failed": 0.0}, epochs)
     figure = health(NAME, "lesson", "mnist", tmp_path)
-    left, right = figure.axes
+    left, middle, right = figure.axes
     real, fake = left.lines
     assert real.get_ydata().tolist() == [0.5, 0.5] and fake.get_ydata().tolist() == [0.5, 0.5]
-    assert right.lines[0].get_ydata().tolist() == [10, 10] and right.get_title() == "3 seeds"
+    assert right.lines[0].get_ydata().tolist() == [10, 10] and right.get_title() == "gradients, 3 seeds"
+    assert [line.get_ydata()[0] for line in middle.lines] == pytest.approx([0.5, 1.0])
     pale, dark = (band.get_paths()[0].vertices[:, 1] for band in left.collections[:2])
     assert (pale.min(), pale.max()) == (0.2, 0.9)
     assert (dark.min(), dark.max()) == (0.35, pytest.approx(0.7))
@@ -151,7 +153,7 @@ def test_rates_are_drawn_with_their_intervals(tmp_path: Path) -> None:
     (ax,) = figure.axes  # nothing is recorded of the other
     line, point = ax.lines
     assert tuple(line.get_xdata()) == interval(1, 4) and point.get_xdata()[0] == 0.25
-    assert ax.get_title() == "mnist, 4 seeds" and [t.get_text() for t in ax.get_yticklabels()] == ["released VAE-GAN"]
+    assert ax.get_title() == "mnist, 4 seeds" and point.get_ydata()[0] == 3  # of the table's rows
     with pytest.raises(ValueError, match="is recorded"):
         failures(NAME, "lesson", ("natural",), tmp_path)
 
