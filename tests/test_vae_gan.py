@@ -136,6 +136,22 @@ def test_erratum_s_e1_the_printed_total_contradicts_the_printed_rules() -> None:
     assert torch.allclose(extra, flat(of["rec"], "discriminator")) and extra.norm() > 1e-3
 
 
+def test_erratum_s_e1_by_finite_differences() -> None:
+    """Along any way of the decoder the total changes as its rule does, and twice the game besides."""
+    players, here = doubled(PRINTED), at(PRINTED)
+    generator = torch.Generator().manual_seed(0)
+    ways = [torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in players.decoder.parameters()]
+    total, rule, game = (
+        along(players.decoder, ways, lambda of=of: of(printed(PRINTED, players, here)))
+        for of in (
+            lambda of: of["prior"] + of["rec"] + of["gan"],
+            lambda of: of["rec"] - of["gan"],
+            lambda of: of["gan"],
+        )
+    )
+    assert total - rule == pytest.approx(2 * game, rel=1e-4) and abs(game) > 1e-3
+
+
 def test_erratum_s_e1_no_other_total_has_the_printed_rules_for_gradients() -> None:
     """Mixed derivatives of one function agree; those of the encoder's and the decoder's rule differ by L_GAN's."""
     players, here = doubled(PRINTED), at(PRINTED)
