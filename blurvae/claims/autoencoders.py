@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -52,15 +53,28 @@ def best_of_family(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 
 def as_good(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Whether the method's distances are at most a tenth larger than each rival's."""
-    values, made = records.values(evidence, folder), []
+    return [
+        Comparison(f"{metric} above that of {rival}, %", f"under {NEAR:g}", excess, -1, NEAR)
+        for metric, rival, excess in _excess(evidence, folder)
+    ]
+
+
+def equal(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the method's distances differ from each rival's by at most a tenth of it, to either side."""
+    return [
+        Comparison(f"{metric} off that of {rival}, %", f"under {NEAR:g}", tuple(map(abs, excess)), -1, NEAR)
+        for metric, rival, excess in _excess(evidence, folder)
+    ]
+
+
+def _excess(evidence: Evidence, folder: Path | None) -> Iterator[tuple[str, str, tuple[float, ...]]]:
+    """(metric, label of a rival, per cent by which the method's value is larger, seed by seed)."""
+    values = records.values(evidence, folder)
     for metric in evidence.metrics:
         for rival in evidence.rivals:
             own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
             excess = tuple(100 * (own[seed] / other[seed] - 1) for seed in sorted(own.keys() & other.keys()))
-            label = recorded.label(evidence.experiment, rival)
-            what = f"{metric} above that of {label}, %"
-            made.append(Comparison(what, f"under {NEAR:g}", excess, -1, NEAR))
-    return made
+            yield metric, recorded.label(evidence.experiment, rival), excess
 
 
 def trend(evidence: Evidence, folder: Path | None) -> list[Comparison]:

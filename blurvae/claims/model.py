@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blurvae import datasets, experiments
-from blurvae.experiments.recorded import NOT_RUN
+from blurvae.experiments.recorded import NOT_RUN, paper_data
 
 HOLDS, IN_PART, FAILS, UNDECIDED, NOT_TESTED = "holds", "holds in part", "does not hold", "undecided", "not tested"
 DEPENDS = "depends on"
@@ -53,7 +53,7 @@ class Evidence:
             return f"{self.data}{features}" or "benchmark"
         card, own = datasets.describe(self.data), experiments.get(self.experiment).PAPER_DATA
         remark = f" (stands in for {card['stands_in_for']})" if card["stands_in_for"] else ""
-        if own and self.data != own and not remark:
+        if own and not paper_data(self.experiment, self.data) and not remark:
             remark = " (not the paper's data)"
         return f"{self.experiment}, {self.data}{remark}, tier {self.tier}{self._betas}"
 

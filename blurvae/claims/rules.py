@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from blurvae.claims.autoencoders import as_good, best_of_family, ex_post, noise_as_penalty, trend
+from blurvae.claims.autoencoders import as_good, best_of_family, equal, ex_post, noise_as_penalty, trend
 from blurvae.claims.model import Claim, Comparison, Evidence, Finding
 from blurvae.claims.observations import (
     blur_share,
@@ -54,6 +54,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "ex post": ex_post,
     "best of a family": best_of_family,
     "as good": as_good,
+    "equal": equal,
     "trend": trend,
     "noise as penalty": noise_as_penalty,
     "invariance": invariance,

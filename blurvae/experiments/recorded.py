@@ -42,11 +42,7 @@ DIGITS = {
     "FD-squeeze (interpolation)": 0,
     **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},
     "FD-squeeze (data)": 0,
-    **{
-        f"{side}-squeeze ({of})": 3
-        for of in ("samples", "Gaussian samples", "GMM samples", "N", "data")
-        for side in SIDES
-    },
+    **{f"{side}-squeeze ({of})": 3 for of in SAMPLED for side in SIDES},
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
@@ -66,7 +62,8 @@ DIGITS = {
     **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
 }
 # The high-frequency ratio is best at 1, the KL term is a price, a printed −log p gets lower where more is left out
-# of it (erratum E5), and noise is sharp: none of them has a side that is better.
+# of it (erratum E5), noise is sharp, codes of another scale have another density, and the numbers of real images are
+# no model's: none of them has a side that is better.
 NO_SIDE = (
     "high-frequency ratio",
     "KL",
@@ -75,13 +72,12 @@ NO_SIDE = (
     "kernel width",
     "sharpness",
     "blur percentage",
-    *(f"log q of training codes ({name})" for name in DENSITIES),
+    *(f"log q of {whose} codes ({name})" for name in DENSITIES for whose in ("training", "held-out")),
+    *(f"{what} (data)" for what in ("FD-squeeze", *(f"{side}-squeeze" for side in SIDES))),
     "FD-squeeze (mean image)",
     *(name for name in DIGITS if name.startswith("shift")),
 )
-HIGHER_IS_BETTER = {
-    name: name.startswith(("PSNR", "SSIM", "log q", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE
-}
+HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",
@@ -229,6 +225,15 @@ def history(experiment: str, tier: str, data: str, folder: Path | None = None) -
 def paper_table(name: str) -> pd.DataFrame:
     """A published table, as printed; one without a folder is the main paper's."""
     return pd.read_csv(paths.paper() / f"{name if '/' in name else f'{experiments.MAIN}/{name}'}.csv")
+
+
+def paper_data(experiment: str, data: str) -> str:
+    """The data set of an experiment's published table that is this one, or that this one stands in for; else empty."""
+    module = experiments.get(experiment)
+    published = {*paper_table(module.PAPER_TABLE).data} if module.PAPER_TABLE else {module.PAPER_DATA}
+    replaced = (datasets.describe(data)["stands_in_for"] or "").lower()
+    alike = [name for name in published if name and (name == data or replaced.startswith(name))]
+    return data if data in alike else max(alike, key=len, default="")
 
 
 def label(experiment: str, method: str) -> str:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.files import write_atomically
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.ex_post import distances, precision_recall, term_ratios
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import failures, health
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
@@ -33,7 +34,8 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "rate": (rate_curves,),
     "sharpness/variants": (reconstructions, samples),
     "sharpness/vae_gan": (*GRIDS, health),
-    "rae/table2": (reconstructions, densities, interpolations, neighbours),
+    "rae/table2": (reconstructions, densities, interpolations, neighbours, distances, precision_recall),
+    "rae/terms": (term_ratios,),
     "rae/figure1": (over_methods,),
     "rae/figure2": (over_methods,),
     "rae/components": (over_components,),

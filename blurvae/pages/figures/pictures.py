@@ -87,12 +87,18 @@ def over_seeds(experiment: str, tier: str, data: str, method: str, folder: Path 
 
 
 def interpolations(
-    experiment: str, tier: str, data: str, folder: Path | None = None, seed: int = 0, only: Iterable[str] = ()
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    seed: int = 0,
+    only: Iterable[str] = (),
+    zoom: int = 1,
 ) -> Grid:
     """What each method's decoder makes of the way from the first test image to the second."""
     runs = by_method(experiment, tier, data, folder, seed, only)
     rows = {k: r.pictures["interpolation"] for k, r in runs.items()}
-    return grid_of(rows, len(next(iter(rows.values()))), 1)
+    return grid_of(rows, len(next(iter(rows.values()))), zoom)
 
 
 def kernel_snapshots(
