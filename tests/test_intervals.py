@@ -24,6 +24,12 @@ def test_the_interval_holds_the_mean_as_often_as_it_says() -> None:
     assert abs(np.mean(held) - 0.95) < 0.012
 
 
+def test_the_interval_of_ratios_is_student_s() -> None:
+    """Ratios e^0, e^1, e^2: mean 1, standard error 1/√3, and 4.3027 is the quantile of two degrees of freedom."""
+    found = intervals.geometric([1, math.e, math.e**2])
+    assert [math.log(x) for x in found] == pytest.approx([1, 1 - 4.302653 / 3**0.5, 1 + 4.302653 / 3**0.5], rel=1e-6)
+
+
 def test_one_value_has_no_interval_and_none_is_refused() -> None:
     one = intervals.student([2.0])
     assert one.mean == 2 and math.isnan(one.low) and math.isnan(one.high)

@@ -12,12 +12,8 @@ from blurvae.record import COLLAPSED, Result
 
 
 def values(evidence: Evidence, folder: Path | None) -> dict[str, dict[str, dict[int, float]]]:
-    """{metric: {method: {seed: value}}}."""
-    found: dict[str, dict[str, dict[int, float]]] = {}
-    runs = recorded.frame(evidence.experiment, evidence.tier, evidence.data, folder).dropna(subset="value")
-    for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
-        found.setdefault(metric, {}).setdefault(method, {})[seed] = value
-    return found
+    """The recorded numbers of the evidence's experiment, {metric: {method: {seed: value}}}."""
+    return recorded.by_seed(evidence.experiment, evidence.tier, evidence.data, folder)
 
 
 def runs(evidence: Evidence, folder: Path | None) -> list[Result]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import exp, log
 from pathlib import Path
-from statistics import fmean
 
 import pandas as pd
 
-from blurvae.experiments import recorded
+from blurvae.experiments import intervals, recorded
 from blurvae.record import Result
 
-LEVEL = 0.95
 DISTANCE = "FD-squeeze (samples)"
 
 
-def interval(failed: int, runs: int, level: float = LEVEL) -> tuple[float, float]:
+def interval(failed: int, runs: int, level: float = intervals.LEVEL) -> tuple[float, float]:
     """The exact interval of a probability (Clopper and Pearson 1934), which holds it at least so often.
 
     Args:
@@ -80,33 +77,6 @@ def mcnemar(first: int, second: int) -> float:
     return float(binomtest(first, first + second).pvalue) if first + second else 1.0
 
 
-def ratio(first: Iterable[float], second: Iterable[float], level: float = LEVEL) -> tuple[float, float, float]:
-    """How many times as large one is as the other, pair by pair: geometric mean, and its interval by Student's t.
-
-    The interval supposes that the logarithms of the ratios are about normal, and says nothing of a single pair.
-
-    Args:
-        first: positive numbers, at least two.
-        second: as many, one for each of the first.
-        level: of confidence, in (0, 1).
-
-    Returns:
-        (mean, low, high).
-
-    Raises:
-        ValueError: fewer than two pairs, or numbers without a partner.
-    """
-    from scipy.stats import ttest_1samp
-
-    gaps = [log(a / b) for a, b in zip(first, second, strict=True)]
-    if len(gaps) < 2:
-        raise ValueError(f"An interval of ratios needs at least 2 pairs, not {len(gaps)}.")
-    if len(set(gaps)) == 1:  # without a spread Student's t is 0/0
-        return (exp(gaps[0]),) * 3
-    found = ttest_1samp(gaps, 0.0).confidence_interval(level)
-    return exp(fmean(gaps)), exp(found.low), exp(found.high)
-
-
 def paired_failures(
     experiment: str,
     tier: str,
@@ -127,8 +97,8 @@ def paired_failures(
 
     Returns:
         Columns method and rival (labels), seeds (that both have), both, only_method, only_rival (of them fail), p (see
-        `mcnemar`), ratio, low, high (see `ratio`; NaN with fewer than two pairs of distances, which a training that
-        diverged has not) and smaller (seeds in which the method's distance is). No row where no seed has both.
+        `mcnemar`), ratio, low, high (see `intervals.ratio`; a training that diverged has no distance) and smaller
+        (seeds in which the method's distance is). No row where no seed has both.
     """
     outcomes, frame = _outcomes(experiment, tier, data, folder), recorded.frame(experiment, tier, data, folder)
     wide = frame[frame.metric == metric].pivot(index="seed", columns="method", values="value")
@@ -140,10 +110,10 @@ def paired_failures(
         alone = sum(one[s] > other[s] for s in seeds), sum(one[s] < other[s] for s in seeds)
         both = sum(one[s] and other[s] for s in seeds)
         found = wide.reindex(index=seeds, columns=list(pair)).dropna()
-        a, b = (found[name].tolist() for name in pair)
-        compared = ratio(a, b) if len(a) > 1 else (float("nan"),) * 3
+        a, b = (dict(zip(map(int, found.index), found[name])) for name in pair)
+        compared = intervals.ratio(a, b) if a else (float("nan"),) * 3
         labels = (recorded.label(experiment, name) for name in pair)
-        smaller = sum(x < y for x, y in zip(a, b))
+        smaller = sum(a[seed] < b[seed] for seed in a)
         rows.append((*labels, len(seeds), both, *alone, mcnemar(*alone), *compared, smaller))
     columns = ["method", "rival", "seeds", "both", "only_method", "only_rival", "p", "ratio", "low", "high", "smaller"]
     return pd.DataFrame(rows, columns=columns)

@@ -212,6 +212,17 @@ def _state(entry: dict[str, Any]) -> str:
     return "not finite" if entry.get("mean", entry.get("value")) is None else "recorded"
 
 
+def by_seed(
+    experiment: str, tier: str, data: str, folder: Path | None = None
+) -> dict[str, dict[str, dict[int, float]]]:
+    """The values of `frame` that there are: {metric: {method: {seed: value}}}."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    runs = frame(experiment, tier, data, folder).dropna(subset="value")
+    for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
+        found.setdefault(metric, {}).setdefault(method, {})[seed] = value
+    return found
+
+
 def history(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
     """One row a run and epoch: method, seed and what `train.fit` returns of an epoch."""
     rows = [

@@ -11,24 +11,6 @@ from blurvae import experiments
 from blurvae.experiments import intervals, recorded
 
 
-def values(
-    experiment: str, tier: str, data: str, folder: Path | None = None
-) -> dict[tuple[str, str], dict[int, float]]:
-    """Recorded values by seed, by (method, metric).
-
-    Args:
-        experiment: its name.
-        tier: "smoke", "lesson", "study" or "paper".
-        data: the data set's name.
-        folder: of results; the checkout's data/results where None.
-    """
-    runs = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
-    found: dict[tuple[str, str], dict[int, float]] = {}
-    for method, metric, seed, value in zip(runs.method, runs.metric, runs.seed, runs.value):
-        found.setdefault((method, metric), {})[seed] = value
-    return found
-
-
 def text(own: Mapping[int, float], other: Mapping[int, float]) -> str:
     """A number over another, values by seed: "0.45 (0.38–0.53)", Student's interval of 95 % in brackets.
 
@@ -55,13 +37,13 @@ def within(
     Returns:
         Strings as of `text`, one row a method in the order of the experiment; "–" where a method has no such metric.
     """
-    found, rows = values(experiment, tier, data, folder), {}
-    known = {method for method, _ in found}
+    found, rows = recorded.by_seed(experiment, tier, data, folder), {}
+    known = {method for methods in found.values() for method in methods}
     for m in experiments.get(experiment).METHODS:
         cells, absent = {}, "–" if m.name in known else recorded.NOT_RUN
         for heading, (own, other) in pairs.items():
-            measured = {(m.name, own), (m.name, other)} <= found.keys()
-            cells[heading] = text(found[m.name, own], found[m.name, other]) if measured else absent
+            measured = all(m.name in found.get(metric, {}) for metric in (own, other))
+            cells[heading] = text(found[own][m.name], found[other][m.name]) if measured else absent
         rows[m.label] = cells
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
@@ -89,10 +71,10 @@ def against(
     Returns:
         Strings as of `text`.
     """
-    found = values(experiment, tier, data, folder)
+    found = recorded.by_seed(experiment, tier, data, folder)
     rows = {
         recorded.label(experiment, name): {
-            heading: text(found.get((name, metric), {}), found.get((rival, metric), {}))
+            heading: text(*(found.get(metric, {}).get(one, {}) for one in (name, rival)))
             for heading, metric in metrics.items()
         }
         for name in methods
@@ -121,9 +103,10 @@ def sides(
     Returns:
         Labels of methods by "below", "above" and "open"; pairs with fewer than two seeds in common are left out.
     """
-    known, found = values(experiment, tier, data, folder), dict[str, list[str]](below=[], above=[], open=[])
+    known = recorded.by_seed(experiment, tier, data, folder).get(metric, {})
+    found = dict[str, list[str]](below=[], above=[], open=[])
     for method, rival in pairs:
-        own, other = (known.get((name, metric), {}) for name in (method, rival))
+        own, other = (known.get(name, {}) for name in (method, rival))
         if len(own.keys() & other.keys()) > 1:
             _, low, high = intervals.ratio(own, other)
             side = "below" if high < 1 else "above" if low > 1 else "open"
