@@ -61,6 +61,8 @@ ALL: dict[str, dict[str, Any]] = {
     "wiener with determinant": {"epsilon": 0.5},
     "wiener-fixed": {},
     "wiener-proper": {},
+    "spectral": {},
+    "spectral, one variance": {"spectra": "flat"},
     "stft": {"window": 4, "stride": 2, "pad": True},
     "stft as released": {"window": 4, "stride": 2, "pad": True, "hann": False, "form": "released"},
     "sharpness": {},
@@ -69,7 +71,7 @@ ALL: dict[str, dict[str, Any]] = {
     "sharpness in size": {"absolute": True},
     "sum": {"first": losses.L2(), "second": losses.SSIM(), "weight": 0.3},
 }
-TERMS = {key: losses.get(key.split()[0], **constants) for key, constants in ALL.items()}
+TERMS = {key: losses.get(key.split()[0].strip(","), **constants) for key, constants in ALL.items()}
 
 
 # --- names, constants, flags -----------------------------------------------------------------------------------------
@@ -77,7 +79,7 @@ TERMS = {key: losses.get(key.split()[0], **constants) for key, constants in ALL.
 
 def test_every_name_gives_its_term() -> None:
     ours = {"l2", "l1", "ce", "ssim", "ffl", "wiener", "wiener-fixed", "wiener-proper"}
-    ours |= {"stft", "sharpness", "sum"}
+    ours |= {"stft", "sharpness", "sum", "spectral"}
     assert set(losses.TERMS) == ours | {"lpips", "watson", "watson-dft"}
     for name, kind in losses.TERMS.items():
         term = losses.get(name)
@@ -130,6 +132,8 @@ REFUSED = [
     ("stft", {"form": "wrapped"}, "form of 'stft' is 'printed' or 'released', not 'wrapped'"),
     ("sharpness", {"variant": "d"}, "variant of 'sharpness' is a, b or c, not 'd'"),
     ("sharpness", {"scale": -1.0}, "scale of 'sharpness' is a positive number"),
+    ("spectral", {"spectra": "all"}, "one of flat, shared, colours, not 'all'"),
+    ("sum", {"second": losses.Spectral()}, "no term that learns parameters, as 'spectral' does"),
     ("sum", {"weight": 0.0}, "scale of 'sum' is a positive number"),
     ("sum", {"second": losses.Wiener()}, "no term that weights by an estimated kernel, as 'wiener' does"),
 ]
@@ -169,6 +173,8 @@ def test_each_term_says_whether_it_is_a_likelihood() -> None:
         "ce with constant",
         "wiener-fixed",
         "wiener-proper",
+        "spectral",
+        "spectral, one variance",
     }
 
 

@@ -291,7 +291,7 @@ def test_a_code_of_another_length_than_the_systems_is_refused() -> None:
 
 def reference_fit(who: Players, term: Term, data: ImageSet, chosen: Chosen) -> list[dict[str, float]]:
     """The algorithm without any of the loop's conveniences: two Adams, one step each per batch."""
-    vae, kernel_net = who
+    vae, kernel_net, _ = who
     assert kernel_net is not None
     vae.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     adams = [torch.optim.Adam(vae.parameters(), chosen.lr), torch.optim.Adam(kernel_net.parameters(), chosen.kernel_lr)]

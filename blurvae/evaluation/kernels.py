@@ -43,7 +43,7 @@ class KernelWatch:
 
     def __call__(self, epoch: int, players: Players) -> dict[str, float]:
         """The mean and the sd over images of the width (px), and mean log|K + εI| (nats per image)."""
-        vae, kernel_net = players
+        vae, kernel_net = players.vae, players.kernel_net
         assert kernel_net is not None  # nobody watches where there is none
         mu, _ = vae.encode(self.x)
         kernel = kernel_net(mu).float()

@@ -51,7 +51,7 @@ class HeldOut:
 
     def __call__(self, epoch: int, players: Players) -> Mapping[str, float]:
         """The mean of reconstruction term and β · code over the images; for "ae" and "wae" that of the term alone."""
-        system, (vae, kernel_net) = self.system, players
+        system, vae, kernel_net = self.system, players.vae, players.kernel_net
         costs = system.model not in ("ae", "wae")
         found = []
         for x in batches(self.images, self.device):

@@ -12,6 +12,7 @@ import pandas as pd
 
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
+from blurvae.evaluation.fitted import COVARIANCES
 from blurvae.evaluation.rae import COMPONENTS, DENSITIES
 from blurvae.evaluation.samples import SIDES
 from blurvae.evaluation.vae_gan import SHIFTED
@@ -52,6 +53,7 @@ DIGITS = {
     "log-spectrum distance (samples)": 3,
     "KL": 1,
     "−ELBO": 0,
+    **dict.fromkeys(COVARIANCES, 0),
     "−log p as printed": 0,
     **{f"−log p bound, K = {k}": 0 for k in KS},
     **{f"bits/dim bound, K = {k}": 3 for k in KS},

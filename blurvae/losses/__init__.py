@@ -12,6 +12,7 @@ from blurvae.losses.l1 import L1
 from blurvae.losses.l2 import L2
 from blurvae.losses.lpips import LPIPS
 from blurvae.losses.sharpness import Sharpness
+from blurvae.losses.spectral import Spectral
 from blurvae.losses.ssim import SSIM
 from blurvae.losses.stft import STFT
 from blurvae.losses.sum import Sum
@@ -32,6 +33,7 @@ TERMS: dict[str, type[Term]] = {
         Wiener,
         WienerFixed,
         WienerProper,
+        Spectral,
         LPIPS,
         Watson,
         WatsonDFT,
@@ -76,6 +78,7 @@ __all__ = [
     "CrossEntropy",
     "FocalFrequency",
     "Sharpness",
+    "Spectral",
     "Sum",
     "Term",
     "Watson",

@@ -27,6 +27,8 @@ class BlurVAE(System[Players]):
         warm_up: epochs at the start with Σ = I, in which the kernel network trains already (10 for CelebA).
         lr: Adam's learning rate of encoder and decoder.
         kernel_lr: Adam's learning rate of the kernel network.
+        spectrum_lr: Adam's learning rate of log v, for terms that learn a spectrum. A step changes log v by about as
+            much, and v has to come down from 1 to the errors' power, e⁻² to e⁻⁸, within the training.
         architecture: "A" or "B".
         widths: feature maps of the encoder's blocks.
         latent: length of z.
@@ -42,6 +44,7 @@ class BlurVAE(System[Players]):
     warm_up: int = 10
     lr: float = 1e-4
     kernel_lr: float = 1e-4
+    spectrum_lr: float = 0.02
     architecture: str = "A"
     widths: tuple[int, ...] = (64, 128, 256, 512)
     latent: int = 256
@@ -51,12 +54,13 @@ class BlurVAE(System[Players]):
         if type(self.warm_up) is not int or self.warm_up < 0:
             raise ValueError(f"warm_up must be a whole number ≥ 0, not {self.warm_up!r}.")
         weights = {"beta": "the weight of the KL term"}
-        shared.check_numbers(self, ("lr", "kernel_lr"), weights, ("widths", "latent", "hidden"))
+        shared.check_numbers(self, ("lr", "kernel_lr", "spectrum_lr"), weights, ("widths", "latent", "hidden"))
 
     def players(self, shape: tuple[int, ...]) -> Players:
         """The networks for images of this shape (c, h, w), initialised from torch's global generator."""
         config = self.config(shape)
-        return Players(VAE(**config["vae"]), KernelNet(**config["kernel_net"]) if config["kernel_net"] else None)
+        kernel_net = KernelNet(**config["kernel_net"]) if config["kernel_net"] else None
+        return Players(VAE(**config["vae"]), kernel_net, self.term.network(shape))
 
     def config(self, shape: tuple[int, ...]) -> dict[str, Any]:
         """The arguments of the networks' constructors, JSON, as `models.save_model` keeps them."""
@@ -76,7 +80,8 @@ class BlurVAE(System[Players]):
 
     def optimisers(self) -> Mapping[str, Adam]:
         """Adam for each."""
-        return {"vae": Adam(Constant(self.lr)), "kernel_net": Adam(Constant(self.kernel_lr))}
+        rates = {"vae": self.lr, "kernel_net": self.kernel_lr, "spectrum": self.spectrum_lr}
+        return {player: Adam(Constant(lr)) for player, lr in rates.items()}
 
     def phase(self, epoch: int) -> str:
         """For terms with a kernel "warm-up", then "weighted"; else "train" throughout."""
