@@ -116,6 +116,32 @@ def test_the_papers_protocol():
     assert {run.beta for run in experiments.get("table6").runs("paper", "celeba", (0,))} == {1.0}
 
 
+def test_each_arm_is_one_change():
+    """Against Wiener or L2 of the same table; typed here a second time."""
+    arms = {run.method: run for run in experiments.get("arms").runs("lesson", "natural", (0,))}
+    given = {name: (run.budget, run.size, run.n_train, run.n_test, run.n_bound) for name, run in arms.items()}
+    assert len(set(given.values())) == 1 and len(arms) == 14
+    assert {run.experiment for name, run in arms.items() if name in ("l2", "wiener", "wiener-proper")} == {
+        "bredell/table6"
+    }
+
+    def changes(name, base):
+        own, other = arms[name].system, arms[base].system
+        systems = {f.name for f in fields(own) if getattr(own, f.name) != getattr(other, f.name)}
+        terms = {f.name for f in fields(own.term) if getattr(own.term, f.name) != getattr(other.term, f.name, None)}
+        return systems, terms
+
+    assert changes("one-kernel", "wiener") == ({"one_kernel"}, set())
+    assert changes("never", "wiener") == ({"warm_up"}, set())
+    assert arms["never"].system.phase(arms["never"].budget.epochs - 1) == "warm-up"
+    assert changes("window-5", "wiener") == changes("window-21", "wiener") == ({"term"}, {"kernel_size"})
+    assert changes("l2,beta=0.5", "l2") == ({"beta"}, set())
+    assert changes("spectral", "l2")[0] == changes("sigma", "l2")[0] == changes("power-law", "l2")[0] == {"term"}
+    for name in ("fixed-2-late", "fixed-4-late"):
+        first = arms["wiener"].system.warm_up
+        assert [arms[name].system.phase(epoch) for epoch in (first - 1, first)] == ["warm-up", "weighted"]
+
+
 def test_the_curves_have_one_grid_of_beta_for_all_terms():
     module = experiments.get("rate")
     betas = {}

@@ -407,6 +407,18 @@ def test_in_warm_up_the_vae_learns_from_l2_and_the_kernel_network_from_eq_12() -
     assert all(not torch.equal(after[key], before[key]) for key in after if key.startswith("kernel_net"))
 
 
+def test_a_fixed_weight_can_come_late_too() -> None:
+    late = losses.get("wiener-fixed", kernel_size=3, late=True)
+    for term, phases in ((late, ["warm-up", "weighted"]), (replace(late, late=False), ["train", "train"])):
+        system = settings(warm_up=1).system(term, players())
+        assert [system.phase(epoch) for epoch in (0, 1)] == phases
+    _, warm = train(late, settings(warm_up=2), who=players(with_kernel_net=False))
+    _, plain = train(losses.get("l2"), settings(), who=players(with_kernel_net=False))
+    assert_same(weights(warm), weights(plain))
+    _, weighted = train(late, settings(warm_up=1), who=players(with_kernel_net=False))
+    assert any(not torch.equal(a, b) for a, b in zip(weights(weighted).values(), weights(plain).values()))
+
+
 def test_the_history_has_what_the_players_measure() -> None:
     history, who = train(losses.get("l2"), settings(), who=players(with_kernel_net=False))
     assert [set(record) for record in history] == [{"epoch", "phase", "reconstruction", "kl"}] * 2

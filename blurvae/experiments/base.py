@@ -27,6 +27,7 @@ EXPERIMENTS = (
     "bredell/table4",
     "bredell/table6",
     "bredell/rate",
+    "bredell/arms",
     "dalal/table1",
     "dalal/latent16",
     "dalal/choices",

@@ -11,6 +11,7 @@ from blurvae.losses.ffl import FocalFrequency
 from blurvae.losses.l1 import L1
 from blurvae.losses.l2 import L2
 from blurvae.losses.lpips import LPIPS
+from blurvae.losses.power_law import PowerLaw
 from blurvae.losses.sharpness import Sharpness
 from blurvae.losses.spectral import Spectral
 from blurvae.losses.ssim import SSIM
@@ -34,6 +35,7 @@ TERMS: dict[str, type[Term]] = {
         WienerFixed,
         WienerProper,
         Spectral,
+        PowerLaw,
         LPIPS,
         Watson,
         WatsonDFT,
@@ -77,6 +79,7 @@ __all__ = [
     "TERMS",
     "CrossEntropy",
     "FocalFrequency",
+    "PowerLaw",
     "Sharpness",
     "Spectral",
     "Sum",

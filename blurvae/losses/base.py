@@ -27,6 +27,11 @@ class Term(ABC):
     kernel_path: KernelPath | None = None
 
     @property
+    def warms_up(self) -> bool:
+        """Whether squared error stands in for the term during a system's warm-up: where it weights by a kernel."""
+        return self.kernel_path is not None
+
+    @property
     def is_likelihood(self) -> bool:
         """Whether the term plus `log_normaliser` is −log of a density over images that integrates to 1."""
         return False

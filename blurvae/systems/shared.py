@@ -84,17 +84,18 @@ def turn(term: Term, x: Tensor, z: Tensor, weighed: Weighed, objective: Tensor, 
 
 
 def phase(term: Term, warm_up: int, epoch: int) -> str:
-    """For terms with a kernel "warm-up", then "weighted"; else "train" throughout."""
-    if term.kernel_path is None:
+    """For terms that warm up "warm-up", then "weighted"; else "train" throughout."""
+    if not term.warms_up:
         return "train"
     return "weighted" if epoch >= warm_up else "warm-up"
 
 
-def kernel_config(term: Term, latent: int) -> dict[str, int] | None:
-    """The arguments of the kernel network that a term needs; None where it needs none."""
+def kernel_config(term: Term, latent: int, one_kernel: bool = False) -> dict[str, int] | None:
+    """The arguments of the kernel network that a term needs, or of one kernel for all; None where it needs none."""
     if term.kernel_path is None:
         return None
-    return {"latent": latent, "size": term.kernel_size}  # type: ignore[attr-defined]
+    hidden = {"hidden": 0} if one_kernel else {}
+    return {"latent": latent, "size": term.kernel_size} | hidden  # type: ignore[attr-defined]
 
 
 def check(players: Players, term: Term, latent: int, batch: int) -> None:

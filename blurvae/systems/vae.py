@@ -33,6 +33,7 @@ class BlurVAE(System[Players]):
         widths: feature maps of the encoder's blocks.
         latent: length of z.
         hidden: hidden width of the perceptrons.
+        one_kernel: whether the kernel is a parameter, the same for all images, instead of read off z.
 
     Raises:
         ValueError: a value out of its range.
@@ -49,6 +50,7 @@ class BlurVAE(System[Players]):
     widths: tuple[int, ...] = (64, 128, 256, 512)
     latent: int = 256
     hidden: int = 1000
+    one_kernel: bool = False
 
     def __post_init__(self) -> None:
         if type(self.warm_up) is not int or self.warm_up < 0:
@@ -67,7 +69,7 @@ class BlurVAE(System[Players]):
         channels, height, width = shape
         size = height if height == width else [height, width]
         vae = {"architecture": self.architecture, "size": size, "channels": channels, "widths": [*self.widths]}
-        kernel_net = shared.kernel_config(self.term, self.latent)
+        kernel_net = shared.kernel_config(self.term, self.latent, self.one_kernel)
         return {"vae": vae | {"latent": self.latent, "hidden": self.hidden}, "kernel_net": kernel_net}
 
     def needs(self, shape: tuple[int, ...]) -> str:
@@ -84,7 +86,7 @@ class BlurVAE(System[Players]):
         return {player: Adam(Constant(lr)) for player, lr in rates.items()}
 
     def phase(self, epoch: int) -> str:
-        """For terms with a kernel "warm-up", then "weighted"; else "train" throughout."""
+        """For terms that warm up "warm-up", then "weighted"; else "train" throughout."""
         return shared.phase(self.term, self.warm_up, epoch)
 
     def moves(self, phase: str) -> tuple[Move[Players], ...]:
