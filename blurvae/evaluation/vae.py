@@ -15,7 +15,7 @@ from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
 from blurvae.evaluation.fitted import fitted_bounds
 from blurvae.evaluation.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
-from blurvae.evaluation.kernels import KernelWatch
+from blurvae.evaluation.kernels import KernelWatch, kernel_errors
 from blurvae.evaluation.samples import precision_recall
 from blurvae.metrics.active_units import active_units
 from blurvae.models import Coder, fit_gaussian_mixture, kl_divergence
@@ -106,6 +106,9 @@ class VAEEvaluation:
         if players.spectrum is not None:
             measured.pictures["log_variance"] = pieces.array(players.spectrum())
         if self.train is not None:
+            if kernel_net is not None:
+                for name, errors in kernel_errors(players, self.train, test, self.device).items():
+                    measured.add(name, errors)
             for name, nats in fitted_bounds(vae, self.train, test, self.device, self.seed + 3).items():
                 measured.add(name, nats)
             drawn = self._mixture(vae, len(x), generator)

@@ -13,6 +13,7 @@ import pandas as pd
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
 from blurvae.evaluation.fitted import COVARIANCES
+from blurvae.evaluation.kernels import WHOSE
 from blurvae.evaluation.rae import COMPONENTS, DENSITIES
 from blurvae.evaluation.samples import SIDES
 from blurvae.evaluation.vae_gan import SHIFTED
@@ -59,6 +60,7 @@ DIGITS = {
     **{f"bits/dim bound, K = {k}": 3 for k in KS},
     "active units": 0,
     "kernel width": 2,
+    **{f"kernel error ({whose})": 1 for whose in WHOSE},
     "sharpness": 3,
     "blur percentage": 1,
     **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
@@ -79,7 +81,7 @@ NO_SIDE = (
     "blur percentage",
     *(f"log q of training codes ({name})" for name in DENSITIES),
     "FD-squeeze (mean image)",
-    *(name for name in DIGITS if name.startswith("shift")),
+    *(name for name in DIGITS if name.startswith(("shift", "kernel error"))),
 )
 HIGHER_IS_BETTER = {
     name: name.startswith(("PSNR", "SSIM", "log q", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE
@@ -92,7 +94,7 @@ _UNITS = {
     "−log p": "nats",
     "log-spectrum": "nats",
     "log q": "nats",
-    "kernel": "px",
+    "kernel width": "px",
 }
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
 PAPER_COLUMNS = {
