@@ -86,7 +86,6 @@ class VAEEvaluation:
                 kernels.append(kernel_net(mu).float())
         x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
         measured = Measured(*metrics.evaluate_each(centre(x, test), centre(x_hat, test), centre(sampled, test)))
-        pieces.second_lpips(centre(x, test), centre(x_hat, test), measured)
         measured.add("KL", torch.cat(kl))
         measured.metrics["active units"] = {"value": active_units(torch.cat(means))}
         for name, found in bounds.items():
@@ -118,6 +117,8 @@ class VAEEvaluation:
             measured.metrics |= pieces.distances(centre(x, test), others)
             measured.pictures["sample_gmm"] = to_bytes(drawn[:few])
             sets |= others
+        judged = {name: images for name, images in sets.items() if name != "GMM samples"}
+        pieces.second_judge(centre(x, test), centre(x_hat, test), measured, judged)
         measured.metrics |= precision_recall(centre(x, test), sets, seed=self.seed)
         if self.watch is not None:
             measured.pictures |= self.watch.pictures()

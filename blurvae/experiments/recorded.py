@@ -14,6 +14,7 @@ from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
 from blurvae.evaluation.fitted import COVARIANCES
 from blurvae.evaluation.kernels import WHOSE
+from blurvae.evaluation.pieces import SECOND
 from blurvae.evaluation.rae import COMPONENTS, DENSITIES
 from blurvae.evaluation.samples import SIDES
 from blurvae.evaluation.vae_gan import SHIFTED
@@ -44,6 +45,7 @@ DIGITS = {
     "FD-squeeze (interpolation)": 0,
     **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},
     "FD-squeeze (data)": 0,
+    **{f"FD-{SECOND} ({of})": 0 for of in ("recon", *SAMPLED)},
     **{
         f"{side}-squeeze ({of})": 3
         for of in ("samples", "Gaussian samples", "GMM samples", "N", "data")
