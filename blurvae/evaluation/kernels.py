@@ -122,8 +122,8 @@ def kernel_errors(players: Players, train: ImageSet, test: ImageSet, device: tor
 
     x, x_hat, kernel = seen(train.head(min(len(train), max(1, FITTED // math.prod(train.shape[1:])))))
     # As channels of one image, since a kernel blurs all channels alike.
-    pair = (images.flatten(0, 1)[None] for images in (x, x_hat))
-    single = simplex_kernels(*pair, size=kernel_net.size)[0].to(device)
+    sharp, made = (images.flatten(0, 1)[None] for images in (x, x_hat))
+    single = simplex_kernels(sharp, made, kernel_net.size)[0].to(device)
     mean = kernel.mean(0)
     x, x_hat, kernel = seen(test)
     none = delta_kernel(kernel_net.size, device=device)

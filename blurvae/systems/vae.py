@@ -12,7 +12,7 @@ from blurvae.systems import shared
 from blurvae.systems.shared import Players, Seen
 from blurvae.train import Draw, Move, Scene, System, Turn
 from blurvae.train.optimisers import Adam
-from blurvae.train.schedules import Constant
+from blurvae.train.schedules import Constant, Exponential
 
 __all__ = ["BlurVAE", "Players", "Seen"]
 
@@ -27,13 +27,14 @@ class BlurVAE(System[Players]):
         warm_up: epochs at the start with Σ = I, in which the kernel network trains already (10 for CelebA).
         lr: Adam's learning rate of encoder and decoder.
         kernel_lr: Adam's learning rate of the kernel network.
-        spectrum_lr: Adam's learning rate of log v, for terms that learn a spectrum. A step changes log v by about as
-            much, and v has to come down from 1 to the errors' power, e⁻² to e⁻⁸, within the training.
         architecture: "A" or "B".
         widths: feature maps of the encoder's blocks.
         latent: length of z.
         hidden: hidden width of the perceptrons.
         one_kernel: whether the kernel is a parameter, the same for all images, instead of read off z.
+        spectrum_lr: Adam's learning rate of log v, for terms that learn a spectrum. A step changes log v by about as
+            much, and v has to come down from 1 to the errors' power, e⁻² to e⁻⁸, within the training.
+        decay: factor of `lr` after each epoch, in (0, 1].
 
     Raises:
         ValueError: a value out of its range.
@@ -45,18 +46,21 @@ class BlurVAE(System[Players]):
     warm_up: int = 10
     lr: float = 1e-4
     kernel_lr: float = 1e-4
-    spectrum_lr: float = 0.02
     architecture: str = "A"
     widths: tuple[int, ...] = (64, 128, 256, 512)
     latent: int = 256
     hidden: int = 1000
     one_kernel: bool = False
+    spectrum_lr: float = 0.02
+    decay: float = 1.0
 
     def __post_init__(self) -> None:
         if type(self.warm_up) is not int or self.warm_up < 0:
             raise ValueError(f"warm_up must be a whole number ≥ 0, not {self.warm_up!r}.")
         weights = {"beta": "the weight of the KL term"}
-        shared.check_numbers(self, ("lr", "kernel_lr", "spectrum_lr"), weights, ("widths", "latent", "hidden"))
+        shared.check_numbers(self, ("lr", "kernel_lr", "spectrum_lr", "decay"), weights, ("widths", "latent", "hidden"))
+        if self.decay > 1:
+            raise ValueError(f"decay, the factor of lr after each epoch, is at most 1, not {self.decay!r}.")
 
     def players(self, shape: tuple[int, ...]) -> Players:
         """The networks for images of this shape (c, h, w), initialised from torch's global generator."""
@@ -81,9 +85,10 @@ class BlurVAE(System[Players]):
         return float(shape[-1] * shape[-2] * self.widths[0] ** 2)
 
     def optimisers(self) -> Mapping[str, Adam]:
-        """Adam for each."""
-        rates = {"vae": self.lr, "kernel_net": self.kernel_lr, "spectrum": self.spectrum_lr}
-        return {player: Adam(Constant(lr)) for player, lr in rates.items()}
+        """Adam for each; only the rate of encoder and decoder decays."""
+        rates = {"kernel_net": self.kernel_lr, "spectrum": self.spectrum_lr}
+        others = {player: Adam(Constant(lr)) for player, lr in rates.items()}
+        return {"vae": Adam(Exponential(self.lr, self.decay)), **others}
 
     def phase(self, epoch: int) -> str:
         """For terms that warm up "warm-up", then "weighted"; else "train" throughout."""
