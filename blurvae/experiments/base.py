@@ -28,6 +28,7 @@ EXPERIMENTS = (
     "bredell/table6",
     "bredell/rate",
     "bredell/arms",
+    "bredell/study",
     "dalal/table1",
     "dalal/latent16",
     "dalal/choices",

@@ -37,8 +37,8 @@ NAME = "pca"
 LABEL = "linear model, at the same KL"
 BETAS = linear.BETAS[2:20:2]  # 0.02 to 10
 # Experiments whose images have a row, at the tiers that train on few enough of them for one decomposition.
-TABLES = ("bredell/table5", "bredell/table2", "bredell/table3", "bredell/rate")
-TIERS = ("lesson",)
+TABLES = ("bredell/table5", "bredell/table2", "bredell/table3", "bredell/rate", "bredell/study")
+TIERS = ("lesson", "study")
 
 
 @dataclass(frozen=True)
