@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from blurvae.datasets import ImageSet
 from blurvae.evaluation.base import batches
 from blurvae.losses import Spectral
+from blurvae.metrics.fitted import stationary_nats
 from blurvae.models import Coder, kl_divergence, reparametrise
 
 IMAGES = 2000  # training images whose errors a covariance is fitted to, at most
@@ -37,24 +40,28 @@ def fitted_bounds(vae: Coder, train: ImageSet, test: ImageSet, device: torch.dev
         last not for grey images, for which it is the same.
     """
     generator, shape = torch.Generator().manual_seed(seed), (test.shape[1], test.shape[2])
-    terms = {name: term for name, term in COVARIANCES.items() if test.shape[0] > 1 or term.spectra != "colours"}
+    axes = Spectral("colours")
 
-    def errors(x: Tensor) -> tuple[Tensor, Tensor]:
-        mu, log_var = vae.encode(x)
-        noise = torch.randn(mu.shape, generator=generator).to(mu)
-        x_hat = vae.decode(reparametrise(mu, log_var, noise=noise)).x_hat
-        return (x - x_hat).double(), kl_divergence(mu, log_var)
+    def powers(images: ImageSet) -> Iterator[tuple[Tensor, Tensor]]:
+        """The power of the errors of some images, (n, c, h, w//2+1), and the KL term."""
+        for x in batches(images, device):
+            mu, log_var = vae.encode(x)
+            noise = torch.randn(mu.shape, generator=generator).to(mu)
+            x_hat = vae.decode(reparametrise(mu, log_var, noise=noise)).x_hat
+            yield axes.power((x - x_hat).double()), kl_divergence(mu, log_var)
 
     some = train.head(min(len(train), IMAGES))
-    power = {name: torch.zeros((), dtype=torch.float64, device=device) for name in terms}
-    for x in batches(some, device):
-        error = errors(x)[0]
-        power = {name: power[name] + term.power(error).sum(0) / len(some) for name, term in terms.items()}
-    best = {name: term.best(power[name], shape) for name, term in terms.items()}
-    found: dict[str, list[Tensor]] = {name: [] for name in terms}
-    for x in batches(test, device):
-        error, kl = errors(x)
-        for name, term in terms.items():
-            nats = term.at(error, torch.zeros_like(error), best[name]) + term.log_normaliser(test.shape)
+    mean = sum(power.sum(0) for power, _ in powers(some)) / len(some)
+    assert isinstance(mean, Tensor)  # a set of images is not empty
+    # The axes are orthonormal, so that the mean power over them is that over the channels.
+    variances = {
+        name: term.best(mean, shape).exp().expand_as(mean)
+        for name, term in COVARIANCES.items()
+        if test.shape[0] > 1 or term.spectra != "colours"
+    }
+    found: dict[str, list[Tensor]] = {name: [] for name in variances}
+    for power, kl in powers(test):
+        for name, variance in variances.items():
+            nats = sum(stationary_nats(power[:, d], v, shape) for d, v in enumerate(variance))
             found[name].append((nats + kl).cpu())
     return {name: torch.cat(nats) for name, nats in found.items()}
