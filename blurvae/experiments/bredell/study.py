@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from blurvae.experiments.base import Given, Method, check_tier, make
 from blurvae.experiments.bredell import SMOKE, row
 from blurvae.record import Run
