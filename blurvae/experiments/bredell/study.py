@@ -35,7 +35,7 @@ SIZES = {
         Budget(epochs=16, batch_size=64), {"widths": (16, 32), "hidden": 1000}, {"size": 32, "n_test": 2000}
     ),
     "faces64": Given(
-        Budget(epochs=70, batch_size=32), {"widths": (16, 32, 64), "hidden": 512}, {"size": 64, "n_test": 800}
+        Budget(epochs=56, batch_size=32), {"widths": (16, 32, 64), "hidden": 512}, {"size": 64, "n_test": 800}
     ),
 }
 
