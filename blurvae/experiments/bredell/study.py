@@ -55,9 +55,9 @@ def given(tier: str, data: str) -> Given:
         return Given(Budget(epochs=2, batch_size=16), system, {"n_train": 64, "n_test": 32})
     if data not in SIZES:
         raise ValueError(f"The study is of {' and '.join(SIZES)}, not of {data!r}: choose one of them.")
-    budget, system, images = SIZES[data]
+    budget, networks, images = SIZES[data]
     rates = {"lr": LR, "kernel_lr": 1e-3, "decay": LAST ** (1 / budget.epochs)}
-    return Given(budget, {"warm_up": budget.epochs // 10, **rates, **system}, images)
+    return Given(budget, {"warm_up": budget.epochs // 10, **rates, **networks}, images)
 
 
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
