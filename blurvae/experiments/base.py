@@ -27,6 +27,8 @@ EXPERIMENTS = (
     "bredell/table4",
     "bredell/table6",
     "bredell/rate",
+    "bredell/arms",
+    "bredell/study",
     "dalal/table1",
     "dalal/latent16",
     "dalal/choices",

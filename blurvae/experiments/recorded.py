@@ -12,6 +12,9 @@ import pandas as pd
 
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
+from blurvae.evaluation.fitted import COVARIANCES
+from blurvae.evaluation.kernels import WHOSE
+from blurvae.evaluation.pieces import SECOND
 from blurvae.evaluation.rae import COMPONENTS, DENSITIES
 from blurvae.evaluation.samples import SIDES
 from blurvae.evaluation.vae_gan import SHIFTED
@@ -21,38 +24,27 @@ from blurvae.record import Result, read
 
 SAMPLED = ("samples", "Gaussian samples", "GMM samples", "N", "data")  # sets with a precision and a recall
 DIGITS = {
-    "PSNR": 2,
-    "PSNR (z ~ q)": 2,
-    "PSNR (raw)": 2,
-    "PSNR (raw, z ~ q)": 2,
-    "SSIM": 3,
-    "SSIM (z ~ q)": 3,
-    "SSIM (raw)": 3,
-    "SSIM (raw, z ~ q)": 3,
-    "SSIM without border (raw)": 3,
-    "SSIM without border (raw, z ~ q)": 3,
+    **{f"PSNR{how}": 2 for how in ("", " (z ~ q)", " (raw)", " (raw, z ~ q)")},
+    **{f"SSIM{how}": 3 for how in ("", " (z ~ q)", " (raw)", " (raw, z ~ q)")},
+    **{f"SSIM without border{how}": 3 for how in (" (raw)", " (raw, z ~ q)")},
     "LPIPS-squeeze": 3,
     "LPIPS-alex": 3,
-    "FD-squeeze (recon)": 0,
-    "FD-squeeze (samples)": 0,
-    "FD-squeeze (GMM samples)": 0,
-    "FD-squeeze (held-out recon)": 0,
-    "FD-squeeze (N)": 0,
-    "FD-squeeze (Gaussian samples)": 0,
-    "FD-squeeze (interpolation)": 0,
+    **{f"FD-squeeze ({of})": 0 for of in ("recon", "held-out recon", "interpolation", *SAMPLED)},
     **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},
-    "FD-squeeze (data)": 0,
+    **{f"FD-{SECOND} ({of})": 0 for of in ("recon", *SAMPLED)},
     **{f"{side}-squeeze ({of})": 3 for of in SAMPLED for side in SIDES},
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
     "KL": 1,
     "−ELBO": 0,
+    **dict.fromkeys(COVARIANCES, 0),
     "−log p as printed": 0,
     **{f"−log p bound, K = {k}": 0 for k in KS},
     **{f"bits/dim bound, K = {k}": 3 for k in KS},
     "active units": 0,
     "kernel width": 2,
+    **{f"kernel error ({whose})": 1 for whose in WHOSE},
     "sharpness": 3,
     "blur percentage": 1,
     **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
@@ -75,7 +67,7 @@ NO_SIDE = (
     *(f"log q of {whose} codes ({name})" for name in DENSITIES for whose in ("training", "held-out")),
     *(f"{what} (data)" for what in ("FD-squeeze", *(f"{side}-squeeze" for side in SIDES))),
     "FD-squeeze (mean image)",
-    *(name for name in DIGITS if name.startswith("shift")),
+    *(name for name in DIGITS if name.startswith(("shift", "kernel error"))),
 )
 HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
@@ -86,7 +78,7 @@ _UNITS = {
     "−log p": "nats",
     "log-spectrum": "nats",
     "log q": "nats",
-    "kernel": "px",
+    "kernel width": "px",
 }
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
 PAPER_COLUMNS = {
