@@ -61,14 +61,18 @@ def test_the_papers_tables_and_what_its_text_says_of_them(printed: Path) -> None
     assert calls("RA-C2", "celeba", "vae")[1][0].startswith("precision-squeeze (GMM samples) of VAE")
     assert calls("RA-C2", "celeba", "vae")[1][1].startswith("recall-squeeze (GMM samples) of VAE")  # .66 and .66
     assert calls("RA-C3", "cifar10", "rae") == ("holds", []) == calls("RA-C3", "celeba", "rae")
-    assert [what[:14] for what in calls("RA-C3", "mnist", "rae")[1]] == ["FD-squeeze (N)"]
+    assert calls("RA-C3", "mnist", "rae") == ("holds", [])  # which leaves out column N there
     # 10.7 is 9 % above RAE's 9.8, and 23 % above RAE-L2's 8.7.
     assert [what.partition("that of ")[2][:6] for what in calls("RA-C4", "mnist", "ae")[1]] == ["RAE-L2"]
     assert calls("RA-C4", "cifar10", "ae")[0] == "holds" and calls("RA-C5", "cifar10", "ae")[0] == "holds"
     assert calls("RA-C5", "celeba", "ae")[0] == "does not hold" and calls("RA-C5", "celeba", "rae")[0] == "holds"
     for data, best in (("mnist", "wae"), ("celeba", "wae"), ("cifar10", "rae-sn")):
         assert calls("RA-C6", data, best)[0] == "holds"
-    assert calls("RA-C7", "cifar10", "rae-l2")[0] == "holds" and calls("RA-C7", "mnist", "rae-gp")[0] == "does not hold"
+    # 76.3 and 75.3 are near 74.2; 11.5 and 11.7 are a third above 8.7; 41.0 lies 15 % below 48.0, which is not equal.
+    assert calls("RA-C7", "cifar10", "rae-l2") == ("holds", [])
+    assert calls("RA-C7", "mnist", "rae-l2")[0] == "does not hold"
+    verdict, odd = calls("RA-C7", "celeba", "rae-l2")
+    assert verdict == "depends on the rival" and ["RAE-SN" in what for what in odd] == [True]
 
 
 def test_a_trend_is_a_rank_correlation_over_the_rows(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -74,7 +74,7 @@ def test_lessons_fit_the_data_and_are_three_seeds_or_more_except_at_256_px(name)
     for run in grid(name, "lesson"):
         card = datasets.describe(run.data)["images"] if run.data != "natural" else datasets.natural.COUNTS[run.size]
         assert run.n_train <= card["train"] and run.n_test <= card["test"], run
-    for seeds in experiments.get(name).GRID["lesson"].values():
+    for seeds in experiments.get(name).GRID.get("lesson", {}).values():
         assert seeds == ((0,) if name == "bredell/table2_256" else tuple(range(max(3, len(seeds)))))
 
 
@@ -114,6 +114,47 @@ def test_the_papers_protocol():
     second = experiments.get("table4").runs("paper", "celeba", (0,))[0]
     assert (second.system.architecture, second.system.widths) == ("B", (32, 64, 128, 256, 512))
     assert {run.beta for run in experiments.get("table6").runs("paper", "celeba", (0,))} == {1.0}
+
+
+def test_the_study_trains_all_methods_alike_and_matches_the_rate_of_wiener():
+    study = experiments.get("study")
+    for data in study.GRID["study"]:
+        runs = {run.method: run for run in study.runs("study", data, (0,))}
+        for run in runs.values():
+            epochs, system = run.budget.epochs, run.system
+            assert system.phase(system.warm_up) == ("weighted" if run.method == "wiener" else "train")
+            assert system.warm_up == epochs // 10 and system.decay**epochs == pytest.approx(0.02)
+            assert run.n_test <= datasets.describe(data)["images"]["test"]
+        l2, matched = runs["l2"].system, runs["l2-at-wieners-rate"].system
+        assert matched == replace(l2, beta=matched.beta) and matched.beta < l2.beta == runs["wiener"].system.beta
+    with pytest.raises(ValueError, match="of cifar10 and faces64, not of 'natural'"):
+        study.runs("study", "natural", (0,))
+
+
+def test_each_arm_is_one_change():
+    """Against Wiener or L2 of the same table; typed here a second time."""
+    arms = {run.method: run for run in experiments.get("arms").runs("lesson", "natural", (0,))}
+    given = {name: (run.budget, run.size, run.n_train, run.n_test, run.n_bound) for name, run in arms.items()}
+    assert len(set(given.values())) == 1 and len(arms) == 14
+    assert {run.experiment for name, run in arms.items() if name in ("l2", "wiener", "wiener-proper")} == {
+        "bredell/table6"
+    }
+
+    def changes(name, base):
+        own, other = arms[name].system, arms[base].system
+        systems = {f.name for f in fields(own) if getattr(own, f.name) != getattr(other, f.name)}
+        terms = {f.name for f in fields(own.term) if getattr(own.term, f.name) != getattr(other.term, f.name, None)}
+        return systems, terms
+
+    assert changes("one-kernel", "wiener") == ({"one_kernel"}, set())
+    assert changes("never", "wiener") == ({"warm_up"}, set())
+    assert arms["never"].system.phase(arms["never"].budget.epochs - 1) == "warm-up"
+    assert changes("window-5", "wiener") == changes("window-21", "wiener") == ({"term"}, {"kernel_size"})
+    assert changes("l2,beta=0.5", "l2") == ({"beta"}, set())
+    assert changes("spectral", "l2")[0] == changes("sigma", "l2")[0] == changes("power-law", "l2")[0] == {"term"}
+    for name in ("fixed-2-late", "fixed-4-late"):
+        first = arms["wiener"].system.warm_up
+        assert [arms[name].system.phase(epoch) for epoch in (first - 1, first)] == ["warm-up", "weighted"]
 
 
 def test_the_curves_have_one_grid_of_beta_for_all_terms():

@@ -28,6 +28,7 @@ MADE = {
     "sharpness/variants": ("naive", "b"),
     "sharpness/vae_gan": ("vae-gan",),
     "rae/table2": ("vae", "ae"),
+    "rae/terms": ("vae-l2", "vae-ffl", "rae-l2", "rae-ffl"),
     "rae/figure1": ("vae,beta=0.01", "vae,beta=10"),
     "rae/figure2": ("k-1", "k-8"),
     "rae/components": ("ae",),
@@ -62,7 +63,8 @@ def test_every_figure_can_be_drawn(folder, experiment, make):
         assert made.labels and made.pixels.any()
     else:
         assert isinstance(made, Figure)
-        assert all(ax.lines or ax.images for ax in made.axes)
+        # Without the network of the features some panels have nothing to draw, and say so.
+        assert all(ax.lines or ax.images or "not measured" in ax.texts[0].get_text() for ax in made.axes)
 
 
 def test_every_recorded_experiment_has_figures_by_name():

@@ -61,6 +61,9 @@ ALL: dict[str, dict[str, Any]] = {
     "wiener with determinant": {"epsilon": 0.5},
     "wiener-fixed": {},
     "wiener-proper": {},
+    "power-law": {},
+    "spectral": {},
+    "spectral, one variance": {"spectra": "flat"},
     "stft": {"window": 4, "stride": 2, "pad": True},
     "stft as released": {"window": 4, "stride": 2, "pad": True, "hann": False, "form": "released"},
     "sharpness": {},
@@ -69,7 +72,7 @@ ALL: dict[str, dict[str, Any]] = {
     "sharpness in size": {"absolute": True},
     "sum": {"first": losses.L2(), "second": losses.SSIM(), "weight": 0.3},
 }
-TERMS = {key: losses.get(key.split()[0], **constants) for key, constants in ALL.items()}
+TERMS = {key: losses.get(key.split()[0].strip(","), **constants) for key, constants in ALL.items()}
 
 
 # --- names, constants, flags -----------------------------------------------------------------------------------------
@@ -77,7 +80,7 @@ TERMS = {key: losses.get(key.split()[0], **constants) for key, constants in ALL.
 
 def test_every_name_gives_its_term() -> None:
     ours = {"l2", "l1", "ce", "ssim", "ffl", "wiener", "wiener-fixed", "wiener-proper"}
-    ours |= {"stft", "sharpness", "sum"}
+    ours |= {"stft", "sharpness", "sum", "spectral", "power-law"}
     assert set(losses.TERMS) == ours | {"lpips", "watson", "watson-dft"}
     for name, kind in losses.TERMS.items():
         term = losses.get(name)
@@ -130,6 +133,9 @@ REFUSED = [
     ("stft", {"form": "wrapped"}, "form of 'stft' is 'printed' or 'released', not 'wrapped'"),
     ("sharpness", {"variant": "d"}, "variant of 'sharpness' is a, b or c, not 'd'"),
     ("sharpness", {"scale": -1.0}, "scale of 'sharpness' is a positive number"),
+    ("power-law", {"alpha": math.inf}, "alpha of 'power-law' is a finite number, not inf"),
+    ("spectral", {"spectra": "all"}, "one of flat, shared, colours, not 'all'"),
+    ("sum", {"second": losses.Spectral()}, "no term that learns parameters, as 'spectral' does"),
     ("sum", {"weight": 0.0}, "scale of 'sum' is a positive number"),
     ("sum", {"second": losses.Wiener()}, "no term that weights by an estimated kernel, as 'wiener' does"),
 ]
@@ -169,6 +175,9 @@ def test_each_term_says_whether_it_is_a_likelihood() -> None:
         "ce with constant",
         "wiener-fixed",
         "wiener-proper",
+        "power-law",
+        "spectral",
+        "spectral, one variance",
     }
 
 
@@ -220,6 +229,22 @@ def test_wiener_fixed_is_wiener_with_that_gaussian() -> None:
     W = dense(kernel, 0.1, SHAPE[1:])[1]
     expected = 0.5 * (three_channels(W) @ ERROR.T).square().sum(0)
     torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(2, 5, 6), (3, 6, 5)], ids=str)
+def test_the_power_law_weighs_by_the_root_of_the_frequency_with_the_determinant_of_l2(shape: tuple[int, ...]) -> None:
+    x, x_hat, (_, h, w) = batch(N, *shape), batch(N, *shape, seed=1), shape
+    frequency = np.hypot(np.fft.fftfreq(h)[:, None], np.fft.fftfreq(w)).clip(1 / max(h, w))
+    weight = frequency**1.5
+    weight /= np.exp(np.log(weight).mean())
+    energy = np.abs(np.fft.fft2((x - x_hat).numpy(), norm="ortho")) ** 2
+    term = losses.get("power-law", alpha=3.0)
+    np.testing.assert_allclose(term(x, x_hat).numpy(), 0.5 * (weight * energy).sum((1, 2, 3)))
+    sigma = [np.fft.ifft2(np.fft.fft2(e.reshape(h, w)) / weight).real.ravel() for e in np.eye(h * w)]
+    normal = MultivariateNormal(torch.zeros(h * w, dtype=torch.float64), torch.from_numpy(np.stack(sigma)))
+    expected = -normal.log_prob((x - x_hat).flatten(2)).sum(1)
+    torch.testing.assert_close(minus_log_p(term, x, x_hat), expected)
+    torch.testing.assert_close(losses.get("power-law", alpha=0.0)(x, x_hat), losses.L2()(x, x_hat))
 
 
 def test_with_a_delta_the_weighted_terms_are_scaled_squared_errors() -> None:

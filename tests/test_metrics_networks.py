@@ -77,6 +77,7 @@ def real_squeeze():
         (lambda: metrics.lpips(images(size=32), images(size=32), "alex"), "LPIPS-alex", "alexnet-owt-7be5be79.pth"),
         (lambda: metrics.lpips(images(), images(), "vgg"), "LPIPS-vgg", "vgg16-397923af.pth"),
         (lambda: metrics.frechet_distance(images(), images()), "FD-squeeze", SQUEEZE),
+        (lambda: metrics.embed(images(size=32), "alex"), "FD-alex", "alexnet-owt-7be5be79.pth"),
         (
             lambda: metrics.frechet_distance(images(), images(), "inception-softmax"),
             "FID-softmax",
@@ -233,6 +234,25 @@ def test_smallest_images_are_the_networks_own():
                 network(torch.empty(1, 3, smallest - 1, smallest - 1))
 
 
+def test_the_second_judge_sees_torchvisions_last_map_before_its_pooling(tmp_path, monkeypatch):
+    """Of random weights, kept where torch's hub would have put the real ones, at the least size and above it."""
+    models = pytest.importorskip("torchvision.models", reason="torchvision is not installed")
+    hub = tmp_path / "hub" / "checkpoints"
+    hub.mkdir(parents=True)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    torch.manual_seed(0)
+    network = models.alexnet(num_classes=1000)
+    torch.save(network.state_dict(), hub / "alexnet-owt-7be5be79.pth")
+    for size in (31, 64):
+        x = images(3, size=size)
+        mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+        with torch.no_grad():
+            maps = network.features[:12]((x.permute(0, 2, 3, 1) - mean).div(std).permute(0, 3, 1, 2))
+        torch.testing.assert_close(metrics.embed(x, "alex"), maps.mean((2, 3)), rtol=1e-4, atol=1e-6)
+    with pytest.raises(ValueError, match="FD-alex needs images of at least 31 px a side, not 30"):
+        metrics.embed(images(3, size=30), "alex")
+
+
 def test_lpips_gives_the_value_in_the_documentation_of_torchmetrics(real_squeeze):
     pytest.importorskip("lpips", reason="lpips is not installed")
     generator = torch.Generator().manual_seed(42)
@@ -307,7 +327,7 @@ def test_frechet_distance_of_images():
 def test_frechet_distance_refuses():
     with pytest.raises(ValueError, match="at least 2 images"):
         metrics.frechet_distance(images(1), images(3), "pixels")
-    with pytest.raises(ValueError, match=r"squeeze, vgg, inception, inception-softmax, .*pixels"):
+    with pytest.raises(ValueError, match=r"squeeze, vgg, alex, inception, inception-softmax, .*pixels"):
         metrics.frechet_distance(images(), images(), "resnet")
     with pytest.raises(ValueError, match="features 'pixels', not of 'squeeze'"):
         metrics.frechet_distance(metrics.statistics(images(), "pixels"), images(), "squeeze")

@@ -12,8 +12,11 @@ from torch import nn
 from torch.distributions import Normal, kl_divergence
 
 from blurvae import models
+from blurvae.blur import circular_convolve
 from blurvae.errors import CorruptFile, MissingWeights
+from blurvae.losses import Wiener, kernel_loss
 from blurvae.models import VAE, KernelNet
+from blurvae.systems import BlurVAE
 
 TINY = {"widths": (4, 8), "latent": 5, "hidden": 7}
 
@@ -212,6 +215,24 @@ def test_kernels_of_the_network_are_non_negative_of_sum_one_and_one_per_image(sc
     assert (kernel >= 0).all()
     torch.testing.assert_close(kernel.sum((1, 2)), torch.ones(4))
     assert (kernel[0] - kernel[1]).abs().max() > 1e-3
+
+
+def test_one_kernel_for_all_images_is_uniform_and_then_what_it_learns() -> None:
+    """It finds a blur that all images share, by eq. 12, and keeps it in a model file."""
+    net = KernelNet(6, 3, 0)
+    torch.testing.assert_close(net(torch.randn(4, 6)), torch.full((4, 3, 3), 1 / 9))
+    x, blur = torch.randn(8, 1, 12, 12, generator=generator()), torch.tensor([[0, 1, 0], [0, 2, 0], [0, 1, 0]]) / 4
+    adam = torch.optim.Adam(net.parameters(), 0.1)
+    for _ in range(150):
+        loss = kernel_loss(x, circular_convolve(x, blur), net(torch.randn(8, 6))).mean()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    kernel = net(torch.randn(5, 6)).detach()
+    assert (kernel - blur).abs().max() < 0.02 and torch.equal(kernel[0], kernel[4])
+    config = BlurVAE(Wiener(kernel_size=3), latent=6, one_kernel=True).config((1, 8, 8))["kernel_net"]
+    assert config == {"latent": 6, "size": 3, "hidden": 0}
+    KernelNet(**config).load_state_dict(net.state_dict())
 
 
 @pytest.mark.parametrize("size", [0, 4, -1])

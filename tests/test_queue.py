@@ -94,6 +94,8 @@ def test_the_recorded_lessons_leave_nothing_to_run(name):
     """But for the paper's learned losses, whose weights do not come with the project."""
     from blurvae import paths
 
+    if "lesson" not in experiments.get(name).GRID:
+        pytest.skip(f"{name} has no lesson")
     grid = experiments.get(name).GRID["lesson"].items()
     owners = {run.experiment for data, seeds in grid for run in experiments.get(name).runs("lesson", data, seeds)}
     if not all((paths.results() / owner).is_dir() for owner in owners):

@@ -26,6 +26,7 @@ from blurvae.models import VAE, KernelNet, kl_divergence
 from blurvae.systems import BlurVAE
 from blurvae.systems.vae import Players, Seen
 from blurvae.train import Budget, Scene, State, Turn, checkpoint, feed, fit, loop
+from blurvae.train.schedules import When
 
 PATHS = {
     "wiener, detached": losses.get("wiener", kernel_size=3),
@@ -291,7 +292,7 @@ def test_a_code_of_another_length_than_the_systems_is_refused() -> None:
 
 def reference_fit(who: Players, term: Term, data: ImageSet, chosen: Chosen) -> list[dict[str, float]]:
     """The algorithm without any of the loop's conveniences: two Adams, one step each per batch."""
-    vae, kernel_net = who
+    vae, kernel_net, _ = who
     assert kernel_net is not None
     vae.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
     adams = [torch.optim.Adam(vae.parameters(), chosen.lr), torch.optim.Adam(kernel_net.parameters(), chosen.kernel_lr)]
@@ -405,6 +406,31 @@ def test_in_warm_up_the_vae_learns_from_l2_and_the_kernel_network_from_eq_12() -
     assert history == [{**r, "phase": "warm-up"} for r in plain_history]
     after = weights(warm)
     assert all(not torch.equal(after[key], before[key]) for key in after if key.startswith("kernel_net"))
+
+
+def test_the_learning_rate_of_the_vae_alone_decays() -> None:
+    rates = replace(settings(lr=4e-3).system(WIENER, players()), decay=0.5).optimisers()
+    at = [When(9 * epoch, epoch, ()) for epoch in range(3)]
+    assert [rates["vae"].lr(when) for when in at] == pytest.approx([4e-3, 2e-3, 1e-3])
+    assert {rates["kernel_net"].lr(when) for when in at} == {1e-3}
+    for wrong, message in (
+        (1.5, "decay, the factor of lr after each epoch, is at most 1"),
+        (0.0, "decay must be a pos"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            BlurVAE(decay=wrong)
+
+
+def test_a_fixed_weight_can_come_late_too() -> None:
+    late = losses.get("wiener-fixed", kernel_size=3, late=True)
+    for term, phases in ((late, ["warm-up", "weighted"]), (replace(late, late=False), ["train", "train"])):
+        system = settings(warm_up=1).system(term, players())
+        assert [system.phase(epoch) for epoch in (0, 1)] == phases
+    _, warm = train(late, settings(warm_up=2), who=players(with_kernel_net=False))
+    _, plain = train(losses.get("l2"), settings(), who=players(with_kernel_net=False))
+    assert_same(weights(warm), weights(plain))
+    _, weighted = train(late, settings(warm_up=1), who=players(with_kernel_net=False))
+    assert any(not torch.equal(a, b) for a, b in zip(weights(weighted).values(), weights(plain).values()))
 
 
 def test_the_history_has_what_the_players_measure() -> None:

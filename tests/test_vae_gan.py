@@ -113,8 +113,8 @@ def test_a_step_of_each_rule_lowers_or_raises_the_game_as_it_should() -> None:
         assert sign * (printed(PRINTED, moved, here)["gan"].item() - before) > 0
 
 
-def test_the_printed_total_contradicts_the_printed_rules() -> None:
-    """Erratum: a network that minimises L_prior + L_rec + L_GAN sends the decoder the other way in the game.
+def test_erratum_s_e1_the_printed_total_contradicts_the_printed_rules() -> None:
+    """A network that minimises L_prior + L_rec + L_GAN sends the decoder the other way in the game.
 
     Nor would the encoder and the discriminator do as their rules say: the one would learn from the game, the other
     from the reconstruction, which it makes small by seeing nothing.
@@ -134,6 +134,43 @@ def test_the_printed_total_contradicts_the_printed_rules() -> None:
     assert flat(of["gan"], "encoder").norm() > 1e-3
     extra = flat(total, "discriminator") - flat(ours["discriminator"], "discriminator")
     assert torch.allclose(extra, flat(of["rec"], "discriminator")) and extra.norm() > 1e-3
+
+
+def test_erratum_s_e1_by_finite_differences() -> None:
+    """Along any way of the decoder the total changes as its rule does, and twice the game besides."""
+    players, here = doubled(PRINTED), at(PRINTED)
+    generator = torch.Generator().manual_seed(0)
+    ways = [torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in players.decoder.parameters()]
+    total, rule, game = (
+        along(players.decoder, ways, lambda of=of: of(printed(PRINTED, players, here)))
+        for of in (
+            lambda of: of["prior"] + of["rec"] + of["gan"],
+            lambda of: of["rec"] - of["gan"],
+            lambda of: of["gan"],
+        )
+    )
+    assert total - rule == pytest.approx(2 * game, rel=1e-4) and abs(game) > 1e-3
+
+
+def test_erratum_s_e1_no_other_total_has_the_printed_rules_for_gradients() -> None:
+    """Mixed derivatives of one function agree; those of the encoder's and the decoder's rule differ by L_GAN's."""
+    players, here = doubled(PRINTED), at(PRINTED)
+    of = printed(PRINTED, players, here)
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: [*getattr(players, name).parameters()] for name in ("encoder", "decoder")}
+    ways = {
+        name: [torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in own] for name, own in weights.items()
+    }
+
+    def slope(value: Tensor, name: str) -> Tensor:
+        """The derivative along a player's way, which can be differentiated again."""
+        found = torch.autograd.grad(value, weights[name], create_graph=True, materialize_grads=True)
+        return torch.stack([(a * b).sum() for a, b in zip(found, ways[name])]).sum()
+
+    mixed = {name: slope(slope(RULES[name](of, False), name), other) for name, other in (weights, [*weights][::-1])}
+    game = slope(slope(of["gan"], "decoder"), "encoder")
+    assert (mixed["encoder"] - mixed["decoder"]).item() == pytest.approx(game.item(), rel=1e-9)
+    assert abs(game.item()) > 1e-3
 
 
 def test_larsens_sign_taken_literally_trains_a_wrong_judge() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from math import comb
 from pathlib import Path
 
 import made_up
 import matplotlib
+import numpy as np
 import pytest
 import torch
 
@@ -15,9 +17,11 @@ matplotlib.use("Agg")
 
 from blurvae import claims, datasets, experiments, metrics
 from blurvae.evaluation import real
-from blurvae.experiments.failures import failure_rates, interval
-from blurvae.pages.figures import health
-from blurvae.record import execute
+from blurvae.experiments import intervals
+from blurvae.experiments.failures import failure_rates, interval, mcnemar, paired_failures
+from blurvae.pages.figures import failures, health, over_seeds
+from blurvae.record import execute, read
+from blurvae.record.files import write
 
 NAME = "sharpness/vae_gan"
 
@@ -46,22 +50,48 @@ def test_a_rate_of_nothing_is_refused() -> None:
             interval(failed, runs)
 
 
-def write(out: Path, method: str, seed: int, values: dict[str, float], history: list[dict[str, float]] = []) -> None:  # noqa: B006
+def record(out: Path, method: str, seed: int, values: dict[str, float], history: list[dict[str, float]] = []) -> None:  # noqa: B006
     (run,) = (r for r in experiments.get(NAME).runs("lesson", "mnist", (seed,)) if r.method == method)
     made_up.write(out, run, {name: {"value": value} for name, value in values.items()}, history)
 
 
 def test_failures_are_counted_method_by_method(tmp_path: Path) -> None:
     for seed in range(4):
-        write(tmp_path, "released", seed, {"failed": float(seed == 2)})
+        record(tmp_path, "released", seed, {"failed": float(seed == 2)})
     (lost,) = (r for r in experiments.get(NAME).runs("lesson", "mnist", (4,)) if r.method == "released")
     made_up.write_diverged(tmp_path, lost)
-    write(tmp_path, "vae-gan", 0, {"failed": 0.0})
-    write(tmp_path, "vae-gan", 1, {"PSNR": 10.0})  # its network was not there: not counted
+    record(tmp_path, "vae-gan", 0, {"failed": 0.0})
+    record(tmp_path, "vae-gan", 1, {"PSNR": 10.0})  # its network was not there: not counted
     found = failure_rates(NAME, "lesson", "mnist", tmp_path)
     assert found.method.tolist() == ["VAE-GAN", "released VAE-GAN"]
     assert found.runs.tolist() == [1, 5] and found.failed.tolist() == [0, 2] and found.rate.tolist() == [0, 0.4]
     assert (found.low[1], found.high[1]) == interval(2, 5)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 0), (5, 0), (3, 4), (1, 9), (10, 10)])
+def test_the_p_value_of_paired_failures_is_a_coin_s(first: int, second: int) -> None:
+    """Both tails of a fair coin, up to what was seen."""
+    n, few = first + second, min(first, second)
+    assert mcnemar(first, second) == pytest.approx(min(1.0, 2 * tail(n, range(few + 1), 0.5)))
+    assert mcnemar(first, second) == mcnemar(second, first)
+
+
+def test_two_methods_are_compared_seed_by_seed(tmp_path: Path) -> None:
+    """Seeds that only one of them has are left out; one that diverged has failed and has no distance."""
+    distance = "FD-squeeze (samples)"
+    for seed, (one, other) in enumerate([(1, 1), (0, 1), (0, 1), (0, 0)]):
+        record(tmp_path, "sharpness", seed, {"failed": one, distance: 10.0 * (seed + 1)})
+        record(tmp_path, "vae-gan", seed, {"failed": other, distance: 20.0 * (seed + 1) * (1 + (seed == 3))})
+    (lost,) = (r for r in experiments.get(NAME).runs("lesson", "mnist", (4,)) if r.method == "sharpness")
+    made_up.write_diverged(tmp_path, lost)
+    record(tmp_path, "vae-gan", 4, {"failed": 0.0, distance: 5.0})
+    record(tmp_path, "vae-gan", 5, {"failed": 1.0, distance: 5.0})
+    pairs = (("sharpness", "vae-gan"), ("released-sharpness", "released"))
+    (row,) = paired_failures(NAME, "lesson", "mnist", pairs, tmp_path).itertuples()
+    assert (row.method, row.rival) == ("VAE-GAN + sharpness", "VAE-GAN")
+    assert (row.seeds, row.both, row.only_method, row.only_rival, row.smaller) == (5, 1, 1, 2, 4)
+    assert row.p == mcnemar(1, 2)
+    assert (row.ratio, row.low, row.high) == pytest.approx(intervals.geometric([1 / 2, 1 / 2, 1 / 2, 1 / 4]))
 
 
 @pytest.mark.parametrize(
@@ -73,7 +103,7 @@ def test_what_is_invariant_and_what_is_not(features: float, wins: int, verdict: 
     for seed in range(3):
         values = {f"shift {k} px (features)": features + 0.001 * seed for k in (1, 2)}
         values |= {f"shift {k} px ({of})": 0.3 for k in (1, 2) for of in ("pixels", "sharpness")}
-        write(tmp_path, "vae-gan", seed, values)
+        record(tmp_path, "vae-gan", seed, values)
     s5 = next(claim for claim in claims.load() if claim.name == "S5")
     here = replace(s5, evidence=tuple(e for e in s5.evidence if (e.tier, e.data) == ("lesson", "mnist")))
     (finding,) = claims.findings(here, tmp_path)
@@ -82,22 +112,55 @@ def test_what_is_invariant_and_what_is_not(features: float, wins: int, verdict: 
 
 
 def test_the_panel_shows_every_seed(tmp_path: Path) -> None:
-    """The line is the median, the band goes from the lowest to the highest seed."""
+    """The line is the median, the pale band goes from the lowest to the highest seed, the dark one holds half."""
     for seed, share in enumerate((0.2, 0.5, 0.9)):
         epochs = [
-            {"epoch": e, "accuracy_real": share, "accuracy_fake": 1 - share, "gradient_encoder": 10.0**seed}
+            {"epoch": e, "accuracy_real": share, "accuracy_fake": 1 - share, "on_real": -math.log(share)}
+            | {"on_reconstruction": 0.0, "gradient_encoder": 10.0**seed}
             for e in (1, 2)
         ]
-        write(tmp_path, "released", seed, {"failed": 0.0}, epochs)
+        record(tmp_path, "released", seed, {"failed": 0.0}, epochs)
     figure = health(NAME, "lesson", "mnist", tmp_path)
-    left, right = figure.axes
+    left, middle, right = figure.axes
     real, fake = left.lines
     assert real.get_ydata().tolist() == [0.5, 0.5] and fake.get_ydata().tolist() == [0.5, 0.5]
-    assert right.lines[0].get_ydata().tolist() == [10, 10] and right.get_title() == "3 seeds"
-    edges = left.collections[0].get_paths()[0].vertices[:, 1]
-    assert (edges.min(), edges.max()) == (0.2, 0.9)
+    assert right.lines[0].get_ydata().tolist() == [10, 10] and right.get_title() == "gradients, 3 seeds"
+    assert [line.get_ydata()[0] for line in middle.lines] == pytest.approx([0.5, 1.0])
+    pale, dark = (band.get_paths()[0].vertices[:, 1] for band in left.collections[:2])
+    assert (pale.min(), pale.max()) == (0.2, 0.9)
+    assert (dark.min(), dark.max()) == (0.35, pytest.approx(0.7))
     with pytest.raises(ValueError, match="recorded"):
         health(NAME, "lesson", "natural", tmp_path)
+
+
+def test_rates_are_drawn_with_their_intervals(tmp_path: Path) -> None:
+    for seed in range(4):
+        record(tmp_path, "released", seed, {"failed": float(seed == 2)})
+    figure = failures(NAME, "lesson", ("mnist", "natural"), tmp_path)
+    (ax,) = figure.axes  # nothing is recorded of the other
+    line, point = ax.lines
+    assert tuple(line.get_xdata()) == interval(1, 4) and point.get_xdata()[0] == 0.25
+    assert ax.get_title() == "mnist, 4 seeds" and point.get_ydata()[0] == 3  # of the table's rows
+    with pytest.raises(ValueError, match="is recorded"):
+        failures(NAME, "lesson", ("natural",), tmp_path)
+
+
+def test_samples_of_every_seed_stand_side_by_side(tmp_path: Path) -> None:
+    """The first record keeps all pictures and the second its samples alone; the third has none and is left out."""
+    images = np.random.default_rng(0).integers(0, 256, (3, 8, 1, 32, 32)).astype(np.uint8)
+    for seed, options in enumerate(({}, {"images": False, "keep": ("sample",)}, {"images": False})):
+        record(tmp_path, "released", seed, {"failed": float(seed == 1)})
+        (run,) = (r for r in experiments.get(NAME).runs("lesson", "mnist", (seed,)) if r.method == "released")
+        pictures = dict.fromkeys(("original", "sample", "reconstruction"), images[seed])  # the first is all runs'
+        made = replace(read(run.path(tmp_path)), source=pictures)
+        write(made, tmp_path, **options)
+        kept = {"sample", "reconstruction"} if not options else {"sample"} if "keep" in options else set()
+        assert {*np.load(run.path(tmp_path).with_suffix(".npz"))} == kept
+    grid = over_seeds(NAME, "lesson", "mnist", "released", tmp_path, 2)
+    assert grid.labels == ("seed 0", "seed 1, failed") and grid.columns == 2
+    assert (grid.cells[1].pixels[:, :32, 0] == images[1, 0, 0]).all()
+    with pytest.raises(ValueError, match="is recorded with its pictures"):
+        over_seeds(NAME, "lesson", "mnist", "vae-gan", tmp_path)
 
 
 def test_an_evaluation_measures_what_the_tables_show(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def losses(players: Players, x: Tensor, C: float = 0.025) -> tuple[Tensor, Tenso
         x: (n, c, h, w) in [−1, 1].
         C: Wiener's constant.
     """
-    vae, kernel_net = players
+    vae, kernel_net = players.vae, players.kernel_net
     h, w = x.shape[-2:]
     mu, log_var = vae.encoder(x).chunk(2, dim=1)
     z = mu + torch.exp(0.5 * log_var) * torch.randn_like(mu)

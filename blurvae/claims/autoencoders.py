@@ -56,10 +56,9 @@ def as_good(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     for metric in evidence.metrics:
         for rival in evidence.rivals:
             own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
-            excess = tuple(100 * (own[seed] / other[seed] - 1) for seed in sorted(own.keys() & other.keys()))
             label = recorded.label(evidence.experiment, rival)
             what = f"{metric} above that of {label}, %"
-            made.append(Comparison(what, f"under {NEAR:g}", excess, -1, NEAR))
+            made.append(Comparison(what, f"under {NEAR:g}", records.excess(own, other), -1, NEAR))
     return made
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from blurvae import datasets, experiments
 from blurvae.claims.inference import Sides, sides
+from blurvae.experiments.recorded import paper_data
 
 TIMED = "determinant"  # the rule that reads the benchmark, in rounds in the place of seeds
 POINTS = {"equal rate": "equal KL", "searched": "β searched"}  # what rules compare at that know methods at all β
@@ -50,7 +51,7 @@ class Evidence:
             return f"{self.data}{features}" or "benchmark"
         card, own = datasets.describe(self.data), experiments.get(self.experiment).PAPER_DATA
         remark = f" (stands in for {card['stands_in_for']})" if card["stands_in_for"] else ""
-        if own and self.data != own and not remark:
+        if own and not paper_data(self.experiment, self.data) and not remark:
             remark = " (not the paper's data)"
         return ", ".join(filter(None, (self.experiment, f"{self.data}{remark}", f"tier {self.tier}", self.point)))
 

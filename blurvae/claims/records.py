@@ -15,12 +15,8 @@ DROWNED = 0.5  # of the models' distance, from which on that of real images from
 
 
 def values(evidence: Evidence, folder: Path | None) -> dict[str, dict[str, dict[int, float]]]:
-    """{metric: {method: {seed: value}}}."""
-    found: dict[str, dict[str, dict[int, float]]] = {}
-    runs = recorded.frame(evidence.experiment, evidence.tier, evidence.data, folder).dropna(subset="value")
-    for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
-        found.setdefault(metric, {}).setdefault(method, {})[seed] = value
-    return found
+    """The recorded numbers of the evidence's experiment, {metric: {method: {seed: value}}}."""
+    return recorded.by_seed(evidence.experiment, evidence.tier, evidence.data, folder)
 
 
 def runs(evidence: Evidence, folder: Path | None) -> list[Result]:
@@ -54,3 +50,8 @@ def drowned(metric: str, evidence: Evidence, folder: Path | None, *models: Mappi
 def gaps(own: Mapping[int, float], other: Mapping[int, float]) -> tuple[float, ...]:
     """One number minus another, for the seeds that have both."""
     return tuple(own[seed] - other[seed] for seed in sorted(own.keys() & other.keys()))
+
+
+def excess(own: Mapping[int, float], other: Mapping[int, float]) -> tuple[float, ...]:
+    """By how many per cent one number is larger than another, for the seeds that have both."""
+    return tuple(100 * (own[seed] / other[seed] - 1) for seed in sorted(own.keys() & other.keys()))

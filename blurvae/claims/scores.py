@@ -37,8 +37,7 @@ def hardly_differs(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
             gaps, what, digits = records.gaps(own, other), metric, recorded.DIGITS[metric]
             if metric.startswith(DISTANCE):
-                gaps = tuple(100 * (own[seed] / other[seed] - 1) for seed in sorted(own.keys() & other.keys()))
-                what, digits = f"{metric}, %", 1
+                gaps, what, digits = records.excess(own, other), f"{metric}, %", 1
             label = f"{recorded.label(evidence.experiment, rival)}, within ±{margin:g}"
             silent = records.drowned(metric, evidence, folder, own, other)
             made.append(Comparison(what, label, gaps, digits=digits, near=margin, silent=silent))

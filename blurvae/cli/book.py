@@ -18,7 +18,9 @@ def table(
     tier: Tier = "lesson",
     data: Data = "natural",
     form: Annotated[str, typer.Option("--format", help="text, markdown, csv or json.")] = "text",
-    over: Annotated[str, typer.Option(help="What ± means: the sd over seeds or over images.")] = "seeds",
+    over: Annotated[
+        str, typer.Option(help="What ± means: sd over seeds or images; interval: of 95 % over seeds.")
+    ] = "seeds",
     results: Annotated[Path | None, typer.Option(help="Folder of results; the recorded ones where left out.")] = None,
 ) -> None:
     """Print the table of an experiment, the paper's numbers beside the measured ones."""
@@ -31,11 +33,11 @@ def table(
     if form != "text":
         typer.echo(tables.render(shown, form))
         if form == "markdown":
-            typer.echo(f"\n{tables.caption(experiment, tier, data, results)} ± is the sd over {over}.")
+            typer.echo(f"\n{tables.caption(experiment, tier, data, results)} {tables.MEANING[over]}")
         return
     missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
     shown = terminal.headed(shown.replace(dict.fromkeys(missing, "needs weights")))  # which ones is said once, below
-    caption = f"{tables.caption(experiment, tier, data, results)} ± is the sd over {over}."
+    caption = f"{tables.caption(experiment, tier, data, results)} {tables.MEANING[over]}"
     notes = "\n".join([*missing, *[""] * bool(missing), caption, terminal.LEGEND])
     console = Console(highlight=False)
     if console.is_terminal:

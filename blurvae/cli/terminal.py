@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEST = "*"
-LEGEND = f"{BEST} the best of its column, and what lies within its sd; ↑ more is better, ↓ less is better."
+LEGEND = f"{BEST} the best of its column, and what lies within its ±; ↑ more is better, ↓ less is better."
 NARROWEST = 12  # characters a line that the methods' names get at least
 
 

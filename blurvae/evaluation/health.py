@@ -36,7 +36,8 @@ class HealthWatch:
 
     accuracy_real and accuracy_fake are the shares of the data and of the fakes that the discriminator judges rightly,
     gradient_<player> the norm of the gradient of a player's own loss by its weights. The networks are in evaluation, so
-    batch norms take their running statistics, and nothing is stepped.
+    batch norms take their running statistics, and nothing is stepped. Where weights move fast these lag behind, and an
+    accuracy is then theirs rather than the game's: see the cross-entropies of the training beside it, `figures.health`.
 
     Args:
         system: whose moves are played.

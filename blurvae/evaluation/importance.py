@@ -50,7 +50,7 @@ def minus_log_likelihood(
     if not term.is_likelihood:
         raise ValueError(
             f"The term {term.name!r} is not −log of a density over images, so that no bound on −log p(x) follows from "
-            "it: take a likelihood (l2, l1, ce with continuous_bernoulli, wiener, wiener-fixed, wiener-proper)."
+            "it: take a likelihood (l2, l1, ce with continuous_bernoulli, wiener, wiener-fixed and -proper, spectral)."
         )
     return term(x, x_hat, logit=logit, kernel=kernel) + term.log_normaliser(shape)
 
@@ -81,7 +81,7 @@ def log_weights(
     Raises:
         ValueError: a term that is no density, a network in training mode, no sample.
     """
-    vae, kernel_net = players
+    vae, kernel_net, term = players.vae, players.kernel_net, term.given(players.spectrum)
     if vae.training:
         raise ValueError("The model is in training mode, where batch norm mixes the images: call vae.eval() first.")
     if samples < 1 or chunk < 1:

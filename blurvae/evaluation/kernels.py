@@ -1,22 +1,28 @@
-"""The kernels of the same test images after each epoch: what Fig. 2 shows and what a small ε does to training."""
+"""The kernels of test images: after each epoch, as Fig. 2 shows them, and at the end, whether they are per image."""
 
 from __future__ import annotations
 
+import math
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from blurvae.blur import kernel_width, log_abs_det
+from blurvae.blur import delta_kernel, kernel_width, log_abs_det, simplex_kernels
 from blurvae.datasets import ImageSet, to_float
 from blurvae.errors import CorruptFile
-from blurvae.evaluation.base import to_bytes, unit
+from blurvae.evaluation.base import batches, to_bytes, unit
 from blurvae.files import load_arrays, save_arrays
+from blurvae.losses import kernel_loss
 from blurvae.systems.vae import Players
 
 FOLLOWED = 128  # test images whose kernels are measured after each epoch
 SNAPSHOTS = 4  # of them are kept as pictures
 EPSILONS = (0.01, 0.5)  # of log|K + εI|: "small" and the paper's Table 6
+FITTED = 2**21  # pixels of the training images of which the mean kernel and the one for all are made, at most
+WHOSE = ("own", "another's", "mean", "one for all", "none")  # the kernels of `kernel_errors`
 
 
 class KernelWatch:
@@ -43,7 +49,7 @@ class KernelWatch:
 
     def __call__(self, epoch: int, players: Players) -> dict[str, float]:
         """The mean and the sd over images of the width (px), and mean log|K + εI| (nats per image)."""
-        vae, kernel_net = players
+        vae, kernel_net = players.vae, players.kernel_net
         assert kernel_net is not None  # nobody watches where there is none
         mu, _ = vae.encode(self.x)
         kernel = kernel_net(mu).float()
@@ -84,3 +90,45 @@ class KernelWatch:
         if not file.exists():
             raise CorruptFile(f"{file} is missing: {again}.")
         return load_arrays(file, again)
+
+
+@torch.no_grad()
+def kernel_errors(players: Players, train: ImageSet, test: ImageSet, device: torch.device) -> dict[str, Tensor]:
+    """Whether a kernel belongs to its image: ‖x ∗ k − x̂‖² of test images, z = μ, with other kernels in its place.
+
+    A network that has learned one blur for all images does as well with another image's kernel, and no better than the
+    best single kernel does.
+
+    Args:
+        players: the trained networks.
+        train: of the first of them, 2²¹ px in all, the mean kernel and the one for all are made.
+        test: the images that are measured.
+        device: of the networks.
+
+    Returns:
+        By name (n,), squared error on [−1, 1]: "kernel error (own)"; "(another's)", of the test image half the set
+        away; "(mean)", the mean kernel of training images; "(one for all)", the kernel ≥ 0 and of sum 1 with the least
+        error over the training images, absent where scipy is, on a bare GPU machine; "(none)", ‖x − x̂‖².
+    """
+    vae, kernel_net = players.vae, players.kernel_net
+    assert kernel_net is not None  # nobody asks where there is none
+
+    def seen(images: ImageSet) -> tuple[Tensor, Tensor, Tensor]:
+        parts = []
+        for x in batches(images, device):
+            mu, _ = vae.encode(x)
+            parts.append((x, vae.decode(mu).x_hat, kernel_net(mu).float()))
+        x, x_hat, kernel = (torch.cat(part) for part in zip(*parts))
+        return x, x_hat, kernel
+
+    x, x_hat, kernel = seen(train.head(min(len(train), max(1, FITTED // math.prod(train.shape[1:])))))
+    # As channels of one image, since a kernel blurs all channels alike.
+    sharp, made = (images.flatten(0, 1)[None] for images in (x, x_hat))
+    single = simplex_kernels(sharp, made, kernel_net.size)[0].to(device) if find_spec("scipy") else None
+    mean = kernel.mean(0)
+    x, x_hat, kernel = seen(test)
+    none = delta_kernel(kernel_net.size, device=device)
+    tried = (kernel, kernel.roll(len(kernel) // 2, 0), mean, single, none)
+    return {
+        f"kernel error ({whose})": kernel_loss(x, x_hat, k).cpu() for whose, k in zip(WHOSE, tried) if k is not None
+    }

@@ -79,8 +79,15 @@ def pictures(x: Tensor, x_hat: Tensor, sampled: Tensor, few: int) -> dict[str, n
     }
 
 
-def second_lpips(x: Tensor, x_hat: Tensor, measured: Measured) -> None:
-    """LPIPS by another network, where the images are large enough for it: a judge who was in no training."""
+def second_judge(x: Tensor, x_hat: Tensor, measured: Measured, sets: dict[str, Tensor]) -> None:
+    """LPIPS and Fréchet distances by another network, where the images are large enough: one that was in no training.
+
+    Args:
+        x: (n, c, h, w) on [0, 1], the test images.
+        x_hat: (n, c, h, w), their reconstructions.
+        measured: what the rows join.
+        sets: other sets whose distances from the test images are wanted, by name.
+    """
     name = f"LPIPS-{SECOND}"
     if min(x.shape[-2:]) < BACKBONES[SECOND][1]:
         return
@@ -90,13 +97,14 @@ def second_lpips(x: Tensor, x_hat: Tensor, measured: Measured) -> None:
         return metrics.summary(measured.values[name])
 
     measured.metrics[name] = metrics.attempt(row)
+    measured.metrics |= distances(x, {"recon": x_hat, **sets}, SECOND)
 
 
-def distances(x: Tensor, sets: dict[str, Tensor]) -> dict[str, metrics.Entry]:
-    """FD-squeeze of each set from the images x, or what is missing for it."""
-    reference = cache(lambda: metrics.statistics(x))
+def distances(x: Tensor, sets: dict[str, Tensor], features: str = "squeeze") -> dict[str, metrics.Entry]:
+    """The Fréchet distance of each set from the images x, or what is missing for it."""
+    reference = cache(lambda: metrics.statistics(x, features))
 
     def row(y: Tensor) -> metrics.Entry:
-        return {"value": metrics.frechet_distance(reference(), y)}
+        return {"value": metrics.frechet_distance(reference(), y, features)}
 
-    return {f"FD-squeeze ({name})": metrics.attempt(partial(row, y)) for name, y in sets.items()}
+    return {f"FD-{features} ({name})": metrics.attempt(partial(row, y)) for name, y in sets.items()}

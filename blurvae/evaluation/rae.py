@@ -51,7 +51,7 @@ class HeldOut:
 
     def __call__(self, epoch: int, players: Players) -> Mapping[str, float]:
         """The mean of reconstruction term and β · code over the images; for "ae" and "wae" that of the term alone."""
-        system, (vae, kernel_net) = self.system, players
+        system, vae, kernel_net = self.system, players.vae, players.kernel_net
         costs = system.model not in ("ae", "wae")
         found = []
         for x in batches(self.images, self.device):
@@ -123,7 +123,6 @@ class RAEEvaluation:
         sets, densities = self._sampled(vae, n, generator)
         prior = centre(sets["samples"], test) if "samples" in sets else None
         measured = Measured(*metrics.evaluate_each(centre(x, test), centre(x_hat, test), prior))
-        pieces.second_lpips(centre(x, test), centre(x_hat, test), measured)
         if self.system.model in WITH_KL:
             rates = [self.system.code(*vae.encode(batch)) for batch in batches(test, self.device)]
             measured.add("KL", torch.cat(rates).cpu())
@@ -132,6 +131,7 @@ class RAEEvaluation:
         measured.metrics |= pieces.distances(centre(x, test), others) | densities
         judged = {name: others[name] for name in ("Gaussian samples", "GMM samples", "data")}
         judged |= {} if prior is None else {"samples": prior}
+        pieces.second_judge(centre(x, test), centre(x_hat, test), measured, judged)
         measured.metrics |= precision_recall(centre(x, test), judged, seed=self.seed)
         n_is = "samples" if self.system.model in FROM_PRIOR else "Gaussian samples"
         for name, entry in list(measured.metrics.items()):

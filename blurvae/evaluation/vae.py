@@ -13,8 +13,9 @@ from blurvae.blur import kernel_width, log_abs_det
 from blurvae.datasets import ImageSet
 from blurvae.evaluation import pieces
 from blurvae.evaluation.base import Measured, batches, centre, real, to_bytes, unit
+from blurvae.evaluation.fitted import fitted_bounds
 from blurvae.evaluation.importance import bits_per_dimension, dequantise, importance_bounds, minus_log_likelihood
-from blurvae.evaluation.kernels import KernelWatch
+from blurvae.evaluation.kernels import KernelWatch, kernel_errors
 from blurvae.evaluation.samples import precision_recall
 from blurvae.metrics.active_units import active_units
 from blurvae.models import Coder, fit_gaussian_mixture, kl_divergence
@@ -65,7 +66,7 @@ class VAEEvaluation:
         """Metrics as `blurvae.metrics.evaluate` returns them, with the KL term and bounds on −log p in nats per image,
         the width of the kernels in px and the number of active latent dimensions.
         """  # noqa: D205
-        vae, kernel_net = players
+        vae, kernel_net = players.vae, players.kernel_net
         vae.eval()
         generator = torch.Generator().manual_seed(self.seed + 1)
         test = self.test
@@ -85,7 +86,6 @@ class VAEEvaluation:
                 kernels.append(kernel_net(mu).float())
         x, x_hat, sampled = torch.cat(originals), torch.cat(reconstructions), torch.cat(samples)
         measured = Measured(*metrics.evaluate_each(centre(x, test), centre(x_hat, test), centre(sampled, test)))
-        pieces.second_lpips(centre(x, test), centre(x_hat, test), measured)
         measured.add("KL", torch.cat(kl))
         measured.metrics["active units"] = {"value": active_units(torch.cat(means))}
         for name, found in bounds.items():
@@ -102,7 +102,14 @@ class VAEEvaluation:
         if self.n_bound:
             self._importance(players, measured)
         sets = {"samples": centre(sampled, test)}
+        if players.spectrum is not None:
+            measured.pictures["log_variance"] = pieces.array(players.spectrum())
         if self.train is not None:
+            if kernel_net is not None:
+                for name, errors in kernel_errors(players, self.train, test, self.device).items():
+                    measured.add(name, errors)
+            for name, nats in fitted_bounds(vae, self.train, test, self.device, self.seed + 3).items():
+                measured.add(name, nats)
             drawn = self._mixture(vae, len(x), generator)
             # What two sets of real images are apart at this sample size: no model can be expected below it.
             data = real(self.train.head(min(len(self.train), len(test))), self.device)
@@ -110,6 +117,8 @@ class VAEEvaluation:
             measured.metrics |= pieces.distances(centre(x, test), others)
             measured.pictures["sample_gmm"] = to_bytes(drawn[:few])
             sets |= others
+        judged = {name: images for name, images in sets.items() if name != "GMM samples"}
+        pieces.second_judge(centre(x, test), centre(x_hat, test), measured, judged)
         measured.metrics |= precision_recall(centre(x, test), sets, seed=self.seed)
         if self.watch is not None:
             measured.pictures |= self.watch.pictures()
@@ -123,7 +132,7 @@ class VAEEvaluation:
         "−ELBO" is that of a normalised density over [−1, 1]^D; "−log p as printed" is what the paper's Table 6 prints:
         without D/2·log 2π, and for the paper's term with log|K + εI|, ε = 0.5, in the place of its own determinant.
         """
-        term, shape = self.system.term, (x.shape[1], x.shape[2], x.shape[3])
+        term, shape = self.system.term.given(players.spectrum), (x.shape[1], x.shape[2], x.shape[3])
         noise = torch.randn(mu.shape, generator=generator).to(mu)
         z = mu + noise * torch.exp(0.5 * log_var)
         x_hat, logit = players.vae.decode(z)

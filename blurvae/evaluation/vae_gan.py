@@ -75,7 +75,6 @@ class VAEGANEvaluation:
         sampled = pieces.decoded(coder, z)
         inner, inner_hat = centre(x, test), centre(x_hat, test)
         measured = Measured(*metrics.evaluate_each(inner, inner_hat, centre(sampled, test)))
-        pieces.second_lpips(inner, inner_hat, measured)
         measured.add("KL", kl_divergence(mu, log_var).cpu())
         measured.metrics["active units"] = {"value": active_units(mu)}
         measured.add("sharpness", metrics.sharpness(inner_hat).cpu())
@@ -84,6 +83,7 @@ class VAEGANEvaluation:
         others = {"data": centre(data, test), "mean image": centre(mean, test)}
         measured.metrics |= pieces.distances(inner, others)
         drawn = {"samples": centre(sampled, test), "data": others["data"]}
+        pieces.second_judge(inner, inner_hat, measured, drawn)
         measured.metrics |= precision_recall(inner, drawn, seed=self.seed)
         measured.metrics |= modes(sampled, test.name)
         measured.metrics["failed"] = failed(measured.metrics)

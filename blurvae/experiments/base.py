@@ -28,6 +28,8 @@ EXPERIMENTS = (
     "bredell/table6",
     "bredell/rate",
     "bredell/rate64",
+    "bredell/arms",
+    "bredell/study",
     "dalal/table1",
     "dalal/latent16",
     "dalal/choices",

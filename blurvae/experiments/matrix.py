@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -55,8 +56,10 @@ def matrix(tier: str, out: Path, only: Iterable[str] = ()) -> list[Entry]:
     only = [resolve(name) if f"{MAIN}/{name}" in EXPERIMENTS else name for name in only]
     for name in only:
         if not any(name in names for names in kinds):
-            known = ", ".join(sorted(set().union(*kinds)))
-            raise ValueError(f"Nothing in tier {tier!r} is called {name!r}: choose of {known}.")
+            near = ", ".join(get_close_matches(name, set().union(*kinds), 8, 0.0))
+            raise ValueError(
+                f"Nothing in tier {tier!r} is called {name!r}: choose of what `blurvae list` names, such as {near}."
+            )
     wanted = [names & set(only) or names for names in kinds]
     kept = (run for name, run in asked if all(x in y for x, y in zip((name, run.data, run.method), wanted)))
     return [Entry(run, state(run, out)) for run in dict.fromkeys(kept)]  # two tables can ask for one run

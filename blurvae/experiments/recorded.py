@@ -12,6 +12,9 @@ import pandas as pd
 
 from blurvae import datasets, experiments, paths
 from blurvae.evaluation import KS
+from blurvae.evaluation.fitted import COVARIANCES
+from blurvae.evaluation.kernels import WHOSE
+from blurvae.evaluation.pieces import SECOND
 from blurvae.evaluation.rae import COMPONENTS, DENSITIES
 from blurvae.evaluation.samples import SIDES
 from blurvae.evaluation.vae_gan import SHIFTED
@@ -21,42 +24,26 @@ from blurvae.record import Result, read
 
 SAMPLED = ("samples", "Gaussian samples", "GMM samples", "N", "data")  # sets with a precision and a recall
 DIGITS = {
-    "PSNR": 2,
-    "PSNR (z ~ q)": 2,
-    "PSNR (raw)": 2,
-    "PSNR (raw, z ~ q)": 2,
-    "SSIM": 3,
-    "SSIM (z ~ q)": 3,
-    "SSIM (raw)": 3,
-    "SSIM (raw, z ~ q)": 3,
-    "SSIM without border (raw)": 3,
-    "SSIM without border (raw, z ~ q)": 3,
-    "LPIPS-squeeze": 3,
-    "LPIPS-alex": 3,
-    "FD-squeeze (recon)": 0,
-    "FD-squeeze (samples)": 0,
-    "FD-squeeze (GMM samples)": 0,
-    "FD-squeeze (held-out recon)": 0,
-    "FD-squeeze (N)": 0,
-    "FD-squeeze (Gaussian samples)": 0,
-    "FD-squeeze (interpolation)": 0,
+    **{f"PSNR{how}": 2 for how in ("", " (z ~ q)", " (raw)", " (raw, z ~ q)")},
+    **{f"SSIM{how}": 3 for how in ("", " (z ~ q)", " (raw)", " (raw, z ~ q)")},
+    **{f"SSIM without border{how}": 3 for how in (" (raw)", " (raw, z ~ q)")},
+    **{f"LPIPS-{network}": 3 for network in ("squeeze", SECOND)},
+    **{f"FD-squeeze ({of})": 0 for of in ("recon", "held-out recon", "interpolation", *SAMPLED)},
     **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},
-    "FD-squeeze (data)": 0,
-    **{
-        f"{side}-squeeze ({of})": 3
-        for of in ("samples", "Gaussian samples", "GMM samples", "N", "data")
-        for side in SIDES
-    },
+    **{f"FD-{SECOND} ({of})": 0 for of in ("recon", *SAMPLED)},
+    **{f"{side}-squeeze ({of})": 3 for of in SAMPLED for side in SIDES},
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
     "KL": 1,
     "−ELBO": 0,
+    **dict.fromkeys(COVARIANCES, 0),
     "−log p as printed": 0,
     **{f"−log p bound, K = {k}": 0 for k in KS},
     **{f"bits/dim bound, K = {k}": 3 for k in KS},
     "active units": 0,
     "kernel width": 2,
+    **{f"kernel error ({whose})": 1 for whose in WHOSE},
     "sharpness": 3,
     "blur percentage": 1,
     **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
@@ -66,7 +53,8 @@ DIGITS = {
     **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
 }
 # The high-frequency ratio is best at 1, the KL term is a price, a printed −log p gets lower where more is left out
-# of it (erratum E5), and noise is sharp: none of them has a side that is better.
+# of it (erratum E5), noise is sharp, codes of another scale have another density, and the numbers of real images are
+# no model's: none of them has a side that is better.
 NO_SIDE = (
     "high-frequency ratio",
     "KL",
@@ -75,13 +63,12 @@ NO_SIDE = (
     "kernel width",
     "sharpness",
     "blur percentage",
-    *(f"log q of training codes ({name})" for name in DENSITIES),
+    *(f"log q of {whose} codes ({name})" for name in DENSITIES for whose in ("training", "held-out")),
+    *(f"{what} (data)" for what in ("FD-squeeze", *(f"{side}-squeeze" for side in SIDES))),
     "FD-squeeze (mean image)",
-    *(name for name in DIGITS if name.startswith("shift")),
+    *(name for name in DIGITS if name.startswith(("shift", "kernel error"))),
 )
-HIGHER_IS_BETTER = {
-    name: name.startswith(("PSNR", "SSIM", "log q", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE
-}
+HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",
@@ -90,7 +77,7 @@ _UNITS = {
     "−log p": "nats",
     "log-spectrum": "nats",
     "log q": "nats",
-    "kernel": "px",
+    "kernel width": "px",
 }
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
 PAPER_COLUMNS = {
@@ -216,6 +203,17 @@ def _state(entry: dict[str, Any]) -> str:
     return "not finite" if entry.get("mean", entry.get("value")) is None else "recorded"
 
 
+def by_seed(
+    experiment: str, tier: str, data: str, folder: Path | None = None
+) -> dict[str, dict[str, dict[int, float]]]:
+    """The values of `frame` that there are: {metric: {method: {seed: value}}}."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    runs = frame(experiment, tier, data, folder).dropna(subset="value")
+    for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
+        found.setdefault(metric, {}).setdefault(method, {})[seed] = value
+    return found
+
+
 def history(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
     """One row a run and epoch: method, seed and what `train.fit` returns of an epoch."""
     rows = [
@@ -229,6 +227,15 @@ def history(experiment: str, tier: str, data: str, folder: Path | None = None) -
 def paper_table(name: str) -> pd.DataFrame:
     """A published table, as printed; one without a folder is the main paper's."""
     return pd.read_csv(paths.paper() / f"{name if '/' in name else f'{experiments.MAIN}/{name}'}.csv")
+
+
+def paper_data(experiment: str, data: str) -> str:
+    """The data set of an experiment's published table that is this one, or that this one stands in for; else empty."""
+    module = experiments.get(experiment)
+    published = {*paper_table(module.PAPER_TABLE).data} if module.PAPER_TABLE else {module.PAPER_DATA}
+    replaced = (datasets.describe(data)["stands_in_for"] or "").lower()
+    alike = [name for name in published if name and (name == data or replaced.startswith(name))]
+    return data if data in alike else max(alike, key=len, default="")
 
 
 def label(experiment: str, method: str) -> str:

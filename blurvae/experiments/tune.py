@@ -22,7 +22,7 @@ from blurvae import datasets, experiments, metrics, paths
 from blurvae.errors import CorruptFile, Diverged
 from blurvae.files import locked, write_json
 from blurvae.record import Run, execute, needs
-from blurvae.record.encode import encode
+from blurvae.record.encode import decode, encode
 from blurvae.record.formats import SOURCE, upgrade_run
 
 CRITERION = "FD-squeeze (samples)"
@@ -166,7 +166,8 @@ def read(path: Path) -> list[dict[str, Any]]:
             record = upgrade(record)
         if record["format"] != FORMAT or choose(record["trials"]) != record["chosen"]:
             raise ValueError("another format, or a choice that its numbers do not make")
-        return [{**trial, "run": dict(trial["run"])} for trial in record["trials"]]
+        # Decoded and encoded, so that fields which systems have got since have their defaults.
+        return [{**trial, "run": encode(decode(Run, trial["run"]))} for trial in record["trials"]]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptFile(f"{path} is not a whole record of a search ({error}): remove it and search again.") from error
 

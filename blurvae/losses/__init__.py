@@ -11,7 +11,9 @@ from blurvae.losses.ffl import FocalFrequency
 from blurvae.losses.l1 import L1
 from blurvae.losses.l2 import L2
 from blurvae.losses.lpips import LPIPS
+from blurvae.losses.power_law import PowerLaw
 from blurvae.losses.sharpness import Sharpness
+from blurvae.losses.spectral import Spectral
 from blurvae.losses.ssim import SSIM
 from blurvae.losses.stft import STFT
 from blurvae.losses.sum import Sum
@@ -32,6 +34,8 @@ TERMS: dict[str, type[Term]] = {
         Wiener,
         WienerFixed,
         WienerProper,
+        Spectral,
+        PowerLaw,
         LPIPS,
         Watson,
         WatsonDFT,
@@ -75,7 +79,9 @@ __all__ = [
     "TERMS",
     "CrossEntropy",
     "FocalFrequency",
+    "PowerLaw",
     "Sharpness",
+    "Spectral",
     "Sum",
     "Term",
     "Watson",

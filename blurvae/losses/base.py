@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from blurvae.blur import fourier, hermitian_weights, otf, squared_gain
 from blurvae.blur.fourier import channels, check_images
@@ -23,7 +23,13 @@ class Term(ABC):
     """
 
     name: ClassVar[str]
+    learns: ClassVar[bool] = False  # parameters of its own, those of `network`
     kernel_path: KernelPath | None = None
+
+    @property
+    def warms_up(self) -> bool:
+        """Whether squared error stands in for the term during a system's warm-up: where it weights by a kernel."""
+        return self.kernel_path is not None
 
     @property
     def is_likelihood(self) -> bool:
@@ -33,6 +39,18 @@ class Term(ABC):
     def needs(self, shape: tuple[int, ...]) -> str:
         """The file or package without which images (c, h, w) cannot be trained on; empty where none is absent."""
         return ""
+
+    def network(self, shape: tuple[int, ...]) -> nn.Module | None:
+        """The parameters that the term itself learns of images (c, h, w); None where it `learns` nothing."""
+        return None
+
+    def given(self, network: nn.Module | None) -> Term:
+        """The term with what it has learned, a module of `network`; itself where it learns nothing.
+
+        Raises:
+            ValueError: a term that learns, without what it has learned.
+        """
+        return self
 
     def log_normaliser(self, shape: tuple[int, int, int]) -> float:
         """The constant that training leaves out: add it to get −log p(x|z).

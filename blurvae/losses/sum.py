@@ -22,7 +22,7 @@ class Sum(Term):
         weight: of L₂, > 0.
 
     Raises:
-        ValueError: a weight that is not positive, or a term that weights by an estimated kernel.
+        ValueError: a weight that is not positive, or a term that weights by an estimated kernel, or learns.
     """
 
     name: ClassVar[str] = "sum"
@@ -35,6 +35,8 @@ class Sum(Term):
         for term in (self.first, self.second):
             if term.kernel_path is not None:
                 raise ValueError(f"A sum takes no term that weights by an estimated kernel, as {term.name!r} does.")
+            if term.learns:
+                raise ValueError(f"A sum takes no term that learns parameters, as {term.name!r} does.")
 
     def needs(self, shape: tuple[int, ...]) -> str:
         """See `Term.needs`."""

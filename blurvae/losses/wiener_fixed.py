@@ -23,6 +23,7 @@ class WienerFixed(Term):
         variance: of the Gaussian, px² (2 and 4 in Table 1).
         C: Wiener's constant.
         kernel_size: K, odd.
+        late: whether squared error stands in for it during the warm-up, as for an estimated kernel.
     """
 
     name: ClassVar[str] = "wiener-fixed"
@@ -30,10 +31,16 @@ class WienerFixed(Term):
     variance: float = 2.0
     C: float = 0.025
     kernel_size: int = 11
+    late: bool = False
 
     def __post_init__(self) -> None:
         check_C(self.C)
         gaussian_kernel(self.kernel_size, self.variance)
+
+    @property
+    def warms_up(self) -> bool:
+        """See `Term.warms_up`."""
+        return self.late
 
     def __call__(
         self, x: Tensor, x_hat: Tensor, *, logit: Tensor | None = None, kernel: Tensor | None = None

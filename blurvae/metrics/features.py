@@ -6,6 +6,7 @@ widely known of its uses:
 - "squeeze", FD-squeeze: the last feature map of torchvision's SqueezeNet 1.1, averaged over its positions, 512 values;
   ImageNet normalisation; images at their own size, at least 17×17 px (1 position at 32×32, 3×3 at 64×64).
 - "vgg", FD-vgg: the last feature map of torchvision's VGG-16 in the same way, 512 values; at least 32×32 px.
+- "alex", FD-alex: that of torchvision's AlexNet before its last pooling in the same way, 256 values; at least 31×31 px.
 - "inception", FID: the 2048 pooled features of the network of the original FID, in torch-fidelity's conversion, with
   its resizing to 299×299 px, on images rounded to 8 bits. torchvision's Inception has other weights, and its distance
   is not FID, so it is not used here.
@@ -51,6 +52,7 @@ COMPONENTS = 50  # of "pca", or as many as the real images have
 FEATURES = {
     "squeeze": Extractor("FD-squeeze", networks.squeezenet, smallest=17),
     "vgg": Extractor("FD-vgg", networks.vgg16, smallest=32),
+    "alex": Extractor("FD-alex", networks.alexnet, smallest=31),
     "inception": Extractor("FID", networks.inception, side=299),
     "inception-softmax": Extractor("FID-softmax", networks.inception_softmax, side=299),
     "classifier-mnist": Extractor("FD-classifier-mnist", partial(networks.classifier, "mnist"), smallest=28),

@@ -57,12 +57,26 @@ def vgg16(device: torch.device, wanted_by: str) -> Features:
     return _pooled(_load_map("vgg16", weights.torchvision_checkpoint("VGG16_Weights", wanted_by), device), device)
 
 
+def alexnet(device: torch.device, wanted_by: str) -> Features:
+    """The last feature map of torchvision's AlexNet before its pooling, averaged over its positions: (n, 256).
+
+    Args:
+        device: where.
+        wanted_by: who asks, for the message.
+
+    Raises:
+        MissingNetwork: torchvision or the file of weights is absent.
+    """
+    maps = _load_map("alexnet", weights.torchvision_checkpoint("AlexNet_Weights", wanted_by), device)
+    return _pooled(nn.Sequential(*[*maps.children()][:-1]), device)
+
+
 def _pooled(network: nn.Module, device: torch.device) -> Features:
     mean, std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
 
     def extract(images: Tensor) -> Tensor:
         x = (rgb(images).float() - mean) / std
-        features: Tensor = network(x.contiguous(memory_format=torch.channels_last))  # (n, 512, h', w')
+        features: Tensor = network(x.contiguous(memory_format=torch.channels_last))  # (n, d, h', w')
         return features.mean((2, 3))
 
     return extract

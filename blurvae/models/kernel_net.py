@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from blurvae.blur.kernels import check_size
@@ -15,7 +16,7 @@ class KernelNet(nn.Module):
     Args:
         latent: length of z.
         size: K, odd (11 at 64² px, 41 at 256² px in the paper).
-        hidden: width of the hidden layer.
+        hidden: width of the hidden layer; 0 for one kernel, uniform at first, that pays z no heed.
 
     Raises:
         ValueError: an even kernel size, or a length below 1.
@@ -24,12 +25,14 @@ class KernelNet(nn.Module):
     def __init__(self, latent: int = 256, size: int = 11, hidden: int = 1000) -> None:
         super().__init__()
         size = check_size(size)
-        for name, width in (("latent", latent), ("hidden", hidden)):
-            if not isinstance(width, int) or width < 1:
-                raise ValueError(f"{name} takes whole numbers of at least 1, not {width!r}.")
+        for name, width, least in (("latent", latent, 1), ("hidden", hidden, 0)):
+            if not isinstance(width, int) or width < least:
+                raise ValueError(f"{name} takes whole numbers of at least {least}, not {width!r}.")
         self.latent = latent
         self.size = size
-        self.layers = nn.Sequential(nn.Linear(latent, hidden), nn.LeakyReLU(0.01), nn.Linear(hidden, size * size))
+        self.layers: nn.Module = _Same(size * size)
+        if hidden:
+            self.layers = nn.Sequential(nn.Linear(latent, hidden), nn.LeakyReLU(0.01), nn.Linear(hidden, size * size))
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps z, (n, latent), to kernels, (n, K, K), ≥ 0 and of sum 1.
@@ -40,3 +43,14 @@ class KernelNet(nn.Module):
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"This kernel network takes z of shape (n, {self.latent}), not {tuple(z.shape)}.")
         return self.layers(z).softmax(-1).unflatten(-1, (self.size, self.size))
+
+
+class _Same(nn.Module):
+    """The same output, a parameter, for every z."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.bias.expand(len(z), -1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from blurvae.models.coder import Coder, Decoded
 
 
 class LinearVAE(NamedTuple):
@@ -70,3 +72,47 @@ def linear_vae(model: LinearVAE, x: Tensor, beta: float) -> tuple[Tensor, Tensor
     x_hat = model.mean + (score * (1 - share) @ basis.T).view_as(x)
     kl = 0.5 * (score.square() / variance * (1 - share) + share - 1 - share.log()).sum(1)
     return x_hat.to(x.dtype), kl
+
+
+class LinearCoder(Coder):
+    """The same model as an autoencoder with a Gaussian code: what measures networks can measure it.
+
+    Its code has as many dimensions as the model has components, each of variance 1 under the prior; those that are not
+    sent hold the prior. It has no parameters. Images leave it as they are, outside [−1, 1] too.
+
+    Args:
+        model: of `fit_linear_vae`.
+        beta: β > 0.
+
+    Raises:
+        ValueError: β that is not positive.
+    """
+
+    def __init__(self, model: LinearVAE, beta: float) -> None:
+        if not beta > 0:
+            raise ValueError(f"β must be positive, not {beta}.")
+        c, h, w = model.mean.shape
+        super().__init__(nn.Sequential(), nn.Sequential(), (c, h, w), len(model.variance))
+        share = (beta / model.variance).clamp(max=1)
+        self.mean: Tensor
+        self.coded: Tensor
+        self.shown: Tensor
+        self.log_var: Tensor
+        for name, values in {
+            "mean": model.mean,
+            "coded": model.basis * ((1 - share) / model.variance).sqrt(),
+            "shown": model.basis * ((1 - share) * model.variance).sqrt(),
+            "log_var": share.log(),
+        }.items():
+            self.register_buffer(name, values)
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Coder.encode`; computed in float64."""
+        mu = (x.double() - self.mean).flatten(1) @ self.coded
+        return mu.to(x.dtype), self.log_var.expand_as(mu).to(x.dtype)
+
+    def decode(self, z: Tensor) -> Decoded:
+        """See `Coder.decode`; the logit is that of an image clamped to [−1, 1]."""
+        x_hat = (self.mean + (z.double() @ self.shown.T).unflatten(1, self.image_shape)).to(z.dtype)
+        limit = 1 - torch.finfo(z.dtype).eps
+        return Decoded(x_hat, x_hat.clamp(-limit, limit).atanh())

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from blurvae import experiments, metrics
+from blurvae.experiments import intervals
 from blurvae.experiments.derived import FITTED, fitted_bounds
 from blurvae.experiments.recorded import (
     DIGITS,
@@ -18,6 +19,7 @@ from blurvae.experiments.recorded import (
     frame,
     label,
     load,
+    paper_data,
     paper_table,
 )
 from blurvae.pages.frames import MARKS, marks
@@ -26,6 +28,11 @@ from blurvae.record import needs
 from blurvae.systems import BlurVAE
 from blurvae.text import to_json
 
+MEANING = {
+    "seeds": "± is the sd over seeds.",
+    "images": "± is the sd over images.",
+    "interval": "± is half of Student's interval of 95 % over seeds.",
+}
 # Shown where they are recorded, after the columns of the paper's tables.
 FURTHER = (
     "FD-squeeze (GMM samples)",
@@ -51,7 +58,7 @@ def table(
         tier: "smoke", "lesson", "study" or "paper".
         data: the data set's name.
         folder: of results; the checkout's data/results where None.
-        over: what ± means: the sd over "seeds" (left out where there is one) or over test "images".
+        over: what ± means, a key of `MEANING`; over seeds it is left out where there is one.
         columns: the measured columns to show; the experiment's where empty.
         paper: show the paper's columns beside other data too, under a heading that names the paper's data set.
 
@@ -64,7 +71,7 @@ def table(
     methods = {m.name: m for m in (*module.METHODS, *module.VARIANTS)}
     first = {run.method: run for run in reversed(module.runs(tier, data, (0,)))}
     published = paper_table(module.PAPER_TABLE) if module.PAPER_TABLE else None
-    source = data if published is not None and data in set(published.data) else module.PAPER_DATA
+    source = paper_data(experiment, data) or module.PAPER_DATA
     heading = "paper" if data == source else f"paper, {source}"
     if published is not None:
         published = published[published.data == source] if data == source or paper else None
@@ -103,8 +110,8 @@ def _published(table: pd.DataFrame, method: experiments.Method | None, column: s
 
 def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
     """A cell of a table: "mean ± sd" over seeds or images, "–" (not measured), or the reason if a seed has none."""
-    if over not in ("seeds", "images"):
-        raise ValueError(f"The spread of a table is over 'seeds' or 'images', not {over!r}.")
+    if over not in MEANING:
+        raise ValueError(f"The spread of a table is over {', '.join(map(repr, MEANING))}, not {over!r}.")
     cell = runs[runs.metric.isin((metric, NOTHING))]
     if cell.empty:
         return NOT_RUN if runs.empty else "–"
@@ -112,8 +119,9 @@ def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
     if not missing.empty:
         return str(missing.state.iloc[0])
     digits = DIGITS.get(metric, 3)
-    mean = cell.value.mean()
-    sd = cell.value.std() if over == "seeds" else (cell.sd_images**2).mean() ** 0.5
+    mean, _, high = intervals.student(cell.value)
+    spreads = {"seeds": cell.value.std(), "images": (cell.sd_images**2).mean() ** 0.5, "interval": high - mean}
+    sd = spreads[over]
     return f"{mean:.{digits}f}" if pd.isna(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 

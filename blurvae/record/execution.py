@@ -208,7 +208,7 @@ def _keep(result: Result, out: Path, players: Any, shape: tuple[int, ...]) -> No
     run, system = result.run, cast(BlurVAE, result.run.system)
     config, note = system.config(shape), {"run": encode(run), "provenance": result.record["provenance"]}
     path = run.path(out).with_suffix(".safetensors")
-    vae, kernel_net = players
+    vae, kernel_net = players.vae, players.kernel_net
     write_atomically(path, lambda file: save_model(file, vae, kernel_net, config, note))
 
 

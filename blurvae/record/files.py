@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -93,7 +94,7 @@ def _folder(run: Run, file: Path) -> Path:
     return above[min(len(run.experiment.split("/")), len(above) - 1)]
 
 
-def write(result: Result, out: Path, *, images: bool = True) -> None:
+def write(result: Result, out: Path, *, images: bool = True, keep: Collection[str] = ()) -> None:
     """Writes a finished run; the JSON comes last: its presence says that the run is finished.
 
     Args:
@@ -101,6 +102,7 @@ def write(result: Result, out: Path, *, images: bool = True) -> None:
         out: folder of results.
         images: keep the pictures; else kernels and spectra stay, in half precision, and the values of the first 256
             images, so that the file has 20 kB at most at 32 and 64 px.
+        keep: pictures that are kept even so, such as "sample" where a figure shows every seed.
     """
     path, arrays = result.run.path(out), dict(result.pictures)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +112,7 @@ def write(result: Result, out: Path, *, images: bool = True) -> None:
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(file, common)
-    save_arrays(path.with_suffix(".npz"), arrays if images else thin(arrays))
+    save_arrays(path.with_suffix(".npz"), arrays if images else thin(arrays, keep))
     write_json(path, result.record)
 
 
@@ -119,11 +121,11 @@ def half(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float16 if np.abs(values).max(initial=0) < 65504 else np.float32)
 
 
-def thin(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What is kept of a run whose pictures nobody shows: kernels, spectra and some values, in half precision."""
-    kept: dict[str, np.ndarray] = {}
+def thin(arrays: dict[str, np.ndarray], keep: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """What is kept of a run whose pictures nobody shows: kernels, spectra and values, in half precision, and `keep`."""
+    kept = {key: array for key, array in arrays.items() if key in keep}
     for key, array in arrays.items():
-        if array.dtype == np.uint8 or key.startswith("snapshot_"):
+        if key in kept or array.dtype == np.uint8 or key.startswith("snapshot_"):
             continue
         if key.startswith(VALUE):
             kept[key] = array[:VALUES]

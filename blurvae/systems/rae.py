@@ -103,6 +103,7 @@ class RAE(System[Players]):
         for name in ("held_out", "patience", "warm_up"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 0:
                 raise ValueError(f"{name} must be a whole number ≥ 0, not {getattr(self, name)!r}.")
+        shared.learns_nothing(self.term, self.name)
         weights = {"beta": "the weight of the codes' penalty", "weight": "that of the decoder's"}
         whole = ("draws", "components", "widths", "latent", "kernel", "start")
         shared.check_numbers(self, ("lr", "kernel_lr", "sigma"), weights, whole)

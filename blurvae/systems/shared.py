@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from blurvae.blur import kernel_width
 from blurvae.losses import Term, kernel_loss
@@ -16,10 +16,11 @@ from blurvae.train import Turn
 
 
 class Players(NamedTuple):
-    """The two players of the alternation: θ, φ in `vae` and γ in `kernel_net` (None for terms without a kernel)."""
+    """The players: θ and φ in `vae`, γ in `kernel_net` and in `spectrum` what a term itself learns; None if absent."""
 
     vae: Coder
     kernel_net: KernelNet | None
+    spectrum: nn.Module | None = None
 
 
 class Seen(NamedTuple):
@@ -56,22 +57,23 @@ def weigh(
     players: Players, x: Tensor, z: Tensor, term: Term, autocast: Callable[[], AbstractContextManager[Any]]
 ) -> Weighed:
     """Decodes z and compares with x; on the kernel path "detached" z gets no gradient through the kernel."""
-    vae, kernel_net = players
+    vae, kernel_net, spectrum = players
     with autocast():
         x_hat, logit = vae.decode(z)
     kernel = kernel_net(z) if kernel_net is not None else None
     given = None
     if term.kernel_path is not None and kernel is not None:
         given = kernel.detach() if term.kernel_path == "detached" else kernel
-    loss = term(x, x_hat, logit=logit, kernel=given).mean()
+    loss = term.given(spectrum)(x, x_hat, logit=logit, kernel=given).mean()
     return Weighed(loss, x_hat, kernel, given)
 
 
 def turn(term: Term, x: Tensor, z: Tensor, weighed: Weighed, objective: Tensor, parts: Mapping[str, Tensor]) -> Turn:
-    """The objective for θ and φ; for γ eq. 12 of the main paper, ‖x * G_γ(z) − x̂‖², or the objective on path "elbo"."""
+    """The objective for θ, φ and what a term learns; for γ eq. 12, ‖x * G_γ(z) − x̂‖², on path "elbo" the objective."""
     parts, seen = dict(parts), Seen(z, weighed.x_hat, weighed.given)
     if weighed.made is None:
-        return Turn({"vae": objective}, parts, seen)
+        learns = {"spectrum": objective} if term.learns else {}
+        return Turn(learns | {"vae": objective}, parts, seen)
     blur_error = kernel_loss(x, weighed.x_hat, weighed.made).mean()
     width = kernel_width(weighed.made.detach()).mean()
     parts |= {"kernel_loss": blur_error, "kernel_width": width}
@@ -82,22 +84,23 @@ def turn(term: Term, x: Tensor, z: Tensor, weighed: Weighed, objective: Tensor, 
 
 
 def phase(term: Term, warm_up: int, epoch: int) -> str:
-    """For terms with a kernel "warm-up", then "weighted"; else "train" throughout."""
-    if term.kernel_path is None:
+    """For terms that warm up "warm-up", then "weighted"; else "train" throughout."""
+    if not term.warms_up:
         return "train"
     return "weighted" if epoch >= warm_up else "warm-up"
 
 
-def kernel_config(term: Term, latent: int) -> dict[str, int] | None:
-    """The arguments of the kernel network that a term needs; None where it needs none."""
+def kernel_config(term: Term, latent: int, one_kernel: bool = False) -> dict[str, int] | None:
+    """The arguments of the kernel network that a term needs, or of one kernel for all; None where it needs none."""
     if term.kernel_path is None:
         return None
-    return {"latent": latent, "size": term.kernel_size}  # type: ignore[attr-defined]
+    hidden = {"hidden": 0} if one_kernel else {}
+    return {"latent": latent, "size": term.kernel_size} | hidden  # type: ignore[attr-defined]
 
 
 def check(players: Players, term: Term, latent: int, batch: int) -> None:
     """See `System.check`."""
-    vae, kernel_net = players
+    vae, kernel_net, spectrum = players
     if vae.latent != latent:
         raise ValueError(f"The VAE has a code of length {vae.latent}, the system one of {latent}: give both the same.")
     if term.kernel_path is not None:
@@ -109,11 +112,23 @@ def check(players: Players, term: Term, latent: int, batch: int) -> None:
                 f"The term {term.name!r} takes kernels of size {size}, the kernel network makes them of size "
                 f"{kernel_net.size}: give both the same."
             )
+    if term.learns and spectrum is None:
+        raise ValueError(f"The term {term.name!r} learns a spectrum: pass Players(vae, None, term.network(shape)).")
     if batch == 1 and vae.features == (1, 1):
         raise ValueError(
             "Batch norm needs more than one value of a channel, and a batch of one image has features of 1×1 px "
             "here: raise batch_size, or leave out one of the widths."
         )
+
+
+def learns_nothing(term: Term, system: str) -> None:
+    """Refuses a term with parameters of its own in a system that has no player for them.
+
+    Raises:
+        ValueError: the term learns.
+    """
+    if term.learns:
+        raise ValueError(f"The term {term.name!r} learns parameters, for which {system!r} has no player: use 'vae'.")
 
 
 def check_numbers(

@@ -60,6 +60,7 @@ class SmallVAE(System[Players]):
         for term in (self.term, self.first):
             if term.kernel_path is not None:
                 raise ValueError(f"The term {term.name!r} wants a kernel network, which the system 'vae' has: use it.")
+            shared.learns_nothing(term, self.name)
             if self.output == "linear" and _wants_a_logit(term):
                 raise ValueError("Cross-entropy wants images that stay within [−1, 1]: set output='sigmoid'.")
 

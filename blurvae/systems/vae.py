@@ -12,7 +12,7 @@ from blurvae.systems import shared
 from blurvae.systems.shared import Players, Seen
 from blurvae.train import Draw, Move, Scene, System, Turn
 from blurvae.train.optimisers import Adam
-from blurvae.train.schedules import Constant
+from blurvae.train.schedules import Constant, Exponential
 
 __all__ = ["BlurVAE", "Players", "Seen"]
 
@@ -31,6 +31,10 @@ class BlurVAE(System[Players]):
         widths: feature maps of the encoder's blocks.
         latent: length of z.
         hidden: hidden width of the perceptrons.
+        one_kernel: whether the kernel is a parameter, the same for all images, instead of read off z.
+        spectrum_lr: Adam's learning rate of log v, for terms that learn a spectrum. A step changes log v by about as
+            much, and v has to come down from 1 to the errors' power, e⁻² to e⁻⁸, within the training.
+        decay: factor of `lr` after each epoch, in (0, 1].
 
     Raises:
         ValueError: a value out of its range.
@@ -46,24 +50,30 @@ class BlurVAE(System[Players]):
     widths: tuple[int, ...] = (64, 128, 256, 512)
     latent: int = 256
     hidden: int = 1000
+    one_kernel: bool = False
+    spectrum_lr: float = 0.02
+    decay: float = 1.0
 
     def __post_init__(self) -> None:
         if type(self.warm_up) is not int or self.warm_up < 0:
             raise ValueError(f"warm_up must be a whole number ≥ 0, not {self.warm_up!r}.")
         weights = {"beta": "the weight of the KL term"}
-        shared.check_numbers(self, ("lr", "kernel_lr"), weights, ("widths", "latent", "hidden"))
+        shared.check_numbers(self, ("lr", "kernel_lr", "spectrum_lr", "decay"), weights, ("widths", "latent", "hidden"))
+        if self.decay > 1:
+            raise ValueError(f"decay, the factor of lr after each epoch, is at most 1, not {self.decay!r}.")
 
     def players(self, shape: tuple[int, ...]) -> Players:
         """The networks for images of this shape (c, h, w), initialised from torch's global generator."""
         config = self.config(shape)
-        return Players(VAE(**config["vae"]), KernelNet(**config["kernel_net"]) if config["kernel_net"] else None)
+        kernel_net = KernelNet(**config["kernel_net"]) if config["kernel_net"] else None
+        return Players(VAE(**config["vae"]), kernel_net, self.term.network(shape))
 
     def config(self, shape: tuple[int, ...]) -> dict[str, Any]:
         """The arguments of the networks' constructors, JSON, as `models.save_model` keeps them."""
         channels, height, width = shape
         size = height if height == width else [height, width]
         vae = {"architecture": self.architecture, "size": size, "channels": channels, "widths": [*self.widths]}
-        kernel_net = shared.kernel_config(self.term, self.latent)
+        kernel_net = shared.kernel_config(self.term, self.latent, self.one_kernel)
         return {"vae": vae | {"latent": self.latent, "hidden": self.hidden}, "kernel_net": kernel_net}
 
     def needs(self, shape: tuple[int, ...]) -> str:
@@ -75,11 +85,13 @@ class BlurVAE(System[Players]):
         return float(shape[-1] * shape[-2] * self.widths[0] ** 2)
 
     def optimisers(self) -> Mapping[str, Adam]:
-        """Adam for each."""
-        return {"vae": Adam(Constant(self.lr)), "kernel_net": Adam(Constant(self.kernel_lr))}
+        """Adam for each; only the rate of encoder and decoder decays."""
+        rates = {"kernel_net": self.kernel_lr, "spectrum": self.spectrum_lr}
+        others = {player: Adam(Constant(lr)) for player, lr in rates.items()}
+        return {"vae": Adam(Exponential(self.lr, self.decay)), **others}
 
     def phase(self, epoch: int) -> str:
-        """For terms with a kernel "warm-up", then "weighted"; else "train" throughout."""
+        """For terms that warm up "warm-up", then "weighted"; else "train" throughout."""
         return shared.phase(self.term, self.warm_up, epoch)
 
     def moves(self, phase: str) -> tuple[Move[Players], ...]:

@@ -111,6 +111,7 @@ class VAEGAN(System[Players]):
             "margin": "the distance from the equilibrium",
         }
         shared.check_numbers(self, ("lr", "decay", "feature_precision"), weights, ("widths", "latent", "hidden"))
+        shared.learns_nothing(self.term, self.name)
         if self.layer not in (known := layers(self.widths)):
             raise ValueError(f"The discriminator has no layer {self.layer!r}: choose one of {', '.join(known)}.")
         if self.has_term and self.term.kernel_path is not None:

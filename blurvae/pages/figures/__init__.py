@@ -1,13 +1,22 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.ex_post import (
+    distances,
+    distances_on,
+    or_not_run,
+    pairs_on,
+    panels,
+    precision_recall,
+    term_ratios,
+)
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
-from blurvae.pages.figures.health import health
+from blurvae.pages.figures.health import failures, health
 from blurvae.pages.figures.lines import RATE_PANELS, curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.local_fourier import swapped_energy, window_panels
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
-from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
+from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
 
 __all__ = [
     "BLUE",
@@ -20,21 +29,30 @@ __all__ = [
     "curves",
     "densities",
     "determinants",
+    "distances",
+    "distances_on",
     "error_spectra",
+    "failures",
     "health",
     "interpolations",
     "kernel_snapshots",
     "kernel_widths",
     "looks",
     "neighbours",
+    "or_not_run",
     "over_components",
     "over_methods",
+    "over_seeds",
+    "pairs_on",
+    "panels",
+    "precision_recall",
     "radial_spectra",
     "rate_curves",
     "reconstructions",
     "samples",
     "spectra",
     "swapped_energy",
+    "term_ratios",
     "window_panels",
     "write",
 ]

@@ -12,7 +12,7 @@ from blurvae import experiments
 from blurvae.experiments import recorded
 from blurvae.pages.plotting import PALETTE
 
-BLUE, VERMILION, GREEN, PINK, AMBER, SKY = PALETTE[:6]
+BLUE, VERMILION, GREEN, PINK, AMBER, SKY, BLACK = PALETTE[:7]
 SOLID, DASHED, DOTTED = "-", (0, (4, 1.5)), (0, (1, 1.2))
 # A method looks the same in every chapter; dashes tell apart what gray print and colour blindness would not.
 LOOKS: dict[str, tuple[str, Any]] = {

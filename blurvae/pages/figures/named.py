@@ -13,11 +13,12 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.files import write_atomically
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.ex_post import distances, precision_recall, term_ratios
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
-from blurvae.pages.figures.health import health
+from blurvae.pages.figures.health import failures, health
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.local_fourier import swapped_energy
-from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, reconstructions, samples
+from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
 from blurvae.pages.plotting import Grid
 
 GRIDS = (reconstructions, samples, interpolations)
@@ -33,7 +34,8 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "rate": (rate_curves,),
     "sharpness/variants": (reconstructions, samples),
     "sharpness/vae_gan": (*GRIDS, health),
-    "rae/table2": (reconstructions, densities, interpolations, neighbours),
+    "rae/table2": (reconstructions, densities, interpolations, neighbours, distances, precision_recall),
+    "rae/terms": (term_ratios,),
     "rae/figure1": (over_methods,),
     "rae/figure2": (over_methods,),
     "rae/components": (over_components,),
@@ -50,7 +52,11 @@ def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
                 yield name, partial(make, experiment, "lesson", data)
 
 
-FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded()) | {"dalal-figure1": swapped_energy}
+FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded()) | {
+    "dalal-figure1": swapped_energy,
+    "sharpness-vae_gan-failures": partial(failures, "sharpness/vae_gan", "lesson", ("mnist", "natural", "faces64")),
+    "sharpness-vae_gan-mnist-over-seeds": partial(over_seeds, "sharpness/vae_gan", "lesson", "mnist", "equilibrium"),
+}
 """Publication figures by name, for `blurvae figure NAME`."""
 
 

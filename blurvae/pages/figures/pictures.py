@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from blurvae.experiments import recorded
+from blurvae.experiments.failures import outcome
 from blurvae.pages.grids import GAP, Grid, image_grid
-from blurvae.pages.runs import by_method
+from blurvae.pages.runs import by_method, not_recorded
 
 SCREEN = 900  # px, the height of a screen
 # Images a row, and screen pixels per image pixel: with the longest label they fill the text column of the book.
@@ -60,13 +62,43 @@ def samples(
     return grid_of({k: r.pictures[key] for k, r in runs.items()}, columns, zoom)
 
 
+def over_seeds(experiment: str, tier: str, data: str, method: str, folder: Path | None = None, count: int = 5) -> Grid:
+    """Samples of every recorded seed of one method, side by side in two columns; one that failed says so.
+
+    Seeds whose record has no samples are left out: `record.files.write` keeps those of further seeds by `keep`.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson", "study" or "paper".
+        data: the data set's name.
+        method: its name.
+        folder: of results; the checkout's data/results where None.
+        count: how many samples of each seed.
+
+    Raises:
+        ValueError: no run of the method is recorded with its samples.
+    """
+    runs = [r for r in recorded.load(experiment, tier, data, folder) if r.run.method == method]
+    runs = [r for r in runs if "sample" in r.pictures]
+    if not runs:
+        raise not_recorded(experiment, tier, data)
+    words = (f"seed {r.run.seed}{', failed' * bool(outcome(r))}" for r in runs)
+    return image_grid({label: r.pictures["sample"][:count] for label, r in zip(words, runs)}, zoom=2, columns=2)
+
+
 def interpolations(
-    experiment: str, tier: str, data: str, folder: Path | None = None, seed: int = 0, only: Iterable[str] = ()
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    seed: int = 0,
+    only: Iterable[str] = (),
+    zoom: int = 1,
 ) -> Grid:
     """What each method's decoder makes of the way from the first test image to the second."""
     runs = by_method(experiment, tier, data, folder, seed, only)
     rows = {k: r.pictures["interpolation"] for k, r in runs.items()}
-    return grid_of(rows, len(next(iter(rows.values()))), 1)
+    return grid_of(rows, len(next(iter(rows.values()))), zoom)
 
 
 def kernel_snapshots(
