@@ -116,21 +116,9 @@ def test_typed_verdicts_are_found():
 
 RULE = "A3-how-a-verdict-is-reached"  # explains the words
 PAGES = [f"book/{name}.md" for name in ("index", "what-it-found", "claims", "claims-of-others", "errata")]
-# Their sentences are about the rule of before; strict, so that whoever writes them anew takes them off this list.
-BEFORE = {"09-cifar10-and-natural", "10-faces-64", "18-more-than-beta"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        *PAGES,
-        *(
-            pytest.param(f"notebooks/{slug}.md", marks=[pytest.mark.xfail(strict=True)] * (slug in BEFORE))
-            for slug in SLUGS
-            if slug != RULE
-        ),
-    ],
-)
+@pytest.mark.parametrize("name", [*PAGES, *(f"notebooks/{slug}.md" for slug in SLUGS if slug != RULE)])
 def test_no_verdict_is_typed(name):
     assert not _typed((paths.root() / name).read_text(encoding="utf-8"))
 
