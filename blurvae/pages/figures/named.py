@@ -32,7 +32,6 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "table3": (*GRIDS, curves, radial_spectra),
     "table4": (*GRIDS, curves, radial_spectra),
     "rate": (rate_curves,),
-    "arms": (reconstructions, samples),
     "sharpness/variants": (reconstructions, samples),
     "sharpness/vae_gan": (*GRIDS, health),
     "rae/table2": (reconstructions, densities, interpolations, neighbours, distances, precision_recall),
