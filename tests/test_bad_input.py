@@ -398,7 +398,7 @@ RESULTS = [
         lambda: tables.spread(recorded.frame("table5", "smoke", "natural", Path()), "PSNR", "days"),
         ValueError,
         "'days'",
-        "'seeds' or 'images'",
+        "'seeds', 'images', 'interval'",
     ),
     row("format", lambda: tables.render(recorded.paper_table("table5"), "xml"), ValueError, "'xml'", "markdown"),
     row("chapter", lambda: chapters.find("99"), ValueError, "99", "09"),

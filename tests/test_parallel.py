@@ -427,19 +427,19 @@ def players(seed: int = 0) -> Players:
 
 
 def tensors(who: Players) -> dict[str, Tensor]:
-    return {
-        f"{name}/{key}": value.clone() for name, net in zip(who._fields, who) for key, value in net.state_dict().items()
-    }
+    nets = {name: net for name, net in zip(who._fields, who) if net is not None}
+    return {f"{name}/{key}": value.clone() for name, net in nets.items() for key, value in net.state_dict().items()}
 
 
 def three_steps(team: Team, name: str) -> dict[str, Any]:
     """Both players in float64, from weights that only rank 0 has: the first gradients, and what three steps lead to."""
     who, generator = players(team.rank), torch.Generator().manual_seed(1)
     system = replace(SYSTEM, term=TERMS[name], beta=0.7)
-    for net in who:
+    nets = [net for net in who if net is not None]
+    for net in nets:
         net.double().train()
         team.prepare(net)
-    adams = [torch.optim.Adam(net.parameters(), 1e-3, eps=1e-4) for net in who]  # no steps of rounding
+    adams = [torch.optim.Adam(net.parameters(), 1e-3, eps=1e-4) for net in nets]  # no steps of rounding
     found: dict[str, Any] = {"parts": []}
     for x in to_float(torch.from_numpy(pixels(24))).double().split(8):
         noise = torch.randn(8, 4, generator=generator, dtype=torch.float64)

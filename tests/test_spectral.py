@@ -225,3 +225,13 @@ def test_the_importance_bound_takes_what_was_learned() -> None:
         players.spectrum.log_variance.fill_(1.0)
     after = importance_bounds(players, system.term, x, (5,), torch.Generator().manual_seed(0))[5]
     assert (after - before).abs().min() > 1
+
+
+def test_all_terms_start_from_the_same_weights() -> None:
+    """What a term needs beside encoder and decoder is made after them, so that one seed is one start."""
+    starts = []
+    for name in ("l2", "wiener", "spectral"):
+        torch.manual_seed(0)
+        players = BlurVAE(losses.get(name), widths=(4, 6), latent=3, hidden=8).players((3, 8, 8))
+        starts.append(torch.cat([p.flatten() for p in players.vae.parameters()]))
+    assert torch.equal(starts[0], starts[1]) and torch.equal(starts[0], starts[2])

@@ -159,7 +159,7 @@ def test_gan_with_a_lens(game: str, critics: int, penalty: float) -> None:
 def test_rae_with_a_gradient_penalty() -> None:
     """Its learning rate is lowered by torch's own scheduler."""
     system = rae("rae-gp")
-    vae, _ = players = networks(system)
+    vae, *_ = players = networks(system)
     adam = Adam(vae)
     scheduler = ReduceLROnPlateau(adam.optimiser, factor=0.5, patience=0)
     noise = torch.Generator().manual_seed(BUDGET.seed)

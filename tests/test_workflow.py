@@ -181,8 +181,10 @@ def test_every_data_set_and_term_has_a_digest():
     (run,) = smoke("l2")
     packed = {matrix.code(replace(run, data=name)) for name in datasets.names()}
     assert len(packed) > 1  # packs are cut to size by code that belongs to them
-    terms = [replace(run, system=replace(run.system, term=losses.get(name))) for name in losses.TERMS]
-    assert len({matrix.code(other) for other in terms}) == len(losses.TERMS)
+    # The covariances of `spectral` are fitted in the evaluation of every VAE: its code is a part of any run's.
+    names = [name for name in losses.TERMS if name != "spectral"]
+    terms = [replace(run, system=replace(run.system, term=losses.get(name))) for name in names]
+    assert len({matrix.code(other) for other in terms}) == len(names)
 
 
 # What a run depends on beside code ----------------------------------------------------------------------------------

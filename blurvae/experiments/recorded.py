@@ -17,16 +17,16 @@ from blurvae.evaluation.kernels import WHOSE
 from blurvae.evaluation.pieces import SECOND
 from blurvae.evaluation.rae import COMPONENTS, DENSITIES
 from blurvae.evaluation.samples import SIDES
+from blurvae.evaluation.small_vae import LIKENESSES
 from blurvae.evaluation.vae_gan import SHIFTED
 from blurvae.experiments.base import term_of
 from blurvae.metrics.shift import SHIFTS
 from blurvae.record import Result, read
 
 SAMPLED = ("samples", "Gaussian samples", "GMM samples", "N", "data")  # sets with a precision and a recall
+HOWS = ("", " (z ~ q)", " (raw)", " (raw, z ~ q)")  # likenesses are measured
 DIGITS = {
-    **{f"PSNR{how}": 2 for how in ("", " (z ~ q)", " (raw)", " (raw, z ~ q)")},
-    **{f"SSIM{how}": 3 for how in ("", " (z ~ q)", " (raw)", " (raw, z ~ q)")},
-    **{f"SSIM without border{how}": 3 for how in (" (raw)", " (raw, z ~ q)")},
+    **{f"{name}{how}": 2 if name == "PSNR" else 3 for name in LIKENESSES for how in HOWS},
     **{f"LPIPS-{network}": 3 for network in ("squeeze", SECOND)},
     **{f"FD-squeeze ({of})": 0 for of in ("recon", "held-out recon", "interpolation", *SAMPLED)},
     **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},

@@ -65,8 +65,9 @@ class BlurVAE(System[Players]):
     def players(self, shape: tuple[int, ...]) -> Players:
         """The networks for images of this shape (c, h, w), initialised from torch's global generator."""
         config = self.config(shape)
+        vae = VAE(**config["vae"])  # first, so that all terms start from the same weights
         kernel_net = KernelNet(**config["kernel_net"]) if config["kernel_net"] else None
-        return Players(VAE(**config["vae"]), kernel_net, self.term.network(shape))
+        return Players(vae, kernel_net, self.term.network(shape))
 
     def config(self, shape: tuple[int, ...]) -> dict[str, Any]:
         """The arguments of the networks' constructors, JSON, as `models.save_model` keeps them."""
