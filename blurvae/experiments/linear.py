@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -173,19 +173,29 @@ def _span(values: list[float], digits: int) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def main() -> None:
-    """Records the curves that are missing; a data set that is not here is named and passed over."""
-    for run in _runs():
-        if path(run).exists():
+def record_missing(files: Mapping[Path, Run], make: Callable[[Run], dict[str, Any]]) -> None:
+    """Records what is missing; a data set that is not here is named and passed over.
+
+    Args:
+        files: the run whose images each file is about.
+        make: a record of them.
+    """
+    for file, run in files.items():
+        if file.exists():
             continue
         try:
-            record = curve(run)
+            record = make(run)
         except MissingData as error:
             print(f"{run.data}: {error}", file=sys.stderr)
             continue
-        path(run).parent.mkdir(parents=True, exist_ok=True)
-        write_json(path(run), record)
-        print(path(run), flush=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, record)
+        print(file, flush=True)
+
+
+def main() -> None:
+    """Records the curves that are missing, see `record_missing`."""
+    record_missing({path(run): run for run in _runs()}, curve)
 
 
 def _runs() -> list[Run]:

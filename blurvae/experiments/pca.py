@@ -8,7 +8,6 @@ images; it writes data/results/pca/<data>-<px>px-<n>-<n>.json. `blurvae.experime
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,11 @@ import torch
 
 from blurvae import datasets, experiments, paths
 from blurvae.datasets import ImageSet
-from blurvae.errors import CorruptFile, MissingData
+from blurvae.errors import CorruptFile
 from blurvae.evaluation import Measured
 from blurvae.evaluation.fitted import fitted_bounds
 from blurvae.evaluation.vae import VAEEvaluation
 from blurvae.experiments import linear, recorded
-from blurvae.files import write_json
 from blurvae.losses import L2
 from blurvae.models.linear import LinearCoder, LinearVAE, fit_linear_vae
 from blurvae.provenance import provenance
@@ -164,7 +162,7 @@ def rows(experiment: str, tier: str, data: str, folder: Path | None = None) -> p
 
 
 def main() -> None:
-    """Records the curves that are missing; a data set that is not here is named and passed over."""
+    """Records the curves that are missing, see `linear.record_missing`."""
     every = (
         run
         for name in TABLES
@@ -172,17 +170,7 @@ def main() -> None:
         for data in experiments.get(name).GRID.get(tier, {})
         for run in experiments.get(name).runs(tier, data, (0,))
     )
-    for file, run in {path(run): run for run in every}.items():
-        if file.exists():
-            continue
-        try:
-            record = curves(run)
-        except MissingData as error:
-            print(f"{run.data}: {error}", file=sys.stderr)
-            continue
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, record)
-        print(file, flush=True)
+    linear.record_missing({path(run): run for run in every}, curves)
 
 
 if __name__ == "__main__":

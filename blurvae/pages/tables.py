@@ -119,9 +119,11 @@ def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
     if not missing.empty:
         return str(missing.state.iloc[0])
     digits = DIGITS.get(metric, 3)
-    mean, _, high = intervals.student(cell.value)
-    spreads = {"seeds": cell.value.std(), "images": (cell.sd_images**2).mean() ** 0.5, "interval": high - mean}
-    sd = spreads[over]
+    mean = cell.value.mean()
+    if over == "interval":
+        sd = intervals.student(cell.value).high - mean
+    else:
+        sd = cell.value.std() if over == "seeds" else (cell.sd_images**2).mean() ** 0.5
     return f"{mean:.{digits}f}" if pd.isna(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 
