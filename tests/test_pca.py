@@ -17,6 +17,7 @@ from blurvae.errors import CorruptFile
 from blurvae.experiments import linear, pca
 from blurvae.models import kl_divergence as kl_term
 from blurvae.models.linear import LinearCoder, fit_linear_vae, linear_vae
+from blurvae.pages import tables
 from blurvae.record import read
 
 BETA = 0.5
@@ -92,3 +93,20 @@ def test_a_row_is_read_off_at_the_kl_of_the_run(tmp_path) -> None:
     file.write_text("{}")
     with pytest.raises(CorruptFile, match=r"is not a whole record .*python -m blurvae\.experiments\.pca"):
         pca.at_equal_kl(read(next(run for run in runs if run.method == "l2,beta=0.8").path(tmp_path)), tmp_path)
+
+
+def test_a_table_ends_in_the_linear_model_where_it_is_recorded(tmp_path) -> None:
+    runs = {(run.method, run.seed): run for run in experiments.get("table5").runs("lesson", "natural", (0, 1))}
+    for seed, kl in ((0, 10.0), (1, 40.0)):
+        for method in ("l2", "wiener"):
+            entries = {"KL": kl, "PSNR": 15.0 + seed}
+            made_up.write(
+                tmp_path, runs[method, seed], {name: {"mean": v, "sd": 1.0, "n": 2} for name, v in entries.items()}
+            )
+    before = tables.table("table5", "lesson", "natural", tmp_path, columns=("PSNR", "SSIM"))
+    file = pca.path(runs["wiener", 0], tmp_path)
+    file.parent.mkdir()
+    file.write_text(json.dumps({"metrics": {"KL": [10.0, 40.0], "PSNR": [20.0, 24.0]}}))
+    table = tables.table("table5", "lesson", "natural", tmp_path, columns=("PSNR", "SSIM"))
+    assert table.iloc[:-1].equals(before)
+    assert list(table.iloc[-1]) == ["2", "22.00 ± 2.83", "–"] and table.index[-1].endswith("at the KL of Wiener")

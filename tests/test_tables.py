@@ -15,7 +15,7 @@ import pytest
 from blurvae import experiments, paths
 from blurvae.errors import CorruptFile, Diverged
 from blurvae.experiments import derived, recorded
-from blurvae.pages import runs, tables
+from blurvae.pages import likelihoods, runs, tables
 from blurvae.record import read
 from blurvae.text import to_json
 
@@ -238,7 +238,7 @@ def test_labels_of_runs_with_another_beta():
 
 
 def test_the_bounds_show_every_weighted_arm_and_the_fitted_covariances_of_l2_alone():
-    shown = tables.bounds("table5", "lesson", "natural")
+    shown = likelihoods.bounds("table5", "lesson", "natural")
     proper = ["Wiener-proper", "Wiener-proper (a)", "Wiener-proper (c)"]
     assert list(shown.index) == ["L2", "Wiener", *proper]
     squared = [r for r in recorded.load("table5", "lesson", "natural") if r.run.method == "l2"]
@@ -251,7 +251,7 @@ def test_the_bounds_show_every_weighted_arm_and_the_fitted_covariances_of_l2_alo
 def test_the_bounds_need_one_run_with_images(tmp_path):
     write(tmp_path, replace(WIENER, tier="smoke"))
     with pytest.raises(ValueError, match=r"recorded with its pictures: make it with `blurvae run table5 .*--out"):
-        tables.bounds("table5", "smoke", "natural", tmp_path)
+        likelihoods.bounds("table5", "smoke", "natural", tmp_path)
 
 
 def test_a_chapter_may_ask_for_some_rows_only(tmp_path, monkeypatch):

@@ -1,15 +1,15 @@
-"""Recorded runs as tables for pages: paper beside measured, a method against its rivals, and bounds on −log p."""
+"""Recorded runs as tables for pages: paper beside measured, and a method against its rivals."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from blurvae import experiments, metrics
-from blurvae.experiments import intervals
-from blurvae.experiments.derived import FITTED, fitted_bounds
+from blurvae.experiments import intervals, pca
 from blurvae.experiments.recorded import (
     DIGITS,
     HIGHER_IS_BETTER,
@@ -23,9 +23,7 @@ from blurvae.experiments.recorded import (
     paper_table,
 )
 from blurvae.pages.frames import MARKS, marks
-from blurvae.pages.runs import not_recorded
 from blurvae.record import needs
-from blurvae.systems import BlurVAE
 from blurvae.text import to_json
 
 MEANING = {
@@ -33,6 +31,7 @@ MEANING = {
     "images": "± is the sd over images.",
     "interval": "± is half of Student's interval of 95 % over seeds.",
 }
+BESIDE = "wiener"  # at whose KL the linear model is shown
 # Shown where they are recorded, after the columns of the paper's tables.
 FURTHER = (
     "FD-squeeze (GMM samples)",
@@ -93,9 +92,24 @@ def table(
             row[metric] = f"needs weights ({missing})" if missing else spread(own, metric, over)
             cells[name, metric] = row[metric]
         rows.append(row)
-    made = pd.DataFrame(rows).set_index("method")
+    if BESIDE in methods:
+        rows.extend(_linear(experiment, tier, data, folder, measured, over))
+    made = pd.DataFrame(rows).set_index("method").fillna("–")
     made.attrs[MARKS] = marks(runs, cells, {name: label(experiment, name) for name, _ in cells})
     return made
+
+
+def _linear(
+    experiment: str, tier: str, data: str, folder: Path | None, measured: Sequence[str], over: str
+) -> list[dict[str, Any]]:
+    """A row of the linear model at the KL of the main paper's method, seed by seed, where its curve is recorded."""
+    found = pca.rows(experiment, tier, data, folder)
+    found = found[found.method == BESIDE]
+    if found.empty:
+        return []
+    cells = found.assign(value=found.linear, state="recorded", sd_images=float("nan"))
+    row = {"method": f"linear model at the KL of {label(experiment, BESIDE)}", "seeds": str(found.seed.nunique())}
+    return [row | {metric: spread(cells, metric, over) for metric in measured}]
 
 
 def _published(table: pd.DataFrame, method: experiments.Method | None, column: str, over: str) -> str:
@@ -165,35 +179,6 @@ def compare(
                     cell += f" ({int(((gap > 0) == HIGHER_IS_BETTER[metric]).sum())}/{len(gap)})"
             rows.setdefault(metric, {})[label(experiment, rival)] = cell
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
-
-
-def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
-    """Bounds on −log p of L2, the Wiener term and its proper variant in every form, means over the seeds in nats.
-
-    Returns:
-        Columns "−log p as printed" (as Table 6 of the main paper), "−ELBO" of the density that the model defines, and
-        for L2 that with a fitted covariance, see `fitted_bounds`.
-
-    Raises:
-        ValueError: no run of L2 is recorded with its pictures.
-    """
-    runs = load(experiment, tier, data, folder)
-    fitted = pd.DataFrame([fitted_bounds(r) for r in runs if r.run.method == "l2" and r.pictures]).mean()
-    if fitted.empty:
-        raise not_recorded(experiment, tier, data)
-    means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
-    methods = experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS
-    rows = [m.name for m in methods if m.name == "l2" or _term(m) in ("wiener", "wiener-proper")]
-    shown: Any = means.reindex(index=rows, columns=["−log p as printed", "−ELBO"])
-    for name in FITTED:
-        shown.loc["l2", f"−ELBO, {name}"] = fitted[name]
-    shown = shown.rename(index=lambda method: label(experiment, method))
-    return shown.map(lambda nats: "–" if pd.isna(nats) else f"{nats:.0f}").rename_axis(columns=None)
-
-
-def _term(method: experiments.Method) -> str:
-    """The name of a VAE's reconstruction term, empty for another system."""
-    return method.system.term.name if isinstance(method.system, BlurVAE) else ""
 
 
 def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -> str:

@@ -1,0 +1,43 @@
+"""Bounds on −log p as a table for pages: as printed, as densities, and with fitted covariances."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from blurvae import experiments
+from blurvae.experiments.derived import FITTED, fitted_bounds
+from blurvae.experiments.recorded import frame, label, load
+from blurvae.pages.runs import not_recorded
+from blurvae.systems import BlurVAE
+
+
+def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """Bounds on −log p of L2, the Wiener term and its proper variant in every form, means over the seeds in nats.
+
+    Returns:
+        Columns "−log p as printed" (as Table 6 of the main paper), "−ELBO" of the density that the model defines, and
+        for L2 that with a fitted covariance, see `fitted_bounds`.
+
+    Raises:
+        ValueError: no run of L2 is recorded with its pictures.
+    """
+    runs = load(experiment, tier, data, folder)
+    fitted = pd.DataFrame([fitted_bounds(r) for r in runs if r.run.method == "l2" and r.pictures]).mean()
+    if fitted.empty:
+        raise not_recorded(experiment, tier, data)
+    means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
+    methods = experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS
+    rows = [m.name for m in methods if m.name == "l2" or _term(m) in ("wiener", "wiener-proper")]
+    shown: Any = means.reindex(index=rows, columns=["−log p as printed", "−ELBO"])
+    for name in FITTED:
+        shown.loc["l2", f"−ELBO, {name}"] = fitted[name]
+    shown = shown.rename(index=lambda method: label(experiment, method))
+    return shown.map(lambda nats: "–" if pd.isna(nats) else f"{nats:.0f}").rename_axis(columns=None)
+
+
+def _term(method: experiments.Method) -> str:
+    """The name of a VAE's reconstruction term, empty for another system."""
+    return method.system.term.name if isinstance(method.system, BlurVAE) else ""
