@@ -58,7 +58,7 @@ COLUMNS = (
 MANY, FEW = tuple(range(20)), (0, 1, 2)
 GRID: dict[str, dict[str, tuple[int, ...]]] = {
     "smoke": {"natural": (0,)},
-    "lesson": {"mnist": MANY, "natural": MANY, "faces64": FEW},
+    "lesson": {"mnist": MANY, "natural": FEW, "faces64": FEW},
     "study": {"mnist": FEW, "faces64": FEW},
     "paper": {"mnist": FEW},
 }
