@@ -131,6 +131,17 @@ def test_the_study_trains_all_methods_alike_and_matches_the_rate_of_wiener():
         study.runs("study", "natural", (0,))
 
 
+def test_longer_trainings_differ_in_their_length_alone():
+    runs = experiments.get("longer").runs("study", "natural", (0,))
+    assert [(run.budget.epochs, run.system.warm_up) for run in runs[::3]] == [(8, 2), (30, 3), (100, 10)]
+    for run in runs:
+        first = next(other for other in runs if other.method == run.method.replace(f"={run.budget.epochs}", "=8"))
+        same = replace(run, method=first.method, budget=first.budget, system=replace(run.system, warm_up=2))
+        assert same == first
+    smoke = experiments.get("longer").runs("smoke", "natural", (0,))
+    assert {run.budget.epochs for run in smoke} == {2}
+
+
 def test_each_arm_is_one_change():
     """Against Wiener or L2 of the same table; typed here a second time."""
     arms = {run.method: run for run in experiments.get("arms").runs("lesson", "natural", (0,))}

@@ -30,6 +30,7 @@ EXPERIMENTS = (
     "bredell/rate64",
     "bredell/arms",
     "bredell/study",
+    "bredell/longer",
     "dalal/table1",
     "dalal/latent16",
     "dalal/choices",
