@@ -54,9 +54,12 @@ def test_a_tier_that_an_experiment_does_not_offer_is_refused(name):
             module.runs(tier, "natural", (0,))
 
 
-@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+@pytest.mark.parametrize("name", [name for name in experiments.EXPERIMENTS if name != "bredell/longer"])
 def test_all_methods_of_a_table_have_one_budget(name):
-    """What a tier gives them, too: fields of the system in which the methods themselves do not differ."""
+    """What a tier gives them, too: fields of the system in which the methods themselves do not differ.
+
+    But for the experiment whose subject is the budget.
+    """
     module = experiments.get(name)
     systems = [m.system for m in (*module.METHODS, *module.VARIANTS)]
     keys = [f.name for f in fields(systems[0]) if len({getattr(s, f.name) for s in systems}) == 1 and f.name != "beta"]
