@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from blurvae.experiments import intervals
+
 ALPHA = 0.05  # the probability with which a piece may err
 POWER = 0.8  # with which seeds that are asked for would decide
 MOST = 1000  # seeds; beyond, no number is named
@@ -88,11 +90,8 @@ def holm(ps: Sequence[float], alpha: float = ALPHA) -> list[tuple[bool, int]]:
 
 def interval(values: Sequence[float], alpha: float = ALPHA) -> tuple[float, float]:
     """The t interval of level 1 − α for the mean; a point for a single value."""
-    from scipy.stats import t
-
-    mean, spread = float(np.mean(values)), standard_error(values)
-    half = float(t.isf(alpha / 2, len(values) - 1)) * spread if spread else 0.0
-    return mean - half, mean + half
+    mean, low, high = intervals.student(values, 1 - alpha)
+    return (low, high) if len(values) > 1 else (mean, mean)
 
 
 def power(effect: float, seeds: int, alpha: float = ALPHA) -> float:
