@@ -36,7 +36,7 @@ OWN = (
     changed(row("one-kernel", "Wiener, one kernel", "wiener"), one_kernel=True),
     row("fixed-2-late", "Gaussian, variance 2, late", "wiener-fixed", variance=2.0, late=True),
     row("fixed-4-late", "Gaussian, variance 4, late", "wiener-fixed", variance=4.0, late=True),
-    row("never", "Wiener, never weighted", "wiener"),  # its warm-up is set in `runs`, over the tier's
+    changed(row("never", "Wiener, never weighted", "wiener"), warm_up=NEVER),
     row("window-5", "Wiener, kernel of 5 px", "wiener", kernel_size=5),
     row("window-21", "Wiener, kernel of 21 px", "wiener", kernel_size=21),
 )

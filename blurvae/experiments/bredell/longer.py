@@ -13,8 +13,8 @@ TITLE = "L2 and Wiener over the length of the training, 64×64 px"
 PAPER_DATA = ""
 PAPER_TABLE = ""
 NOTES = (
-    "Images and networks are those of Table 2 at tier lesson. The warm-up is a tenth of the epochs, as in the paper, and "
-    "two at least. L2 has two values of β, between which it sends as much as Wiener.",
+    "Images and networks are those of Table 2 at tier lesson. A tenth of the epochs is warm-up, as in the paper, or "
+    "two epochs. L2 has two values of β, between which it sends as much as Wiener.",
 )
 EPOCHS = (8, 30, 100)
 TERMS = (row("l2", "L2", "l2"), row("l2,beta=0.5", "L2, β = 0.5", "l2", beta=0.5), row("wiener", "Wiener", "wiener"))
