@@ -1,8 +1,9 @@
 """The linear model as a row of a table: all that is measured of a network, at the network's KL, without any training.
 
 `python -m blurvae.experiments.pca` fits the linear VAE (principal components, chapter 4) to the training images of all
-tables of the main paper and measures it at 9 values of β by the evaluation that measures the networks, on the same test
-images; it writes data/results/pca/<data>-<px>px-<n>-<n>.json. `blurvae.experiments.linear` has PSNR on a finer grid.
+recorded tables of the main paper and measures it at 9 values of β by the evaluation that measures the networks, on the
+same test images; it writes data/results/pca/<data>-<px>px-<n>-<n>.json. `blurvae.experiments.linear` has PSNR on a
+finer grid.
 """
 
 from __future__ import annotations
@@ -34,9 +35,7 @@ from blurvae.systems.vae import Players
 NAME = "pca"
 LABEL = "linear model, at the same KL"
 BETAS = linear.BETAS[2:20:2]  # 0.02 to 10
-# Experiments whose images have a row, at the tiers that train on few enough of them for one decomposition.
 TABLES = ("bredell/table5", "bredell/table2", "bredell/table3", "bredell/rate", "bredell/study")
-TIERS = ("lesson", "study")
 
 
 @dataclass(frozen=True)
@@ -164,11 +163,12 @@ def rows(experiment: str, tier: str, data: str, folder: Path | None = None) -> p
 def main() -> None:
     """Records the curves that are missing, see `linear.record_missing`."""
     every = (
-        run
+        result.run
         for name in TABLES
-        for tier in TIERS
-        for data in experiments.get(name).GRID.get(tier, {})
-        for run in experiments.get(name).runs(tier, data, (0,))
+        for tier, sets in experiments.get(name).GRID.items()
+        for data in sets
+        if tier != "smoke"
+        for result in recorded.load(name, tier, data)
     )
     linear.record_missing({path(run): run for run in every}, curves)
 
