@@ -117,7 +117,7 @@ CLAIMS, OTHERS = "book/claims.html", "book/claims-of-others.html"
 _HEIGHT, _WIDTH = "document.documentElement.scrollHeight", "document.documentElement.scrollWidth"
 
 
-@pytest.mark.parametrize(("address", "wide", "narrow"), [(CLAIMS, 6000, 8000), (OTHERS, 8000, 12_000)])
+@pytest.mark.parametrize(("address", "wide", "narrow"), [(CLAIMS, 6000, 8000), (OTHERS, 10_000, 14_000)])
 def test_the_claims_are_seen_in_a_few_screens(open_page, address, wide, narrow):
     page = open_page(address, viewport=DESKTOP)
     assert page.troubles == []

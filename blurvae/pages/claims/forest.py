@@ -162,7 +162,7 @@ def _panel(
         axis = Axis(*span, left + first + second + GAP / 2 + i * (each + GAP), each)
         middle = axis.left + axis.width / 2
         parts += [_text(middle, top - 18 - 13 * k, line, "title") for k, line in enumerate(reversed(title))]
-        parts.append(_text(middle, top - 5, _side(own), "side"))
+        parts.append(_text(middle, top - 5, _side(own, each), "side"))
         parts += [f'<path class="grid" d="M{axis.x(t):g} {top:g}V{bottom:g}"/>' for t in axis.ticks]
         parts += [_text(axis.x(t), bottom + 12, number(t), "tick") for t in axis.ticks]
         parts.append(f'<path class="rule" d="M{axis.left:g} {bottom:g}h{axis.width:g}"/>')
@@ -177,13 +177,15 @@ def _title(column: str) -> str:
     return f"{column} ({unit})" if unit else column
 
 
-def _side(own: Iterable[Mark]) -> str:
-    """Where the claim wants the numbers, if it wants all of a column on one side."""
+def _side(own: Iterable[Mark], room: float) -> str:
+    """Where the claim wants the numbers, if it wants all of a column on one side, in so many px."""
     wanted = {(m.judged.comparison.sign, m.judged.comparison.near > 0) for m in own}
     if len(wanted) > 1:
         return ""
     sign, near = wanted.pop()
-    return "claimed in the band" if near else "claimed →" if sign > 0 else "← claimed"
+    if near:
+        return "claimed in the band" if 19 * LETTER <= room else "in the band"
+    return "claimed →" if sign > 0 else "← claimed"
 
 
 def _span(own: Sequence[Mark]) -> tuple[float, float]:
