@@ -89,14 +89,36 @@ def test_absent_data_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, capsys
     assert "cifar10" in capsys.readouterr().err
 
 
+# Data sets of lessons of which no run is recorded yet; a line goes when its runs come.
+OPEN = {
+    "bredell/rate64": {"natural", "faces64", "brain"},
+    "bredell/arms": {"natural", "faces64"},
+    "dalal/latent16": {"mnist-binary"},
+    "dalal/choices": {"mnist-binary"},
+    "dalal/rate": {"natural", "mnist", "faces64"},
+    "sharpness/rate": {"mnist"},
+    "sharpness/vae_gan": {"faces64"},
+    "rae/table2": {"cifar10", "faces64"},
+    "rae/terms": {"natural", "faces64"},
+    "rae/figure1": {"natural"},
+    "rae/figure2": {"natural"},
+    "rae/components": {"natural"},
+}
+
+
 @pytest.mark.parametrize("name", [n for n in experiments.EXPERIMENTS if "lesson" in experiments.get(n).GRID])
-def test_a_lesson_is_recorded_whole_on_a_data_set_or_not_at_all(name):
-    """But for the paper's learned losses, whose weights do not come with the project."""
-    states: dict[tuple[str, str], set[str]] = {}
+def test_the_recorded_lessons_leave_nothing_to_run(name):
+    """But for the paper's learned losses, whose weights do not come with the project, and what is open as a whole."""
+    seen = set()
     for entry in matrix("lesson", paths.results(), (name,)):
-        if entry.run.method not in ("lpips-vgg", "watson-dft"):
-            states.setdefault((entry.run.experiment, entry.run.data), set()).add(entry.state)
-    assert states and all(len(own) == 1 for own in states.values()), states
+        learned = entry.run.method in ("lpips-vgg", "watson-dft")
+        left = entry.run.data in OPEN.get(entry.run.experiment, ())
+        seen.add(entry.state)
+        if not learned:
+            assert entry.state == ("not run" if left else "recorded"), entry.run
+        else:
+            assert entry.state in ("recorded", "needs weights", "not run")
+    assert seen
 
 
 def test_a_run_that_two_tables_show_is_listed_once_and_found_by_either(tmp_path):

@@ -51,7 +51,9 @@ class Judged:
         effect = abs(abs(statistics.fmean(c.margins)) - c.near)
         return seeds_needed(effect / spread, ALPHA / self.family)
 
-    def __str__(self) -> str:
+    @property
+    def numbers(self) -> str:
+        """The mean and its interval, without the call."""
         c = self.comparison
         if not c.values:
             return "not run"
@@ -60,7 +62,10 @@ class Judged:
         if len(c.values) > 1:
             low, high = self.interval
             text += f" [{low:{signed}.{c.digits}f}, {high:{signed}.{c.digits}f}]"
-        return f"{text} {self.call}"
+        return text
+
+    def __str__(self) -> str:
+        return f"{self.numbers} {self.call}" if self.comparison.values else self.numbers
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,6 @@ from blurvae.systems import BlurVAE
 from blurvae.systems.vae import Players
 
 NAME = "pca"
-LABEL = "linear model, at the same KL"
 BETAS = linear.BETAS[2:20:2]  # 0.02 to 10
 TABLES = ("bredell/table5", "bredell/table2", "bredell/table3", "bredell/rate", "bredell/study")
 
@@ -148,7 +147,9 @@ def rows(experiment: str, tier: str, data: str, folder: Path | None = None) -> p
         neither side is better).
     """
     found = []
-    for result in recorded.load(experiment, tier, data, folder):
+    planned = experiments.get(experiment).runs(tier, data, (0,))
+    known = any(path(run, folder).exists() for run in planned)  # else no record has to be read
+    for result in recorded.load(experiment, tier, data, folder) if known else ():
         for metric, linear_value in at_equal_kl(result, folder).items():
             entry = result.record["metrics"].get(metric, {})
             own = entry.get("mean", entry.get("value"))

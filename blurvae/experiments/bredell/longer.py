@@ -18,11 +18,13 @@ NOTES = (
 )
 EPOCHS = (8, 30, 100)
 TERMS = (row("l2", "L2", "l2"), row("l2,beta=0.5", "L2, β = 0.5", "l2", beta=0.5), row("wiener", "Wiener", "wiener"))
-METHODS = tuple(
-    replace(term, name=f"{term.name},epochs={epochs}", label=f"{term.label}, {epochs} epochs")
+LENGTHS = {
+    epochs: tuple(
+        replace(term, name=f"{term.name},epochs={epochs}", label=f"{term.label}, {epochs} epochs") for term in TERMS
+    )
     for epochs in EPOCHS
-    for term in TERMS
-)
+}
+METHODS = tuple(method for methods in LENGTHS.values() for method in methods)
 VARIANTS: tuple[Method, ...] = ()
 COLUMNS: tuple[str, ...] = ()
 GRID = {"smoke": {"natural": (0,)}, "study": {"natural": (0, 1, 2)}}
@@ -42,8 +44,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """
     given = table2.given("smoke" if check_tier(tier, GRID) == "smoke" else "lesson")
     made: tuple[Run, ...] = ()
-    for epochs in EPOCHS:
-        methods = [m for m in METHODS if m.name.endswith(f"epochs={epochs}")]
+    for epochs, methods in LENGTHS.items():
         length = given
         if tier == "study":
             warm_up = {"warm_up": max(2, epochs // 10)}
