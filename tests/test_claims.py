@@ -163,7 +163,9 @@ def at_every_beta(e, term):
     """{β: {seed: record}} of a term, wherever its runs lie."""
     module = experiments.get(e.experiment)
     names = [m.name for m in (*module.METHODS, *module.VARIANTS) if m.name.startswith(f"{term},beta=")]
-    return {float(name.partition("=")[2]): found for name in names if (found := raw(e.experiment, e.tier, e.data, name))}
+    return {
+        float(name.partition("=")[2]): found for name in names if (found := raw(e.experiment, e.tier, e.data, name))
+    }
 
 
 def term_behind(e, label):
