@@ -38,7 +38,7 @@ VARIANTS: tuple[Method, ...] = ()
 COLUMNS: tuple[str, ...] = ()
 GRID = {
     "smoke": {"natural": (0,)},
-    "lesson": {"natural": (0, 1, 2, 3, 4), "faces64": (0, 1, 2, 3, 4)},
+    "lesson": {"natural": (0, 1, 2), "faces64": (0, 1, 2)},
     "paper": {"faces64": (0, 1, 2), "celeba": (0, 1, 2)},
 }
 
