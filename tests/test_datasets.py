@@ -20,7 +20,7 @@ from scipy.ndimage import binary_dilation
 
 from blurvae import datasets, paths
 from blurvae.datasets import folder as folder_sets
-from blurvae.datasets import mnist, natural, packs, registry
+from blurvae.datasets import mnist, natural, packs, points, registry
 from blurvae.datasets.core import checksum
 from blurvae.datasets.pixels import box_average, random_patches
 from blurvae.errors import CorruptFile, MissingData
@@ -224,12 +224,51 @@ def test_dead_leaves_cover_everything_with_flat_discs() -> None:
         datasets.dead_leaves_picture(8, smallest=4, largest=4, rng=np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(("name", "modes", "apart"), [("ring", 8, 30.6), ("grid", 25, 20.0)])
+def test_points_lie_around_their_centres(name: str, modes: int, apart: float) -> None:
+    """In each mode as many as in another, normal with the sd of the card and the variance of rounding."""
+    centres = points.CENTRES[name]
+    gaps = np.linalg.norm(centres[:, None] - centres, axis=2)[~np.eye(modes, dtype=bool)]
+    assert gaps.min() / points.SD == pytest.approx(apart, abs=0.05) and np.abs(centres).max() <= 0.8 + 1e-12
+    for split, n in points.COUNTS.items():
+        data = datasets.load(name, split, size=1)
+        x = datasets.to_float(data.tensor()).double().numpy()[:, :, 0, 0]
+        assert data.images.shape == (n, 2, 1, 1) and not data.images.flags.writeable
+        assert checksum(data.images) == data.checksum == datasets.load(name, split).checksum
+        off = x - centres[data.labels]
+        assert off.std(0) == pytest.approx([np.hypot(0.02, 2 / 255 / 12**0.5)] * 2, rel=5 / np.sqrt(2 * n))
+        assert np.abs(off).max() < 6 * points.SD and abs(off.mean()) < 5 * points.SD / np.sqrt(2 * n)
+        share = np.bincount(data.labels, minlength=modes) / n
+        assert np.abs(share - 1 / modes).max() < 5 * np.sqrt(1 / modes / n)
+    assert datasets.load(name, "train").checksum != datasets.load(name, "test").checksum
+    with pytest.raises(ValueError, match="size=1, not 32"):
+        datasets.load(name, "train", size=32)
+    with pytest.raises(ValueError, match="2 at least, not 1"):
+        datasets.load("natural", "train", size=1)
+
+
+def test_color_mnist_is_three_digits_of_its_own_split(tmp_path: Path) -> None:
+    """Each channel is an image of MNIST, and the label spells their classes, red first."""
+    make_pack(tmp_path, "mnist", images=pixels(40, 1, 28, 28))
+    for split in ("train", "test"):
+        grey, color = (datasets.load(name, split, root=tmp_path) for name in ("mnist", "color-mnist"))
+        assert color.images.shape == (len(grey), 3, 32, 32) and color.inner == grey.inner == (28, 28)
+        assert color.checksum != grey.checksum and color.name == "color-mnist" and color.stands_in_for is None
+        for image, label in zip(color.images, color.labels):
+            found = [int(np.flatnonzero((grey.images[:, 0] == channel).all((1, 2)))[0]) for channel in image]
+            assert label == sum(d * int(grey.labels[i]) for d, i in zip((100, 10, 1), found))
+        again = datasets.load("color-mnist", split, root=tmp_path)
+        assert again.checksum == color.checksum and (again.images == color.images).all()
+    with pytest.raises(MissingData, match="blurvae data prepare mnist"):
+        datasets.load("color-mnist", "test", root=tmp_path / "absent")
+
+
 # --- names
 
 
 def test_names_are_those_of_the_contract() -> None:
-    made = ("natural", "power-law", "dead-leaves", "cifar10", "mnist", "mnist-binary", "faces64", "faces256", "brain")
-    assert datasets.names() == (*made, "celeba", "celeba-hq", "hcp", "volumes")
+    made = ("natural", "power-law", "dead-leaves", "ring", "grid", "cifar10", "mnist", "mnist-binary", "color-mnist")
+    assert datasets.names() == (*made, "faces64", "faces256", "brain", "celeba", "celeba-hq", "hcp", "volumes")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ the optical transfer function H of a kernel with the un-normalised one, so that 
 """
 
 from blurvae.blur.circulant import block_circulant, log_abs_det, proper_log_det, wiener_log_det
+from blurvae.blur.diffusion import diffused, scattered, taps
 from blurvae.blur.fourier import circular_convolve, fourier, hermitian_weights, inverse_fourier, otf
 from blurvae.blur.kernels import delta_kernel, disk_kernel, gaussian_kernel, kernel_width, motion_kernel, named_kernel
 from blurvae.blur.least_squares import normal_equations, simplex_kernels
@@ -29,6 +30,7 @@ __all__ = [
     "continued",
     "deblur",
     "delta_kernel",
+    "diffused",
     "disk_kernel",
     "fit_power_law",
     "fourier",
@@ -46,9 +48,11 @@ __all__ = [
     "proper_log_det",
     "radial_average",
     "radial_frequency",
+    "scattered",
     "simplex_kernels",
     "squared_gain",
     "strongest_waves",
+    "taps",
     "tile_spectrum",
     "wiener_deconvolve",
     "wiener_log_det",

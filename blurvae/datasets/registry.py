@@ -17,6 +17,7 @@ from blurvae.datasets import (
     brain,
     celeba,
     cifar10,
+    color_mnist,
     dead_leaves,
     faces,
     folder,
@@ -24,6 +25,7 @@ from blurvae.datasets import (
     mnist_binary,
     natural,
     packs,
+    points,
     power_law,
     volumes,
 )
@@ -34,9 +36,11 @@ _DATASETS = (
     natural.DATASET,
     power_law.DATASET,
     dead_leaves.DATASET,
+    *points.DATASETS,
     cifar10.DATASET,
     mnist.DATASET,
     mnist_binary.DATASET,
+    color_mnist.DATASET,
     faces.FACES64,
     faces.FACES256,
     brain.DATASET,
@@ -95,7 +99,7 @@ def load(name: str, split: str, *, size: int | None = None, root: Root = None, n
         size: side of the images in pixels. Each set has a default, and offers what suits it: natural 32, 64 and 256,
             generated sets any, faces and CelebA whole fractions, brain, hcp and volumes one random patch of each
             slice (always the same), pack:PATH a crop of the centre or what its card says, mnist and idx:PATH a wider
-            border, a folder anything.
+            border, ring and grid 1, a folder anything.
         root: folder of prepared data sets; the one that BLURVAE_DATA names if not given.
         n: only the first n images, in stored order (natural and dead-leaves are stored in random order).
 
@@ -109,8 +113,9 @@ def load(name: str, split: str, *, size: int | None = None, root: Root = None, n
     """
     dataset, argument = find(name)
     check_split(split)
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 2):
-        raise ValueError(f"size is a whole number of pixels, 2 at least, not {size!r}.")
+    least = min((2, *(dataset.card.shape or ())[1:]))  # points are images of one pixel
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < least):
+        raise ValueError(f"size is a whole number of pixels, {least} at least, not {size!r}.")
     images = dataset.load(Request(split, size, as_path(root), argument))
     return images if n is None else images.head(n)
 

@@ -44,6 +44,8 @@ EXPERIMENTS = (
     "rae/figure2",
     "rae/components",
     "sharpness/vae_gan",
+    "tempered/points",
+    "tempered/color_mnist",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 

@@ -39,11 +39,12 @@ class GlobalBatchNorm1d(nn.BatchNorm1d):
 def _globally(norm: nn.BatchNorm1d | nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Normalises x, (n, c, h, w), by the moments of all ranks' x, and moves the running ones."""
     mean, var, count = _moments(x)
-    if norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None:
+    running = (norm.running_mean, norm.running_var) if norm.track_running_stats else (None, None)
+    if running[0] is not None and running[1] is not None and norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
         step = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        norm.running_mean.lerp_(mean.to(norm.running_mean), step)
-        norm.running_var.lerp_(var.to(norm.running_var) * (count / (count - 1)), step)
+        running[0].lerp_(mean.to(running[0]), step)
+        running[1].lerp_(var.to(running[1]) * (count / (count - 1)), step)
     weight, bias = (norm.weight, norm.bias) if norm.affine else (torch.ones_like(mean), torch.zeros_like(mean))
     return cast(Tensor, _Normalise.apply(x, weight, bias, mean, var, count, norm.eps))
 

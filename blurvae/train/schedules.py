@@ -98,9 +98,12 @@ class Plateau:
 
 @dataclass(frozen=True)
 class Anneal:
-    """1 − sin(πt/2K) for t ≤ K, 0 afterwards (Sajjadi et al. 2018, Tempered Adversarial Networks, eq. 4)."""
+    """height · (1 − sin(πt/2K)) for t ≤ K, 0 afterwards (Sajjadi et al. 2018, Tempered Adversarial Networks, eq. 4)."""
 
     steps: int
+    height: float = 1.0
 
     def __call__(self, when: When) -> float:  # noqa: D102
-        return 1 - math.sin(math.pi * when.step / (2 * self.steps)) if when.step < self.steps else 0.0
+        if when.step >= self.steps:
+            return 0.0
+        return self.height * (1 - math.sin(math.pi * when.step / (2 * self.steps)))

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from blurvae import losses
-from blurvae.systems import RAE, VAEGAN, BlurVAE, SmallVAE
+from blurvae.systems import GAN, RAE, VAEGAN, BlurVAE, SmallVAE
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
-from toys.gan import GAN
-from toys.samples import CLIPS, IMAGES, RECORDS, Pictures
+from toys.samples import CLIPS, IMAGES, LARGER, POINTS, RECORDS, Pictures
 from toys.two_terms import TwoTerms
 
 
@@ -45,6 +44,12 @@ def small_vae() -> SmallVAE:
     return SmallVAE(term, first=losses.CrossEntropy(), late=1, **small)
 
 
+def gan(game: str = "gan", **fields: Any) -> GAN:
+    """GANs at the size of the toys; a lens has one block, and so many filters that no pixel is dead in all."""
+    small: dict[str, Any] = {"width": 4, "latent": 3, "filters": 8, "blocks": 1, "lr": 1e-3, "beta2": 0.9}
+    return GAN(game, **small | ({"critics": 2} if game == "wgan-gp" else {}) | fields)  # type: ignore[arg-type]
+
+
 CASES: dict[str, tuple[System[Any], Pictures]] = {
     "l2": (blur_vae("l2"), IMAGES),
     "wiener, detached": (blur_vae("wiener", kernel_size=3), IMAGES),
@@ -74,10 +79,14 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "rae-sn": (rae("rae-sn"), IMAGES),
     "cv-vae, three draws": (replace(rae("cv-vae"), draws=3), IMAGES),
     "wae": (rae("wae"), IMAGES),
-    "gan": (GAN("gan"), IMAGES),
-    "lsgan with a lens": (GAN("lsgan", lens=12), IMAGES),
-    "wgan-gp": (GAN("wgan", critics=2, penalty=10.0), IMAGES),
-    "wgan-gp with a lens": (GAN("wgan", critics=2, penalty=10.0, lens=6), IMAGES),
+    "gan": (gan(), LARGER),
+    "gan with a lens, by rmsprop": (gan(lens="learned", anneal=12, optimiser="rmsprop"), LARGER),
+    "lsgan with a lens": (gan("lsgan", lens="learned", anneal=12), IMAGES),
+    "lsgan with a sigmoid and a blur lens": (gan("lsgan", sigmoid=True, lens="blur", sigma=1.0, anneal=12), IMAGES),
+    "wgan-gp": (gan("wgan-gp"), IMAGES),
+    "wgan-gp with a lens": (gan("wgan-gp", lens="learned", reduction="mean", anneal=6), IMAGES),
+    "gan of points with a lens": (gan(lens="learned", schedule="constant", identity=True), POINTS),
+    "wgan-gp of points with noise": (gan("wgan-gp", lens="noise", sigma=0.5, anneal=6), POINTS),
     "enhancenet": (EnhanceNet(), IMAGES),
     "frvsr": (FRVSR(), CLIPS),
     "classifier": (Classification((3, 8, 8), 3, (4, 6), flip=True, shift=1), RECORDS),

@@ -30,13 +30,3 @@ def decoder(latent: int, width: int, channels: int, wrap: Wrap = lambda layer: l
         wrap(nn.ConvTranspose2d(width, channels, 4, 2, 1)),
         nn.Tanh(),
     )
-
-
-def critic(channels: int, width: int) -> nn.Sequential:
-    """Images to one value each, (n, 1), without a batch norm."""
-    return nn.Sequential(nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(16 * width, 1))
-
-
-def lens(channels: int, width: int) -> nn.Sequential:
-    """Images to images of the same size."""
-    return nn.Sequential(nn.Conv2d(channels, width, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(width, channels, 3, 1, 1))

@@ -1,4 +1,4 @@
-"""The samples that the toys are trained on: 26 smooth images, with classes too, and 14 clips of a wandering one."""
+"""The samples that the toys are trained on: 26 smooth images, with classes too, 14 clips of a wandering one, points."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ def records(n: int, classes: int = 3) -> np.ndarray:
     return np.concatenate([(np.arange(n, dtype=np.uint8) % classes)[:, None], smooth(n).reshape(n, -1)], 1)
 
 
+def points(n: int) -> np.ndarray:
+    """On a circle, as images of one pixel, uint8 (n, 2, 1, 1)."""
+    angle = 2 * np.pi * np.arange(n) / n
+    return (127.5 + 100 * np.stack([np.cos(angle), np.sin(angle)], 1)).round().astype(np.uint8)[..., None, None]
+
+
 IMAGES = Pictures("images", smooth(26))
+LARGER = Pictures("larger images", smooth(26, size=16))
+POINTS = Pictures("points", points(26))
 CLIPS = Pictures("clips", clips(14))
 RECORDS = Pictures("records", records(26))
