@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from blurvae.models.enhancenet import WIDTHS, Discriminator, Generator, doublings
-from blurvae.resampling import window
+from blurvae.resampling import corners, window
 from blurvae.systems import shared, textures
 from blurvae.train import Draw, Move, Scene, System, Turn
 from blurvae.train.optimisers import Adam, Optimiser
@@ -165,9 +165,8 @@ class EnhanceNet(System[Players]):
         low = textures.smaller(x, self.scale, self.kernel)
         if at is None:
             return low, x
-        side = self.crop // self.scale
-        corner = torch.stack([at[:, i] * (low.shape[i - 2] - side + 1) for i in range(2)], 1).long()
-        return window(low, corner, side), window(x, self.scale * corner, self.crop)
+        corner = corners(at, x.shape, self.crop, self.scale)
+        return window(low, corner // self.scale, self.crop // self.scale), window(x, corner, self.crop)
 
     def play(self, players: Players, scene: Scene) -> Turn:
         """The losses that the letters name, of one batch."""

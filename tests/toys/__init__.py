@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from blurvae import losses
+from blurvae.systems import FRVSR as RealFRVSR
 from blurvae.systems import RAE, VAEGAN, BlurVAE, SmallVAE
 from blurvae.systems import EnhanceNet as RealEnhanceNet
 from blurvae.systems.classifier import Classification
@@ -39,6 +40,12 @@ def enhancenet(loss: str, **fields: Any) -> RealEnhanceNet:
     small: dict[str, Any] = {"scale": 2, "crop": 0, "patch": 4, "width": 4, "blocks": 1, "widths": (3, 4), "hidden": 5}
     small |= {"features": "classifier", "threshold": 0.5, "lr": 1e-3, "loss": loss}
     return RealEnhanceNet(**small | fields)
+
+
+def frvsr(method: str, **fields: Any) -> RealFRVSR:
+    """Frame-recurrent super-resolution and its rivals at the size of the toys."""
+    small: dict[str, Any] = {"scale": 2, "blocks": 1, "filters": 4, "flow_widths": (3, 4), "reach": 2.0, "lr": 1e-3}
+    return RealFRVSR(method, **small | fields)  # type: ignore[arg-type]
 
 
 def rae(model: str, term: str = "l2", **constants: Any) -> RAE:
@@ -91,5 +98,8 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "enet-pat": (enhancenet("PAT", adversarial=2.0), IMAGES),
     "enet-ea, cropped": (enhancenet("EA", crop=4, widths=(3, 4), patch=4), IMAGES),
     "frvsr": (FRVSR(), CLIPS),
+    "frvsr, of three frames": (frvsr("frvsr"), CLIPS),
+    "vsr": (frvsr("vsr", border="zeros", global_skip=True), CLIPS),
+    "sisr, noisy parts": (frvsr("sisr", noise=0.05, crop=4), CLIPS),
     "classifier": (Classification((3, 8, 8), 3, (4, 6), flip=True, shift=1), RECORDS),
 }
