@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -46,11 +46,13 @@ class ImageSet:
     checksum: str
     inner: tuple[int, int] | None = None
 
+    AXES: ClassVar[tuple[str, ...]] = ("n", "c", "h", "w")
+
     def __post_init__(self) -> None:
         check_split(self.split)
-        if self.images.dtype != np.uint8 or self.images.ndim != 4 or len(self.images) == 0:
+        if self.images.dtype != np.uint8 or self.images.ndim != len(self.AXES) or len(self.images) == 0:
             raise ValueError(
-                f"{self.name}: images must be uint8 of shape (n, c, h, w) with n >= 1, "
+                f"{self.name}: images must be uint8 of shape ({', '.join(self.AXES)}) with n >= 1, "
                 f"not {self.images.dtype} {self.images.shape}."
             )
         if self.labels is not None and self.labels.shape != (len(self.images),):
@@ -68,7 +70,7 @@ class ImageSet:
     @property
     def channels(self) -> int:
         """1 (grey) or 3 (RGB), as a rule."""
-        return int(self.images.shape[1])
+        return int(self.images.shape[-3])
 
     @property
     def size(self) -> int:
@@ -77,7 +79,7 @@ class ImageSet:
         Raises:
             ValueError: the images are not square.
         """
-        _, h, w = self.shape
+        h, w = self.images.shape[-2:]
         if h != w:
             raise ValueError(f"{self.name} has images of {h}×{w}: load it with `size=` for a square crop.")
         return h
@@ -102,6 +104,31 @@ class ImageSet:
         return torch.from_numpy(np.array(self.images))
 
 
+@dataclass(frozen=True, eq=False)
+class ClipSet(ImageSet):
+    """One split of a set of clips: `images` are (n, t, c, h, w), frames in the order of time.
+
+    Attributes:
+        motion: float32 (n, t, 2), by how many px to the right and downwards one must look in the frame before to see
+            what a frame shows, where the same holds for all its pixels; 0 for the first frame. None where not known.
+    """
+
+    motion: npt.NDArray[np.float32] | None = None
+    AXES: ClassVar[tuple[str, ...]] = ("n", "t", "c", "h", "w")
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:  # type: ignore[override]
+        """(t, c, h, w) of one clip."""
+        _, t, c, h, w = self.images.shape
+        return t, c, h, w
+
+    def head(self, n: int) -> ClipSet:
+        """The first n clips, in stored order; see `ImageSet.head`."""
+        whole = super().head(n)
+        assert isinstance(whole, ClipSet)
+        return replace(whole, motion=None if self.motion is None else self.motion[:n])
+
+
 @dataclass(frozen=True)
 class Archive:
     """One official file: where its publisher offers it, and the checksum that is stated for it."""
@@ -122,7 +149,7 @@ class Card:
     Attributes:
         name: its name in the registry.
         title: what it shows, in a phrase.
-        shape: (c, h, w) as loaded by default; None where it depends on the files.
+        shape: (c, h, w), or (t, c, h, w) of a clip, as loaded by default; None where it depends on the files.
         images: number of images per split; empty where it depends on the files.
         split: how training and test images are told apart.
         source: who made it.
@@ -135,7 +162,7 @@ class Card:
 
     name: str
     title: str
-    shape: tuple[int, int, int] | None
+    shape: tuple[int, ...] | None
     images: Mapping[str, int]
     split: str
     source: str

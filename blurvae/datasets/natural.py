@@ -129,7 +129,7 @@ def region(name: str, split: str, size: int = 32) -> npt.NDArray[np.bool_]:
     return result
 
 
-def _corners(split: str, size: int, side: int) -> npt.NDArray[np.int64]:
+def corners_of(split: str, size: int, side: int) -> npt.NDArray[np.int64]:
     """Every (photograph, y, x) from which a square of that side lies wholly in the region of split and size: (m, 3)."""
     result = []
     for index, name in enumerate(PHOTOGRAPHS):
@@ -156,7 +156,7 @@ def positions(split: str, size: int) -> npt.NDArray[np.void]:
     bounds[-1] = 1.0
     for (scale, _), low, high in zip(SCALES[size], bounds, bounds[1:]):
         mine = (draw[:, 0] >= low) & (draw[:, 0] < high)
-        corners = _corners(split, size, size * scale)
+        corners = corners_of(split, size, size * scale)
         where = draw[mine, 1]
         if size > BLOCK:
             where = (draw[:, 0].argsort().argsort() + where) / n  # one from each n-th of the list, in random order
@@ -167,7 +167,7 @@ def positions(split: str, size: int) -> npt.NDArray[np.void]:
     return result
 
 
-def _box_means(photograph: Pixels, side: int) -> Pixels:
+def box_means(photograph: Pixels, side: int) -> Pixels:
     """Mean over the side × side box that starts at each pixel (rounded, halves up): uint8 (3, h−side+1, w−side+1)."""
     _, h, w = photograph.shape
     sums = photograph.astype(np.uint16)  # a box of 16 pixels of 255 fits
@@ -179,7 +179,7 @@ def _box_means(photograph: Pixels, side: int) -> Pixels:
 @cache
 def _patches(split: str, size: int) -> tuple[Pixels, str]:
     photos = list(photographs().values())
-    means = {scale: [_box_means(photo, scale) for photo in photos] for scale, _ in SCALES[size]}
+    means = {scale: [box_means(photo, scale) for photo in photos] for scale, _ in SCALES[size]}
     where = positions(split, size)
     images = np.empty((len(where), 3, size, size), np.uint8)
     for target, (index, scale, y, x, flip) in zip(images, where.tolist()):

@@ -14,6 +14,7 @@ from typing import Any
 
 from blurvae import paths
 from blurvae.datasets import (
+    bars,
     brain,
     celeba,
     cifar10,
@@ -23,10 +24,13 @@ from blurvae.datasets import (
     folder,
     mnist,
     mnist_binary,
+    moving,
     natural,
     packs,
     points,
     power_law,
+    super_resolution,
+    video,
     volumes,
 )
 from blurvae.datasets.core import Dataset, ImageSet, Request, check_split
@@ -48,6 +52,10 @@ _DATASETS = (
     celeba.CELEBA_HQ,
     volumes.HCP,
     volumes.VOLUMES,
+    bars.DATASET,
+    moving.DATASET,
+    *super_resolution.DATASETS,
+    *video.DATASETS,
     folder.DATASET,
     mnist.IDX,
     packs.DATASET,
@@ -59,7 +67,7 @@ Root = str | os.PathLike[str] | None
 
 
 def names() -> tuple[str, ...]:
-    """The registered names; `folder:PATH`, `idx:PATH` and `pack:PATH` load besides, and `power-law:ALPHA`.
+    """The registered names; `folder:PATH`, `idx:PATH`, `pack:PATH`, `power-law:ALPHA` and `moving:FRAMES` load besides.
 
     >>> names()[:3]
     ('natural', 'power-law', 'dead-leaves')
@@ -94,17 +102,18 @@ def load(name: str, split: str, *, size: int | None = None, root: Root = None, n
     """One split of a data set.
 
     Args:
-        name: a registered name, `power-law:ALPHA`, `folder:PATH`, `idx:PATH` or `pack:PATH`.
+        name: a registered name, `power-law:ALPHA`, `moving:FRAMES`, `folder:PATH`, `idx:PATH` or `pack:PATH`.
         split: "train" or "test".
         size: side of the images in pixels. Each set has a default, and offers what suits it: natural 32, 64 and 256,
             generated sets any, faces and CelebA whole fractions, brain, hcp and volumes one random patch of each
             slice (always the same), pack:PATH a crop of the centre or what its card says, mnist and idx:PATH a wider
-            border, ring and grid 1, a folder anything.
+            border, ring and grid 1, photographs and videos a central square, a folder anything.
         root: folder of prepared data sets; the one that BLURVAE_DATA names if not given.
         n: only the first n images, in stored order (natural and dead-leaves are stored in random order).
 
     Returns:
-        The images as uint8 (n, c, h, w), read-only; packs are memory-mapped, so loading one takes milliseconds.
+        The images as uint8 (n, c, h, w), of videos a `ClipSet` of (n, t, c, h, w), read-only; packs are memory-mapped,
+        so loading one takes milliseconds.
 
     Raises:
         ValueError: an unknown name or split, a size that the set does not offer, more images than there are.
@@ -150,7 +159,7 @@ def prepare(
         mirror: address of a folder to download from instead of the official one; the checksum stays the official one.
 
     Returns:
-        The pack's folder.
+        The folder of the pack, or of the pictures.
 
     Raises:
         ValueError: the set needs no preparation, is not downloaded and no source was given, or something is in the way.
@@ -158,9 +167,11 @@ def prepare(
         CorruptFile: a file does not have the publisher's checksum, or is damaged.
     """
     dataset, _ = find(name)
-    if not dataset.is_pack:
-        raise ValueError(f"{name} needs no preparation: {dataset.card.how_to_get}.")
     card, given, asked = dataset.card, as_path(source), as_path(root) or paths.data_root()
+    if not dataset.is_pack:
+        if dataset.prepare is None:
+            raise ValueError(f"{name} needs no preparation: {card.how_to_get}.")
+        return dataset.prepare(packs.data_root(name, asked), source=given, mirror=mirror, progress=progress)
     prepared = asked is not None and (asked / name / "card.json").exists()
     if given is None and not prepared and not card.archives:  # before the question where it should go
         raise ValueError(

@@ -49,7 +49,9 @@ def check(name: str, root: Root = None) -> Report:
         if name == mnist.CARD.name and not (packs.data_root(name, as_path(root)) / name / "card.json").exists():
             return _check_splits(name, dataset, root, ("train",), reference)  # raw files: one checksum for all
         if not dataset.is_pack and dataset is not packs.DATASET:
-            return _check_splits(name, dataset, root, SPLITS, reference if not argument else {})
+            return _check_splits(
+                name, dataset, root, tuple(dataset.card.images) or SPLITS, reference if not argument else {}
+            )
         load(name, "train", root=root)  # the messages of a missing or misplaced pack are those of loading it
         pack = packs.read(Path(argument).expanduser() if argument else packs.data_root(name, as_path(root)) / name)
         packs.verify(pack)
@@ -64,7 +66,7 @@ def check(name: str, root: Root = None) -> Report:
 
 def _check_splits(name: str, dataset: Dataset, root: Root, splits: tuple[str, ...], reference: Any) -> Report:
     """Check a set that has no pack: it is made or read once more, and compared with the recorded pixels."""
-    sets = [load(name, split, root=root) for split in SPLITS]
+    sets = [load(name, split, root=root) for split in tuple(dataset.card.images) or SPLITS]
     digests = [images.checksum for images in sets][: len(splits)]
     expected = [reference.get(split, reference.get("pack")) for split in splits]
     same = digests == expected if reference else None

@@ -20,6 +20,7 @@ from blurvae.metrics.prd import PRD, prd
 from blurvae.metrics.prd_curve import PRDCurve, attainable, f_beta, f_pair, prd_curve
 from blurvae.metrics.psnr import psnr
 from blurvae.metrics.spectrum import log_spectrum_distance, mean_log_spectrum
+from blurvae.metrics.sr import Protocol, luma
 from blurvae.metrics.ssim import ssim, ssim_map
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Entry",
     "Neighbours",
     "PRDCurve",
+    "Protocol",
     "Statistics",
     "active_units",
     "attainable",
@@ -54,6 +56,7 @@ __all__ = [
     "lattice_excess",
     "log_spectrum_distance",
     "lpips",
+    "luma",
     "mean_log_spectrum",
     "names",
     "over_batches",

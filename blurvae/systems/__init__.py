@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from blurvae.systems.enhancenet import EnhanceNet
+from blurvae.systems.frvsr import FRVSR
 from blurvae.systems.gan import GAN
 from blurvae.systems.rae import RAE
 from blurvae.systems.small_vae import SmallVAE
@@ -11,6 +13,7 @@ from blurvae.systems.vae import BlurVAE
 from blurvae.systems.vae_gan import VAEGAN
 from blurvae.train import System
 
-SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE, SmallVAE, VAEGAN, RAE, GAN)}
+_KINDS: tuple[type[System[Any]], ...] = (BlurVAE, SmallVAE, VAEGAN, RAE, GAN, EnhanceNet, FRVSR)
+SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in _KINDS}
 
-__all__ = ["GAN", "RAE", "SYSTEMS", "VAEGAN", "BlurVAE", "SmallVAE"]
+__all__ = ["FRVSR", "GAN", "RAE", "SYSTEMS", "VAEGAN", "BlurVAE", "EnhanceNet", "SmallVAE"]

@@ -1,0 +1,63 @@
+"""Blur and decimation with a phase: how Sajjadi, Vemulapalli and Brown (2018) make the small frames of a video."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
+
+from blurvae.resampling.padding import symmetric_padding
+from blurvae.resampling.upsampling import check_phase
+
+RADIUS = 4  # in units of σ: beyond lies 6e-5 of the kernel
+
+
+def gaussian(sigma: float) -> Tensor:
+    """A sampled Gaussian of sum one, (2⌈4σ⌉ + 1,) in float64; one weight of 1 for σ = 0."""
+    reach = math.ceil(RADIUS * sigma)
+    at = torch.arange(-reach, reach + 1, dtype=torch.float64)
+    return torch.softmax(-at.square() / (2 * sigma**2), 0) if sigma else torch.ones(1, dtype=torch.float64)
+
+
+def blur_and_decimate(x: Tensor, scale: int, sigma: float = 1.5, phase: int = 0) -> Tensor:
+    """Blurs with a Gaussian, then keeps the pixels phase, phase + scale, phase + 2·scale, … of either dimension.
+
+    Borders are mirrored. Only the pixels that are kept are computed.
+
+    Args:
+        x: (n, c, h, w), floats; h and w divisible by the scale.
+        scale: a whole factor of at least 1.
+        sigma: σ of the Gaussian, in px of x; 0 for no blur.
+        phase: from 0, which is that of `x[..., ::scale, ::scale]`, to scale − 1.
+
+    Returns:
+        (n, c, h/scale, w/scale).
+
+    Raises:
+        ValueError: sizes that do not divide, σ < 0, or a scale or a phase out of its range.
+    """
+    at, (h, w) = check_phase(scale, phase), x.shape[-2:]
+    if h % scale or w % scale or at != int(at):
+        raise ValueError(
+            f"Every {scale}th pixel from {phase} on is for sizes that divide by {scale} and whole phases, not for "
+            f"{h}×{w} px: crop the frames, or pad them and crop the result."
+        )
+    if not sigma >= 0:
+        raise ValueError(f"σ is a number of pixels ≥ 0, not {sigma!r}.")
+    taps = _taps(float(sigma), x.dtype, x.device)
+    reach = len(taps) // 2
+    with torch.autocast(x.device.type, enabled=False):
+        # The first row that a kept pixel sees is phase − reach, the last h − scale + phase + reach.
+        before, after = reach - int(at), reach - scale + 1 + int(at)
+        padded = symmetric_padding(x, max(0, before), max(0, after), max(0, before), max(0, after))
+        padded = padded[..., max(0, -before) :, max(0, -before) :].flatten(0, 1)[:, None]  # (nc, 1, h', w')
+        rows = conv2d(padded, taps.view(1, 1, -1, 1), stride=(scale, 1))
+        return conv2d(rows, taps.view(1, 1, 1, -1), stride=(1, scale)).view(*x.shape[:2], h // scale, w // scale)
+
+
+@cache  # a step of a training may bring no number to the device
+def _taps(sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return gaussian(sigma).to(device, dtype)
