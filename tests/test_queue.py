@@ -99,11 +99,8 @@ OPEN = {
     "sharpness/rate": {"mnist"},
     "sharpness/vae_gan": {"faces64"},
     "rae/table2": {"cifar10", "faces64"},
-    "rae/terms": {"natural", "faces64"},
-    "rae/figure1": {"natural"},
-    "rae/figure2": {"natural"},
-    "rae/components": {"natural"},
     "tempered/points": {"ring", "grid"},
+    "rae/terms": {"faces64"},
 }
 
 
