@@ -13,7 +13,7 @@ from torch.nn.functional import conv2d
 
 from blurvae.errors import CorruptFile, MissingNetwork
 from blurvae.models import parameter_count
-from blurvae.models.enhancenet import EnhanceNetDiscriminator, Generator
+from blurvae.models.enhancenet import Discriminator, Generator
 from blurvae.models.frvsr import FNet, SRNet
 from blurvae.models.vgg19 import FILE, VGG19, missing, trained_vgg19
 from blurvae.resampling import imresize
@@ -31,7 +31,7 @@ def test_parameters_of_enhancenet_are_those_of_table_2_1() -> None:
     assert 4 * full / 1e6 == pytest.approx(3.41, abs=0.005) and 4 * (full - conv) / 2**20 == pytest.approx(
         3.11, abs=0.005
     )
-    assert parameter_count(EnhanceNetDiscriminator()) == 13_102_881
+    assert parameter_count(Discriminator()) == 13_102_881
 
 
 @pytest.mark.parametrize(
@@ -83,20 +83,15 @@ def test_doubling_repeats_pixels_before_its_convolutions() -> None:
 
 
 def test_the_discriminator_is_for_its_size_and_remembers() -> None:
-    net = EnhanceNetDiscriminator(16, widths=(2, 3), hidden=5)
+    net = Discriminator(16, widths=(2, 3), hidden=5)
     assert net(random(4, 3, 16, 16)).shape == (4,)
     assert net.performance.tolist() == [0, 0] and "performance" in net.state_dict()
     with pytest.raises(ValueError, match="halves 5 times, so 32 must divide 48"):
-        EnhanceNetDiscriminator(48)
+        Discriminator(48)
 
 
 def test_biases_begin_at_zero_and_weights_within_glorots_bounds() -> None:
-    for net in (
-        Generator(width=8, blocks=1),
-        EnhanceNetDiscriminator(16, widths=(2, 3), hidden=5),
-        FNet(3, (4, 6)),
-        SRNet(9),
-    ):
+    for net in (Generator(width=8, blocks=1), Discriminator(16, widths=(2, 3), hidden=5), FNet(3, (4, 6)), SRNet(9)):
         for name, weight in net.named_parameters():
             if name.endswith("bias"):
                 assert not weight.any()

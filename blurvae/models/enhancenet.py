@@ -91,7 +91,7 @@ class Generator(nn.Module):
         return imresize(low, self.scale) + self.residual(low).to(low.dtype)
 
 
-class EnhanceNetDiscriminator(nn.Module):
+class Discriminator(nn.Module):
     """Judges pictures of one size: 3×3 convolutions, every second of stride 2, two linear layers, leaky ReLU.
 
     It remembers how well it told the last batch apart (`performance`), as shares of real and of generated pictures

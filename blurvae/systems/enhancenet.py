@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from blurvae.models.enhancenet import WIDTHS, EnhanceNetDiscriminator, Generator, doublings
+from blurvae.models.enhancenet import WIDTHS, Discriminator, Generator, doublings
 from blurvae.resampling import corners, window
 from blurvae.systems import shared, textures
 from blurvae.train import Draw, Move, Scene, System, Turn
@@ -29,7 +29,7 @@ class Players(NamedTuple):
     """The networks; the judge and the features where the loss has such a part."""
 
     generator: Generator
-    discriminator: EnhanceNetDiscriminator | None
+    discriminator: Discriminator | None
     features: nn.Module | None  # fixed
 
 
@@ -135,7 +135,7 @@ class EnhanceNet(System[Players]):
         if (self.judges or "T" in self.loss) and not self.crop and height != width:
             raise ValueError(f"The discriminator and patches take squares, not {height}×{width} px: set crop.")
         generator = Generator(self.scale, channels, self.width, self.blocks)
-        judge = EnhanceNetDiscriminator(side, channels, self.widths, self.hidden) if self.judges else None
+        judge = Discriminator(side, channels, self.widths, self.hidden) if self.judges else None
         if self.taps and channels != 3:
             raise ValueError(f"The features are those of colour pictures, not of {channels} channels: take E or EA.")
         if "T" in self.loss and (side % self.patch or self.patch < self.scale):
