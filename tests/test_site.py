@@ -15,6 +15,7 @@ from PIL import Image
 
 from blurvae import __version__, claims, paths
 from blurvae.pages.figures import hero
+from blurvae.systems import vae_gan
 
 STATIC = paths.root() / "book" / "_static"
 
@@ -136,6 +137,15 @@ def test_a_shared_link_shows_the_picture_by_its_whole_address(monkeypatch, publi
     head = BeautifulSoup(context["metatags"], "html.parser")
     assert head.select_one('meta[property="og:image"]')["content"] == picture
     assert head.select_one('meta[property="og:title"]')["content"] == "A page"
+
+
+def test_the_types_of_a_named_tuple_know_their_modules(monkeypatch):
+    """Two modules have a class `Discriminator`: a bare name in a signature would point at both."""
+    monkeypatch.syspath_prepend(paths.root() / "book" / "_ext")
+    docstrings = pytest.importorskip("docstrings")
+    said = docstrings.qualify(None, "class", "Players", vae_gan.Players, None, "", None)
+    assert said is not None and "discriminator: ~blurvae.models.vae_gan.Discriminator" in said[0]
+    assert docstrings.qualify(None, "class", "VAEGAN", vae_gan.VAEGAN, None, "", None) is None
 
 
 def test_the_title_of_the_front_page_is_not_doubled(front):

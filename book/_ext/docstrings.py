@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import Any
+from typing import Any, get_type_hints
 
 from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import stringify_signature
 
 _CODE = re.compile(r"(``.+?``|`[^`]+`)")
 _HIDDEN = "\ue000"  # a character for private use, in no text
@@ -59,6 +61,21 @@ def hide_colons(app: Any, what: str, name: str, obj: Any, options: Any, lines: l
         lines[:1] = [line.replace(":", _HIDDEN) for line in lines[:1]]
 
 
+def qualify(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str, None] | None:
+    """Write a named tuple's signature with types that know their modules: several modules have a `Discriminator`.
+
+    autodoc looks their annotations up in the module that `collections` makes for the tuple, where they are unknown.
+    """
+    if what != "class" or not hasattr(obj, "_field_defaults"):
+        return None
+    types, plain = get_type_hints(obj), inspect.signature(obj)
+    fields = [field.replace(annotation=types[field.name]) for field in plain.parameters.values()]
+    qualified = plain.replace(parameters=fields, return_annotation=inspect.Signature.empty)
+    return stringify_signature(qualified, unqualified_typehints=True), None
+
+
 def offline(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Drop Thebe's scripts: Jupyter Book adds them even when Thebe is off, and they name another host."""
     context["script_files"] = [
@@ -71,5 +88,6 @@ def setup(app: Any) -> dict[str, bool]:
     app.add_directive("api", Api)
     app.connect("autodoc-process-docstring", hide_colons, priority=400)
     app.connect("autodoc-process-docstring", escape, priority=600)
+    app.connect("autodoc-process-signature", qualify)
     app.connect("html-page-context", offline, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
