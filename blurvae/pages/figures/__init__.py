@@ -18,6 +18,7 @@ from blurvae.pages.figures.local_fourier import swapped_energy, window_panels
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
+from blurvae.pages.figures.tempered import failures_of_points, lens_changes
 
 __all__ = [
     "BLUE",
@@ -34,10 +35,12 @@ __all__ = [
     "distances_on",
     "error_spectra",
     "failures",
+    "failures_of_points",
     "health",
     "interpolations",
     "kernel_snapshots",
     "kernel_widths",
+    "lens_changes",
     "looks",
     "neighbours",
     "or_not_run",
