@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from blurvae import datasets
 from blurvae.models.frvsr import FNet
 from blurvae.resampling import blur_and_decimate, imresize, space_to_depth, upsample, warp
 from blurvae.systems import FRVSR
+from blurvae.systems.frames import beside
 from blurvae.systems.frvsr import Players
 
 
@@ -156,8 +158,60 @@ def test_another_estimate_to_start_from_is_carried_on() -> None:
     players, low, truth = doubled(system), random(1, 3, 3, 4, 4), random(1, 3, 8, 8, seed=1)
     given = system.enlarged(players, low, start=truth).estimate
     assert torch.equal(given[:, 0], truth)
-    _, second = system.step(players, low[:, 0], low[:, 1], truth)
+    flow = system.flow(players, low[:, 0], low[:, 1], None, nullcontext)
+    second = system.made(players, low[:, 1], [system.carried(truth, flow)])
     assert torch.equal(given[:, 1], second)
+
+
+# Motion that is given ------------------------------------------------------------------------------------------------
+
+
+def test_given_motion_brings_each_frame_onto_the_next_and_replaces_fnet() -> None:
+    """With whole pixels of the small frames: what is warped is what the frame shows, away from the border."""
+    x = random(1, 3, 40, 40)
+    shifts = [(0, 0), (1, 0), (0, -2), (1, 1)]  # of small px, from frame to frame: (right, down)
+    places = [(sum(s[1] for s in shifts[: t + 1]), sum(s[0] for s in shifts[: t + 1])) for t in range(4)]
+    clip = torch.stack([x[..., 8 + 2 * y : 24 + 2 * y, 8 + 2 * r : 24 + 2 * r] for y, r in places], 1)
+    code = 128 + 2 * 2 * torch.tensor(shifts, dtype=x.dtype)  # half pixels of the large frames
+    planes = (code / 127.5 - 1)[None, :, :, None, None].expand(1, 4, 2, 16, 16)
+    sample = torch.cat((2 * clip - 1, planes), 2)
+    given = {"motion": "given", "sigma": 0.0}
+    for system in (frvsr("frvsr", **given), frvsr("vsr", **given)):
+        pictures, motion = system.parts(sample)
+        assert motion is not None and torch.equal(motion[0], torch.tensor(shifts, dtype=x.dtype))
+        assert torch.allclose(pictures, clip)
+        players = doubled_for(system, (4, 5, 16, 16))
+        assert players.flow is None and [*system.optimisers()] == ["sr"]
+        low = system.small(pictures)
+        made_ = system.enlarged(players, low, motion)
+        assert made_.flow is not None and made_.flow_error is None
+        sides = [low[:, :-1]] if system.method == "frvsr" else [*beside(low)]
+        targets = [low[:, 1:]] if system.method == "frvsr" else [low, low]
+        for side, target, flow in zip(sides, targets, made_.flow.split(sides[0].shape[1], 1)):
+            seen = warp(side.flatten(0, 1), flow.flatten(0, 1))
+            assert torch.allclose(seen[..., 3:-3, 3:-3], target.flatten(0, 1)[..., 3:-3, 3:-3], atol=1e-10)
+    passed_over = frvsr("frvsr", motion="carried", sigma=0.0)
+    pictures, motion = passed_over.parts(sample)
+    assert motion is None and torch.allclose(pictures, clip)
+    assert doubled_for(passed_over, (4, 5, 16, 16)).flow is not None
+
+
+def doubled_for(system: FRVSR, shape: tuple[int, ...]) -> Players:
+    torch.manual_seed(0)
+    players = system.players(shape)
+    for net in players:
+        if net is not None:
+            net.double()
+    return players
+
+
+def test_the_motion_that_samples_carry_is_that_of_their_set() -> None:
+    clips = datasets.load("moving-flow", "test", size=16, n=4)
+    assert isinstance(clips, datasets.ClipSet) and clips.motion is not None
+    pictures, motion = frvsr("frvsr", motion="given").parts(datasets.to_float(clips.tensor()))
+    assert motion is not None and torch.equal(motion, torch.from_numpy(clips.motion.copy()) / 2)
+    plain = datasets.load("moving", "test", size=16, n=4)
+    assert torch.allclose(pictures * 255, plain.tensor().float(), atol=1e-3)
 
 
 def test_a_skip_adds_the_bicubic_frame() -> None:

@@ -99,8 +99,11 @@ OPEN = {
     "sharpness/rate": {"mnist"},
     "sharpness/vae_gan": {"faces64"},
     "rae/table2": {"cifar10", "faces64"},
-    "tempered/points": {"ring", "grid"},
     "rae/terms": {"faces64"},
+    "tempered/points": {"ring", "grid"},
+    "enhancenet/figure2": {"bars"},
+    "enhancenet/table3": {"natural"},
+    "frvsr/motion": {"moving-flow"},
 }
 
 

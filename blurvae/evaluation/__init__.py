@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.enhancenet import EnhanceNetEvaluation
+from blurvae.evaluation.frvsr import FRVSREvaluation
 from blurvae.evaluation.gan import GANEvaluation
 from blurvae.evaluation.rae import RAEEvaluation
 from blurvae.evaluation.samples import precision_recall
@@ -18,12 +20,16 @@ EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
     "rae": RAEEvaluation,
     "vae-gan": VAEGANEvaluation,
     "gan": GANEvaluation,
+    "enhancenet": EnhanceNetEvaluation,
+    "frvsr": FRVSREvaluation,
 }
 
 __all__ = [
     "EVALUATIONS",
     "KS",
+    "EnhanceNetEvaluation",
     "Evaluation",
+    "FRVSREvaluation",
     "GANEvaluation",
     "Measured",
     "RAEEvaluation",

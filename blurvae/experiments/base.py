@@ -16,6 +16,7 @@ from blurvae.train import Budget, System
 
 # The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
 SOURCES = {"bredell": "B", "dalal": "D", "sharpness": "S", "prd": "PR-", "rae": "RA-", "tempered": "TA-"}
+SOURCES |= {"enhancenet": "EN-", "frvsr": "FR-"}
 MAIN = "bredell"  # the document whose experiments need not be named by their folder
 EXPERIMENTS = (
     "bredell/table5",
@@ -46,6 +47,9 @@ EXPERIMENTS = (
     "sharpness/vae_gan",
     "tempered/points",
     "tempered/color_mnist",
+    "enhancenet/figure2",
+    "enhancenet/table3",
+    "frvsr/motion",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 
