@@ -49,7 +49,7 @@ def test_a_record_names_its_system_and_its_term_and_a_field_that_is_left_out_has
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("system", {"name": "gan"}, "no System is called 'gan'"),
+        ("system", {"name": "diffusion"}, "no System is called 'diffusion'"),
         ("system", {}, "no System is called None"),
         ("system", "vae", "'vae' is no System"),
         ("system.term", {"name": "l9"}, "no Term is called 'l9'"),

@@ -103,6 +103,7 @@ OPEN = {
     "rae/figure1": {"natural"},
     "rae/figure2": {"natural"},
     "rae/components": {"natural"},
+    "tempered/points": {"ring", "grid"},
 }
 
 

@@ -29,6 +29,7 @@ from blurvae.claims.precision import (
 )
 from blurvae.claims.scores import at_the_best_beta, better, equal_rate, fitted_covariance, hardly_differs
 from blurvae.claims.shifts import invariance
+from blurvae.claims.tempered import clears, early_and_late, less_spread, only_the_identity, sooner, stays
 from blurvae.claims.verdict import Finding
 
 RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
@@ -59,6 +60,12 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "trend": trend,
     "noise as penalty": noise_as_penalty,
     "invariance": invariance,
+    "lens clears": clears,
+    "lens stays": stays,
+    "early and late": early_and_late,
+    "sooner": sooner,
+    "less spread": less_spread,
+    "only the identity": only_the_identity,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.gan import GANEvaluation
 from blurvae.evaluation.rae import RAEEvaluation
 from blurvae.evaluation.samples import precision_recall
 from blurvae.evaluation.small_vae import SmallVAEEvaluation
@@ -16,12 +17,14 @@ EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
     "small-vae": SmallVAEEvaluation,
     "rae": RAEEvaluation,
     "vae-gan": VAEGANEvaluation,
+    "gan": GANEvaluation,
 }
 
 __all__ = [
     "EVALUATIONS",
     "KS",
     "Evaluation",
+    "GANEvaluation",
     "Measured",
     "RAEEvaluation",
     "SmallVAEEvaluation",

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from blurvae.blur import delta_kernel, kernel_width, log_abs_det, simplex_kernels
 from blurvae.datasets import ImageSet, to_float
-from blurvae.errors import CorruptFile
 from blurvae.evaluation.base import batches, to_bytes, unit
-from blurvae.files import load_arrays, save_arrays
+from blurvae.evaluation.snapshots import Snapshots
 from blurvae.losses import kernel_loss
 from blurvae.systems.vae import Players
 
@@ -45,7 +44,7 @@ class KernelWatch:
         self.x = to_float(torch.from_numpy(np.array(test.images[:FOLLOWED]))).to(device)
         first = max(warm_up, 1)
         self.pictured = sorted({first, first + 1, first + 5, epochs} & set(range(1, epochs + 1)))
-        self.folder, self._seen = folder, dict[int, dict[str, np.ndarray]]()
+        self.snapshots = Snapshots("kernels", folder)
 
     def __call__(self, epoch: int, players: Players) -> dict[str, float]:
         """The mean and the sd over images of the width (px), and mean log|K + εI| (nats per image)."""
@@ -55,7 +54,7 @@ class KernelWatch:
         kernel = kernel_net(mu).float()
         if epoch in self.pictured:
             shown = to_bytes(unit(vae.decode(mu[:SNAPSHOTS]).x_hat))
-            self._keep(epoch, {"kernel": kernel[:SNAPSHOTS].cpu().numpy(), "reconstruction": shown})
+            self.snapshots.keep(epoch, {"kernel": kernel[:SNAPSHOTS].cpu().numpy(), "reconstruction": shown})
         channels, shape = self.x.shape[1], (self.x.shape[2], self.x.shape[3])
         width = kernel_width(kernel).cpu().numpy()
         found = {"test_width": float(width.mean())}
@@ -70,26 +69,12 @@ class KernelWatch:
         Raises:
             CorruptFile: those of an epoch before an interruption are gone or damaged.
         """
-        seen = [self._read(epoch) for epoch in self.pictured]
+        seen = [self.snapshots.read(epoch) for epoch in self.pictured]
         return {
             "snapshot_epoch": np.array(self.pictured),
             "snapshot_kernel": np.stack([arrays["kernel"] for arrays in seen]),
             "snapshot_reconstruction": np.stack([arrays["reconstruction"] for arrays in seen]),
         }
-
-    def _keep(self, epoch: int, arrays: dict[str, np.ndarray]) -> None:
-        if self.folder is None:
-            self._seen[epoch] = arrays
-        else:
-            save_arrays(self.folder / f"kernels-{epoch}.npz", arrays)
-
-    def _read(self, epoch: int) -> dict[str, np.ndarray]:
-        if self.folder is None:
-            return self._seen[epoch]
-        file, again = self.folder / f"kernels-{epoch}.npz", f"remove {self.folder} and run it again"
-        if not file.exists():
-            raise CorruptFile(f"{file} is missing: {again}.")
-        return load_arrays(file, again)
 
 
 @torch.no_grad()

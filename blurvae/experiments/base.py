@@ -15,7 +15,7 @@ from blurvae.text import data_stem
 from blurvae.train import Budget, System
 
 # The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
-SOURCES = {"bredell": "B", "dalal": "D", "sharpness": "S", "prd": "PR-", "rae": "RA-"}
+SOURCES = {"bredell": "B", "dalal": "D", "sharpness": "S", "prd": "PR-", "rae": "RA-", "tempered": "TA-"}
 MAIN = "bredell"  # the document whose experiments need not be named by their folder
 EXPERIMENTS = (
     "bredell/table5",
@@ -44,6 +44,8 @@ EXPERIMENTS = (
     "rae/figure2",
     "rae/components",
     "sharpness/vae_gan",
+    "tempered/points",
+    "tempered/color_mnist",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 

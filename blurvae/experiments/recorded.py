@@ -31,7 +31,7 @@ DIGITS = {
     **{f"FD-squeeze ({of})": 0 for of in ("recon", "held-out recon", "interpolation", *SAMPLED)},
     **{f"FD-squeeze (GMM samples, K = {k})": 0 for k in COMPONENTS},
     **{f"FD-{SECOND} ({of})": 0 for of in ("recon", *SAMPLED)},
-    **{f"{side}-squeeze ({of})": 3 for of in SAMPLED for side in SIDES},
+    **{f"{side}-{features} ({of})": 3 for features in ("squeeze", "pixels") for of in SAMPLED for side in SIDES},
     "high-frequency ratio": 2,
     "log-spectrum distance (recon)": 3,
     "log-spectrum distance (samples)": 3,
@@ -47,9 +47,7 @@ DIGITS = {
     "sharpness": 3,
     "blur percentage": 1,
     **{f"log q of {whose} codes ({name})": 1 for name in DENSITIES for whose in ("training", "held-out")},
-    "FD-squeeze (mean image)": 0,
-    "modes (samples)": 1,
-    "failed": 2,
+    **{"FD-squeeze (mean image)": 0, "modes (samples)": 1, "good samples": 3, "failed": 2},
     **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
 }
 # The high-frequency ratio is best at 1, the KL term is a price, a printed −log p gets lower where more is left out
@@ -64,11 +62,12 @@ NO_SIDE = (
     "sharpness",
     "blur percentage",
     *(f"log q of {whose} codes ({name})" for name in DENSITIES for whose in ("training", "held-out")),
-    *(f"{what} (data)" for what in ("FD-squeeze", *(f"{side}-squeeze" for side in SIDES))),
+    *(f"{what} (data)" for what in ("FD-squeeze", *(f"{side}-{of}" for side in SIDES for of in ("squeeze", "pixels")))),
     "FD-squeeze (mean image)",
     *(name for name in DIGITS if name.startswith(("shift", "kernel error"))),
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE}
+HIGHER = ("PSNR", "SSIM", "modes", "good", *SIDES)
+HIGHER_IS_BETTER = {name: name.startswith(HIGHER) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",
@@ -86,6 +85,7 @@ PAPER_COLUMNS = {
     "LPIPS": "LPIPS-squeeze",
     "FID recon": "FD-squeeze (recon)",
     "FID samples": "FD-squeeze (samples)",
+    "FID best": "FD-squeeze (samples)",
     "−log p": "−log p as printed",
     "FID Rec": "FD-squeeze (held-out recon)",
     "FID N": "FD-squeeze (N)",

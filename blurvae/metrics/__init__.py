@@ -8,6 +8,7 @@ from blurvae.metrics.active_units import active_units
 from blurvae.metrics.batches import over_batches
 from blurvae.metrics.blur_percentage import blur_percentage, sharpness
 from blurvae.metrics.class_entropies import ClassEntropies, class_entropies
+from blurvae.metrics.coverage import Coverage, coverage, expected_kinds
 from blurvae.metrics.evaluate import NAMES, Entry, attempt, evaluate, evaluate_each, names, summary
 from blurvae.metrics.features import FEATURES, embed, embed_pair, label, principal_components
 from blurvae.metrics.frechet import Statistics, frechet_distance, gaussian_distance, statistics
@@ -26,6 +27,7 @@ __all__ = [
     "NAMES",
     "PRD",
     "ClassEntropies",
+    "Coverage",
     "Entry",
     "Neighbours",
     "PRDCurve",
@@ -35,10 +37,12 @@ __all__ = [
     "attempt",
     "blur_percentage",
     "class_entropies",
+    "coverage",
     "embed",
     "embed_pair",
     "evaluate",
     "evaluate_each",
+    "expected_kinds",
     "f_beta",
     "f_pair",
     "frechet_distance",

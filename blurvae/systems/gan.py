@@ -136,10 +136,10 @@ class GAN(System[Players]):
         return float(shape[-1] * shape[-2] * self.width**2)
 
     def optimisers(self) -> Mapping[str, Optimiser]:
-        """The same for all players."""
+        """The same for all players that there are."""
         lr = Constant(self.lr)
         made: Optimiser = RMSProp(lr, alpha=0.9) if self.optimiser == "rmsprop" else Adam(lr, (self.beta1, self.beta2))
-        return dict.fromkeys(Players._fields, made)
+        return dict.fromkeys(("generator", "discriminator", *(("lens",) if self.lens == "learned" else ())), made)
 
     def schedules(self) -> Mapping[str, Schedule]:
         """λ, where there is a lens; see `schedule` and `strength`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from blurvae.parallel import Team
+from blurvae.parallel import SOLO, Team
 from blurvae.train.budget import Budget
 from blurvae.train.feed import Samples
 from blurvae.train.system import System
@@ -33,7 +33,7 @@ class Plan:
         return self.batch * self.per_step
 
 
-def plan(system: System[Any], players: Any, data: Samples, budget: Budget, team: Team) -> Plan:
+def plan(system: System[Any], players: Any, data: Samples, budget: Budget, team: Team = SOLO) -> Plan:
     """The plan of a training.
 
     Raises:

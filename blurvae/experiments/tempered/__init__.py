@@ -1,0 +1,43 @@
+"""Sajjadi (2024), chapter 4, and Sajjadi, Parascandolo, Mehrjou and Schölkopf, "Tempered adversarial networks" (2018).
+
+Widths, length of z, batch sizes and Adam's β are in no text; the experiments say what they have. Methods are named by
+game and lens, "gan-learned" for example.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+from blurvae.record import Run
+from blurvae.systems import GAN
+
+LABELS = {"gan": "GAN", "lsgan": "LSGAN", "wgan-gp": "WGAN-GP", "dcgan": "DCGAN"}
+LENSES: dict[str, tuple[str, dict[str, Any]]] = {  # by the name in methods: label and fields
+    "none": ("no lens", {}),
+    "learned": ("learned lens", {"lens": "learned"}),
+    "blur": ("blur lens", {"lens": "blur"}),
+    "noise": ("blur lens", {"lens": "noise"}),  # on points, whose density is what is blurred
+    "constant": ("learned lens, λ = 1", {"lens": "learned", "schedule": "constant"}),
+}
+
+
+K = 10_000  # plays of the discriminator, of a method before a tier says how many there are
+
+
+def annealed(runs: tuple[Run, ...], share: float) -> tuple[Run, ...]:
+    """The runs with K brought from 10,000 plays of the discriminator to a share of those of their training.
+
+    Args:
+        runs: of GANs, with a number of training images; K in steps, so that with five plays a step it is 2,000, and
+            that of a method with another K in proportion.
+        share: of all plays.
+    """
+    return tuple(replace(run, system=_with_k(run, share)) for run in runs)
+
+
+def _with_k(run: Run, share: float) -> GAN:
+    system, budget = cast(GAN, run.system), run.budget
+    assert run.n_train is not None
+    plays = run.n_train // budget.batch_size * budget.passes * budget.epochs
+    return replace(system, anneal=max(1, round(system.anneal * share * plays / K)))
