@@ -74,9 +74,11 @@ def test_the_known_errata_of_table_2_4_are_in_it_as_printed() -> None:
 
 
 def test_tables_that_print_the_same_numbers_agree() -> None:
-    losses = paper_table("enhancenet/table3").pivot(index="data", columns="method", values="PSNR")
+    table = paper_table("enhancenet/table3")
+    losses = table.pivot(index="data", columns="method", values="PSNR")
     methods = TABLE[TABLE.scale == 4].pivot(index="data", columns="method", values="PSNR")
-    assert (losses.bicubic == methods.Bicubic).all() and (losses.E == methods["ENet-E"]).all()
+    bicubic_row = table.groupby("data")["PSNR, bicubic"].unique().explode().astype(float)
+    assert (bicubic_row == methods.Bicubic).all() and (losses.E == methods["ENet-E"]).all()
     assert (losses.EAT > losses.EA).all() and (losses.PAT > losses.PA).all() and (losses.idxmax(axis=1) == "E").all()
 
 

@@ -229,7 +229,7 @@ def test_dead_leaves_cover_everything_with_flat_discs() -> None:
 
 def test_names_are_those_of_the_contract() -> None:
     made = ("natural", "power-law", "dead-leaves", "cifar10", "mnist", "mnist-binary", "faces64", "faces256", "brain")
-    pictures = ("bars", "moving", "set5", "set14", "bsd100", "sr-train", "vid4-first10", "davis")
+    pictures = ("bars", "moving", "moving-flow", "set5", "set14", "bsd100", "sr-train", "vid4-first10", "davis")
     assert datasets.names() == (*made, "celeba", "celeba-hq", "hcp", "volumes", *pictures)
 
 

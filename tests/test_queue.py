@@ -103,6 +103,9 @@ OPEN = {
     "rae/figure1": {"natural"},
     "rae/figure2": {"natural"},
     "rae/components": {"natural"},
+    "enhancenet/figure2": {"bars"},
+    "enhancenet/table3": {"natural"},
+    "frvsr/motion": {"moving-flow"},
 }
 
 

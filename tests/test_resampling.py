@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate, pixel_unshuffle
 from blurvae.resampling import (
     blur_and_decimate,
     centre_phase,
+    corners,
     depth_to_space,
     gaussian,
     imresize,
@@ -213,6 +214,15 @@ def test_a_window_is_a_slice_of_images_and_of_clips() -> None:
     for i, (top, left) in enumerate(corner.tolist()):
         assert torch.equal(cut[i], x[i, ..., top : top + 4, left : left + 4])
     assert torch.equal(window(x[:, 0], corner, 4), cut[:, 0])
+
+
+def test_corners_are_all_places_of_a_grid_as_often() -> None:
+    at = random(6000, 2)
+    found = corners(at, (3, 9, 21), 8, 4)
+    assert found[:, 0].unique().tolist() == [0] and found[:, 1].unique().tolist() == [0, 4, 8, 12]
+    shares = torch.stack([(found[:, 1] == place).double().mean() for place in (0, 4, 8, 12)])
+    assert torch.allclose(shares, torch.full((4,), 0.25, dtype=shares.dtype), atol=0.02)
+    assert corners(torch.full((1, 2), 1 - 1e-7), (8, 8), 8).tolist() == [[0, 0]]
 
 
 # Warps ---------------------------------------------------------------------------------------------------------------

@@ -69,7 +69,8 @@ def test_a_move_changes_its_players_and_what_normalises_and_nothing_else(name: s
 
 
 @pytest.mark.parametrize(
-    ("name", "ruled"), [("vae-gan", {"decoder", "discriminator"}), ("enhancenet", {"discriminator"})]
+    ("name", "ruled"),
+    [("vae-gan", {"decoder", "discriminator"}), ("enhancenet", {"discriminator"}), ("enet-pat", {"discriminator"})],
 )
 def test_the_rules_of_the_list_withhold_steps_and_allow_others(name: str, ruled: set[str]) -> None:
     """So that what is tested over the list is tested across withheld steps too."""

@@ -17,7 +17,7 @@ pytestmark = test_parallel.pytestmark
 environment, job = test_parallel.environment, test_parallel.job
 
 # One of each kind of system; a gradient penalty through batch norm needs one process.
-SHARED = ["wiener, live", "vae-gan", "rae-sn", "wgan-gp with a lens", "enhancenet", "frvsr"]
+SHARED = ["wiener, live", "vae-gan", "rae-sn", "wgan-gp with a lens", "enhancenet", "frvsr", "enet-pat", "vsr"]
 
 
 def histories(team: Team) -> dict[str, list[dict[str, Any]]]:

@@ -57,14 +57,30 @@ def _clips(split: str, size: int, frames: int) -> tuple[Pixels, npt.NDArray[np.f
 
 
 def _load(request: Request) -> ClipSet:
+    """Pictures alone."""
+    images, motion, digest = _asked(request)
+    return ClipSet(CARD.name, request.split, images, None, CARD.source, CARD.licence, None, digest, motion=motion)
+
+
+def _load_with_motion(request: Request) -> ClipSet:
+    """The same with two channels behind them."""
+    images, motion, _ = _asked(request)
+    planes = np.broadcast_to(
+        (128 + 2 * motion).astype(np.uint8)[..., None, None], (*images.shape[:2], 2, *images.shape[3:])
+    )
+    both = np.concatenate((images, planes), 2)
+    both.flags.writeable = False
+    card = FLOW_CARD
+    return ClipSet(card.name, request.split, both, None, card.source, card.licence, None, checksum(both), motion=motion)
+
+
+def _asked(request: Request) -> tuple[Pixels, npt.NDArray[np.float32], str]:
     size, text = request.size or SIZE, request.argument or str(FRAMES)
     if not text.isdecimal() or not 3 <= int(text) <= 120:
         raise ValueError(f"moving:FRAMES takes a whole number of frames from 3 to 120, not {text!r}.")
     if not 16 <= size <= LARGEST or size % 4:
         raise ValueError(f"moving has frames of 16 to {LARGEST} px, in steps of 4, not of {size}.")
-    images, motion, digest = _clips(request.split, size, int(text))
-    facts = CARD.name, request.split, images, None, CARD.source, CARD.licence, None, digest
-    return ClipSet(*facts, motion=motion)
+    return _clips(request.split, size, int(text))
 
 
 CARD = Card(
@@ -81,4 +97,18 @@ CARD = Card(
         "test": "914fe39453868b308e108c53e25ecbe1166252f5d53e0912161ac1eab4bc2561",
     },
 )
-DATASET = Dataset(CARD, _load, takes_argument=True)
+FLOW_CARD = Card(
+    name="moving-flow",
+    title="the clips of moving, each frame with its motion in two channels more; moving-flow:FRAMES",
+    shape=(FRAMES, 5, SIZE, SIZE),
+    images=COUNTS,
+    split=CARD.split,
+    source=CARD.source,
+    licence=CARD.licence,
+    how_to_get=CARD.how_to_get,
+    reference={
+        "train": "943d48abf35b0ad6f2a17bbbfe6795178eb72b8074801aaf7773b99133820147",
+        "test": "003bd3dabcbfeda7a2b81bd04deeda10f67fe4fa933f71eb62c2d9b7e61e626a",
+    },
+)
+DATASETS = Dataset(CARD, _load, takes_argument=True), Dataset(FLOW_CARD, _load_with_motion, takes_argument=True)

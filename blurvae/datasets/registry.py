@@ -49,7 +49,7 @@ _DATASETS = (
     volumes.HCP,
     volumes.VOLUMES,
     bars.DATASET,
-    moving.DATASET,
+    *moving.DATASETS,
     *super_resolution.DATASETS,
     *video.DATASETS,
     folder.DATASET,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.evaluation.base import Evaluation, Measured, centre, real
+from blurvae.evaluation.enhancenet import EnhanceNetEvaluation
+from blurvae.evaluation.frvsr import FRVSREvaluation
 from blurvae.evaluation.rae import RAEEvaluation
 from blurvae.evaluation.samples import precision_recall
 from blurvae.evaluation.small_vae import SmallVAEEvaluation
@@ -16,12 +18,16 @@ EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
     "small-vae": SmallVAEEvaluation,
     "rae": RAEEvaluation,
     "vae-gan": VAEGANEvaluation,
+    "enhancenet": EnhanceNetEvaluation,
+    "frvsr": FRVSREvaluation,
 }
 
 __all__ = [
     "EVALUATIONS",
     "KS",
+    "EnhanceNetEvaluation",
     "Evaluation",
+    "FRVSREvaluation",
     "Measured",
     "RAEEvaluation",
     "SmallVAEEvaluation",

@@ -15,7 +15,15 @@ from blurvae.text import data_stem
 from blurvae.train import Budget, System
 
 # The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
-SOURCES = {"bredell": "B", "dalal": "D", "sharpness": "S", "prd": "PR-", "rae": "RA-"}
+SOURCES = {
+    "bredell": "B",
+    "dalal": "D",
+    "sharpness": "S",
+    "prd": "PR-",
+    "rae": "RA-",
+    "enhancenet": "EN-",
+    "frvsr": "FR-",
+}
 MAIN = "bredell"  # the document whose experiments need not be named by their folder
 EXPERIMENTS = (
     "bredell/table5",
@@ -44,6 +52,9 @@ EXPERIMENTS = (
     "rae/figure2",
     "rae/components",
     "sharpness/vae_gan",
+    "enhancenet/figure2",
+    "enhancenet/table3",
+    "frvsr/motion",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from blurvae import datasets, experiments, paths
-from blurvae.evaluation import KS
+from blurvae.evaluation import KS, enhancenet, frvsr
 from blurvae.evaluation.fitted import COVARIANCES
 from blurvae.evaluation.kernels import WHOSE
 from blurvae.evaluation.pieces import SECOND
@@ -51,32 +51,29 @@ DIGITS = {
     "modes (samples)": 1,
     "failed": 2,
     **{f"shift {pixels} px ({of})": 2 for pixels in SHIFTS for of in SHIFTED},
+    **enhancenet.DIGITS,
+    **frvsr.DIGITS,
 }
-# The high-frequency ratio is best at 1, the KL term is a price, a printed −log p gets lower where more is left out
-# of it (erratum E5), noise is sharp, codes of another scale have another density, and the numbers of real images are
-# no model's: none of them has a side that is better.
+# The high-frequency ratio is best at 1, KL is a price, a printed −log p is lower where more is left out of it (E5),
+# noise is sharp, codes of another scale have another density, real images are no model's: none has a better side.
 NO_SIDE = (
     "high-frequency ratio",
-    "KL",
-    "−log p as printed",
-    "active units",
-    "kernel width",
-    "sharpness",
-    "blur percentage",
+    *("KL", "−log p as printed", "active units", "kernel width", "sharpness", "blur percentage"),
     *(f"log q of {whose} codes ({name})" for name in DENSITIES for whose in ("training", "held-out")),
     *(f"{what} (data)" for what in ("FD-squeeze", *(f"{side}-squeeze" for side in SIDES))),
     "FD-squeeze (mean image)",
-    *(name for name in DIGITS if name.startswith(("shift", "kernel error"))),
+    *(name for name in DIGITS if name.startswith(("shift", "kernel error")) or "bicubic" in name),
+    *enhancenet.SIDELESS,
+    *frvsr.SIDELESS,
 )
-HIGHER_IS_BETTER = {name: name.startswith(("PSNR", "SSIM", "modes", *SIDES)) for name in DIGITS if name not in NO_SIDE}
+HIGHER = ("PSNR", "SSIM", "modes", "whole bars", *SIDES)
+HIGHER_IS_BETTER = {name: name.startswith(HIGHER) for name in DIGITS if name not in NO_SIDE}
 _UNITS = {
     "PSNR": "dB",
     "blur percentage": "%",
-    "KL": "nats",
-    "−ELBO": "nats",
-    "−log p": "nats",
-    "log-spectrum": "nats",
-    "log q": "nats",
+    **dict.fromkeys(("KL", "−ELBO", "−log p", "log-spectrum", "log q", "checkerboard"), "nats"),
+    **dict.fromkeys(("colour error", "temporal error"), "grey levels"),
+    "flow error": "px",
     "kernel width": "px",
 }
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.

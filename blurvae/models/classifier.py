@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from functools import cache
@@ -113,3 +114,33 @@ def _checked(file: Path, stamp: int, device: torch.device) -> Classifier:
     card = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     demand_sha256(file, card["sha256"])
     return load_classifier(file).to(device)
+
+
+class ClassifierMaps(nn.Module):
+    """What the convolutions of a classifier see, for losses of features: "block1", "block2", …, each after its ReLU.
+
+    Args:
+        classifier: a trained one; its layers are copied, and frozen.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.layers = copy.deepcopy(classifier.layers).eval().requires_grad_(False)
+
+    def forward(self, x: Tensor, taps: Sequence[str]) -> dict[str, Tensor]:
+        """Feature maps by name, (n, c, h′, w′), of images (n, c, h, w) on [−1, 1].
+
+        Raises:
+            ValueError: a block that there is not.
+        """
+        blocks = {f"block{i + 1}": self.layers[3 * i : 3 * i + 3] for i in range(len(self.layers) // 3)}
+        if unknown := [name for name in taps if name not in blocks]:
+            raise ValueError(f"The classifier has {', '.join(blocks)}, not {unknown[0]!r}.")
+        found = dict[str, Tensor]()
+        for name, block in blocks.items():
+            x = block(x)
+            if name in taps:
+                found[name] = x
+            if len(found) == len({*taps}):
+                break
+        return found

@@ -51,8 +51,10 @@ class FNet(nn.Module):
         for block in self.up:
             x = interpolate(block(x), scale_factor=2, mode="bilinear", align_corners=False)
         inner, outer = self.last
-        flow: Tensor = torch.tanh(outer(leaky_relu(inner(x), LEAK)))
-        return self.reach * flow[..., :h, :w]
+        flow = outer(leaky_relu(inner(x), LEAK)).to(
+            now.dtype
+        )  # 24 px in 8 bits of mantissa would be a sixteenth of one
+        return self.reach * torch.tanh(flow)[..., :h, :w]
 
 
 class SRNet(nn.Module):

@@ -74,9 +74,9 @@ class Run:
         return getattr(self.system, "beta", None)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(c, h, w) of its images; in colour where only the images themselves could tell, as those of a folder."""
-        return (datasets.describe(self.data)["shape"] or (3,))[0], self.size, self.size
+    def shape(self) -> tuple[int, ...]:
+        """(c, h, w) of its images, (t, c, h, w) of its clips; in colour where only the images themselves could tell."""
+        return *(datasets.describe(self.data)["shape"] or (3, 0, 0))[:-2], self.size, self.size
 
     @property
     def name(self) -> str:

@@ -11,11 +11,12 @@ from blurvae.resampling.decimation import blur_and_decimate, gaussian
 from blurvae.resampling.padding import symmetric_padding
 from blurvae.resampling.upsampling import centre_phase, upsample
 from blurvae.resampling.warp import warp
-from blurvae.resampling.windows import window
+from blurvae.resampling.windows import corners, window
 
 __all__ = [
     "blur_and_decimate",
     "centre_phase",
+    "corners",
     "depth_to_space",
     "gaussian",
     "imresize",

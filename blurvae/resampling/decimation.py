@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def blur_and_decimate(x: Tensor, scale: int, sigma: float = 1.5, phase: int = 0)
         )
     if not sigma >= 0:
         raise ValueError(f"σ is a number of pixels ≥ 0, not {sigma!r}.")
-    taps = gaussian(sigma).to(x)
+    taps = _taps(float(sigma), x.dtype, x.device)
     reach = len(taps) // 2
     with torch.autocast(x.device.type, enabled=False):
         # The first row that a kept pixel sees is phase − reach, the last h − scale + phase + reach.
@@ -55,3 +56,8 @@ def blur_and_decimate(x: Tensor, scale: int, sigma: float = 1.5, phase: int = 0)
         padded = padded[..., max(0, -before) :, max(0, -before) :].flatten(0, 1)[:, None]  # (nc, 1, h', w')
         rows = conv2d(padded, taps.view(1, 1, -1, 1), stride=(scale, 1))
         return conv2d(rows, taps.view(1, 1, 1, -1), stride=(1, scale)).view(*x.shape[:2], h // scale, w // scale)
+
+
+@cache  # a step of a training may bring no number to the device
+def _taps(sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return gaussian(sigma).to(device, dtype)

@@ -42,8 +42,7 @@ def upsample(x: Tensor, scale: int, phase: float | None = None, kernel: Kernel =
     if scale == 1:
         return x
     (n, c), reach = x.shape[:2], REACH[kernel] + 1  # one more, since the sample before or after can be the nearest
-    weights = torch.tensor(_taps(scale, at, kernel), dtype=x.dtype, device=x.device)  # (scale, 2·reach + 1)
-    filters = (weights[:, None, :, None] * weights[None, :, None, :]).flatten(0, 1)[:, None]
+    filters = _filters(scale, float(at), kernel, x.dtype, x.device)
     with torch.autocast(x.device.type, enabled=False):
         padded = symmetric_padding(x, reach, reach, reach, reach).flatten(0, 1)[:, None]  # (nc, 1, h', w')
         return pixel_shuffle(conv2d(padded, filters), scale).view(n, c, scale * x.shape[-2], scale * x.shape[-1])
@@ -62,11 +61,13 @@ def check_phase(scale: int, phase: float) -> float:
     return phase
 
 
-@cache
-def _taps(scale: int, phase: float, kernel: Kernel) -> list[list[float]]:
-    """For each of the pixels of a block, the weights of the samples around."""
+@cache  # a step of a training may bring no number to the device
+def _filters(scale: int, phase: float, kernel: Kernel, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """For each of the pixels of a block, the weights of the samples around, (scale², 1, 2·reach + 1, 2·reach + 1)."""
     reach, weight = REACH[kernel] + 1, {"linear": _hat, "cubic": _cubic}[kernel]
-    return [[weight((r - phase) / scale - k) for k in range(-reach, reach + 1)] for r in range(scale)]
+    rows = [[weight((r - phase) / scale - k) for k in range(-reach, reach + 1)] for r in range(scale)]
+    weights = torch.tensor(rows, dtype=torch.float64)
+    return (weights[:, None, :, None] * weights[None, :, None, :]).flatten(0, 1)[:, None].to(device, dtype)
 
 
 def _hat(t: float) -> float:

@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
+
+
+def corners(at: Tensor, shape: Sequence[int], size: int, step: int = 1) -> Tensor:
+    """Where windows begin, from numbers in [0, 1): every place of the grid of `step` px is as likely.
+
+    Args:
+        at: (n, 2), uniform on [0, 1), for rows and columns.
+        shape: (…, h, w) of the images.
+        size: of a window, px.
+        step: px; a window of a picture whose small version is cut alike begins at a multiple of the scale.
+
+    Returns:
+        (n, 2), int64, px.
+    """
+    places = [(side - size) // step + 1 for side in shape[-2:]]
+    return step * torch.stack([at[:, i] * n for i, n in enumerate(places)], 1).long()
 
 
 def window(x: Tensor, corner: Tensor, size: int) -> Tensor:

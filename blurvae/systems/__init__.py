@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from blurvae.systems.enhancenet import EnhanceNet
+from blurvae.systems.frvsr import FRVSR
 from blurvae.systems.rae import RAE
 from blurvae.systems.small_vae import SmallVAE
 from blurvae.systems.vae import BlurVAE
 from blurvae.systems.vae_gan import VAEGAN
 from blurvae.train import System
 
-SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in (BlurVAE, SmallVAE, VAEGAN, RAE)}
+_KINDS: tuple[type[System[Any]], ...] = (BlurVAE, SmallVAE, VAEGAN, RAE, EnhanceNet, FRVSR)
+SYSTEMS: dict[str, type[System[Any]]] = {system.name: system for system in _KINDS}
 
-__all__ = ["RAE", "SYSTEMS", "VAEGAN", "BlurVAE", "SmallVAE"]
+__all__ = ["FRVSR", "RAE", "SYSTEMS", "VAEGAN", "BlurVAE", "EnhanceNet", "SmallVAE"]

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from blurvae import losses
+from blurvae.systems import FRVSR as RealFRVSR
 from blurvae.systems import RAE, VAEGAN, BlurVAE, SmallVAE
+from blurvae.systems import EnhanceNet as RealEnhanceNet
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
 from toys.enhancenet import EnhanceNet
@@ -31,6 +33,19 @@ def vae_gan(**fields: Any) -> VAEGAN:
 SMALL_RAE: dict[str, Any] = {
     "widths": (4, 6), "latent": 3, "start": 4, "held_out": 1, "patience": 0, "warm_up": 1
 }  # fmt: skip
+
+
+def enhancenet(loss: str, **fields: Any) -> RealEnhanceNet:
+    """EnhanceNet at the size of the toys; its rule withholds steps."""
+    small: dict[str, Any] = {"scale": 2, "crop": 0, "patch": 4, "width": 4, "blocks": 1, "widths": (3, 4), "hidden": 5}
+    small |= {"features": "classifier", "threshold": 0.5, "lr": 1e-3, "loss": loss}
+    return RealEnhanceNet(**small | fields)
+
+
+def frvsr(method: str, **fields: Any) -> RealFRVSR:
+    """Frame-recurrent super-resolution and its rivals at the size of the toys."""
+    small: dict[str, Any] = {"scale": 2, "blocks": 1, "filters": 4, "flow_widths": (3, 4), "reach": 2.0, "lr": 1e-3}
+    return RealFRVSR(method, **small | fields)  # type: ignore[arg-type]
 
 
 def rae(model: str, term: str = "l2", **constants: Any) -> RAE:
@@ -79,6 +94,12 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "wgan-gp": (GAN("wgan", critics=2, penalty=10.0), IMAGES),
     "wgan-gp with a lens": (GAN("wgan", critics=2, penalty=10.0, lens=6), IMAGES),
     "enhancenet": (EnhanceNet(), IMAGES),
+    "enet-e, cropped": (enhancenet("E", crop=6), IMAGES),
+    "enet-pat": (enhancenet("PAT", adversarial=2.0), IMAGES),
+    "enet-ea, cropped": (enhancenet("EA", crop=4, widths=(3, 4), patch=4), IMAGES),
     "frvsr": (FRVSR(), CLIPS),
+    "frvsr, of three frames": (frvsr("frvsr"), CLIPS),
+    "vsr": (frvsr("vsr", border="zeros", global_skip=True), CLIPS),
+    "sisr, noisy parts": (frvsr("sisr", noise=0.05, crop=4), CLIPS),
     "classifier": (Classification((3, 8, 8), 3, (4, 6), flip=True, shift=1), RECORDS),
 }

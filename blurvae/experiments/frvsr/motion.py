@@ -1,0 +1,60 @@
+"""FR-C1 with known motion: what the frames before, or the ones beside, are worth to the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from blurvae.experiments.base import Method, check_tier, make
+from blurvae.experiments.frvsr import given
+from blurvae.record import Run
+from blurvae.systems import FRVSR
+
+TITLE = "One frame, three frames, all frames before (Sections 3.4 and 3.5)"
+PAPER_DATA = ""
+PAPER_TABLE = ""
+NOTES = (
+    "PSNR is over all pixels of a clip without its first and last two frames; it is no mean of frames.",
+    "The motion of these clips is uniform and known; nothing is hidden or comes into sight but at the border.",
+)
+METHODS = (
+    Method("sisr", "SISR", FRVSR("sisr")),
+    Method("vsr", "VSR", FRVSR("vsr")),
+    Method("frvsr", "FRVSR", FRVSR("frvsr")),
+)
+VARIANTS = (
+    Method("vsr-given", "VSR, motion given", FRVSR("vsr", motion="given")),
+    Method("frvsr-given", "FRVSR, motion given", FRVSR("frvsr", motion="given")),
+)
+COLUMNS = (
+    "PSNR (video)",
+    "SSIM (video)",
+    "PSNR (video, bicubic)",
+    "temporal error",
+    "temporal error (bicubic)",
+    "flow error",
+    "flow error (no flow)",
+)
+GRID: dict[str, dict[str, tuple[int, ...]]] = {
+    "smoke": {"moving-flow": (0,)},
+    "lesson": {"moving-flow": (0, 1, 2, 3, 4)},
+    "paper": {"davis": (0,)},
+}
+
+
+def searched(data: str) -> None:
+    """There is no β."""
+
+
+def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
+    """The runs of a tier, method by method; those whose motion is given at tier "lesson".
+
+    Args:
+        tier: "smoke", "lesson" or "paper", see `frvsr.given`.
+        data: "moving-flow", at tier "paper" "davis".
+        seeds: one run a method and seed.
+    """
+    what = check_tier(tier, GRID), data, seeds
+    made = make("frvsr/motion", METHODS, *what, given(tier))
+    if tier != "lesson":
+        return made
+    return made + make("frvsr/motion", VARIANTS, *what, given(tier, motion="given"))

@@ -1,0 +1,168 @@
+"""What is measured of super-resolution: on networks that do nothing, on the truth, and on runs of a few steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from blurvae import datasets, experiments
+from blurvae.datasets.bars import PLACEMENTS
+from blurvae.evaluation import EnhanceNetEvaluation, FRVSREvaluation
+from blurvae.evaluation import enhancenet as of_pictures
+from blurvae.evaluation.enhancenet import bars
+from blurvae.evaluation.frvsr import temporal_error
+from blurvae.experiments import recorded
+from blurvae.record import execute, read
+from blurvae.systems import FRVSR, EnhanceNet
+from blurvae.train import Budget
+
+SMALL: dict[str, Any] = {"crop": 0, "width": 4, "blocks": 1, "features": "classifier"}
+CPU = torch.device("cpu")
+
+
+def silent(players: Any) -> Any:
+    """Networks whose weights are 0: what they add to the bicubic picture is nothing."""
+    for net in players:
+        if isinstance(net, nn.Module):
+            with torch.no_grad():
+                for weight in net.parameters():
+                    weight.zero_()
+    return players
+
+
+def pictures_of(system: EnhanceNet, data: str = "natural", size: int = 64, n: int = 4) -> EnhanceNetEvaluation:
+    train, test = (datasets.load(data, split, size=size, n=n) for split in ("train", "test"))
+    return EnhanceNetEvaluation(system, Budget(), train, test, CPU)
+
+
+# Pictures ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_network_that_adds_nothing_is_bicubic_in_every_row() -> None:
+    system = EnhanceNet("E", **SMALL)
+    measured = pictures_of(system).measure(silent(system.players((3, 64, 64))))
+    rows = {name: entry.get("mean", entry.get("value")) for name, entry in measured.metrics.items()}
+    for name, plain in (("PSNR (Y)", "PSNR (Y, bicubic)"), ("texture distance", "texture distance (bicubic)")):
+        assert rows[name] == pytest.approx(rows[plain], rel=1e-6) and rows[name] > 0
+    assert rows["PSNR (Y)"] > rows["PSNR"] + 1, "luma has less range and error than RGB with the border"
+    assert measured.metrics["PSNR (Y)"]["protocol"] == "Y of BT.601, 8 bits, 4 px shaved, bicubic-antialias"
+    assert 0 < rows["colour error"] < 1, "bicubic keeps the mean colour but for its rounding"
+    shapes = {name: array.shape for name, array in measured.pictures.items() if array.dtype == np.uint8}
+    assert shapes == {**dict.fromkeys(("original", "reconstruction", "bicubic", "residual"), (4, 3, 64, 64)),
+                      "small": (4, 3, 16, 16)}  # fmt: skip
+    assert (measured.pictures["residual"] == 128).all()
+
+
+def test_a_shift_of_colour_and_a_checkerboard_are_seen() -> None:
+    system = EnhanceNet("E", **SMALL)
+    players = silent(system.players((3, 64, 64)))
+    evaluation = pictures_of(system)
+    plain = evaluation.measure(players).metrics
+    with torch.no_grad():
+        players.generator.layers[-1].bias.copy_(torch.tensor([0.2, 0.0, 0.0]))
+    assert evaluation.measure(players).metrics["colour error"]["mean"] > plain["colour error"]["mean"] + 5
+    grid = torch.zeros(64, 64)
+    grid[::4, ::4] = 0.3
+    players.generator.residual = lambda low: grid.expand(len(low), 3, 64, 64)
+    assert evaluation.measure(players).metrics["checkerboard"]["value"] > plain["checkerboard"]["value"] + 0.5
+
+
+def test_the_fields_sets_are_measured_where_they_are_and_named_where_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grey picture goes through the network as three channels and is compared as one."""
+    system = EnhanceNet("E", **SMALL)
+    players, evaluation = silent(system.players((3, 64, 64))), pictures_of(system)
+    coffee = datasets.photographs()["coffee"][:, :90, :70]
+    shown = {"grey": coffee[:1], "colour": coffee}
+    monkeypatch.setattr(of_pictures.datasets, "pictures", lambda name: shown)
+    found = evaluation._benchmark(players.generator, "set5")
+    plain = of_pictures.bicubic.of_pictures(shown, 4, of_pictures.Protocol())
+    assert found["PSNR (set5)"]["mean"] == pytest.approx(plain.psnr.mean().item(), abs=0.02)
+    assert found["PSNR (set5)"]["n"] == 2 and "protocol" in found["SSIM (set5)"]
+    monkeypatch.undo()
+    monkeypatch.delenv("BLURVAE_DATA", raising=False)
+    assert evaluation._benchmark(players.generator, "set5")["PSNR (set5)"] == {"state": "needs data", "what": "set5"}
+
+
+def test_bars_are_sharp_or_whole_or_neither() -> None:
+    cells = np.tile(PLACEMENTS[[0, 1, 2, 3]].reshape(1, 1, 2, 2, 2, 2).swapaxes(3, 4), (2, 1, 1, 1, 1, 1))
+    x = torch.from_numpy(cells.reshape(2, 1, 4, 4).copy()).float()
+    assert bars(x, x) == {"sharp pixels": 1.0, "whole bars": 1.0}
+    assert bars(x, x.flip(3)) == {"sharp pixels": 1.0, "whole bars": 1.0}, "another bar is one too"
+    assert bars(x, torch.full_like(x, 0.5)) == {"sharp pixels": 0.0, "whole bars": 0.0}
+    assert bars(x, torch.ones_like(x)) == {"sharp pixels": 1.0, "whole bars": 0.0}
+    empty = torch.zeros(1, 1, 4, 4)
+    empty[..., :2, :2] = x[:1, :, :2, :2]
+    assert bars(empty, empty * 0.95) == {"sharp pixels": 1.0, "whole bars": 1.0}, "empty cells do not count"
+
+
+# Clips ---------------------------------------------------------------------------------------------------------------
+
+
+def clips_of(system: FRVSR, n: int = 4) -> FRVSREvaluation:
+    train, test = (datasets.load("moving", split, size=32, n=n) for split in ("train", "test"))
+    return FRVSREvaluation(system, Budget(), train, test, CPU)
+
+
+@pytest.mark.parametrize("method", ["sisr", "vsr", "frvsr"])
+def test_a_network_that_adds_nothing_is_bicubic_and_finds_no_motion(method: Any) -> None:
+    system = FRVSR(method, blocks=1, filters=4, flow_widths=(3, 4), global_skip=True)
+    measured = clips_of(system).measure(silent(system.players((10, 3, 32, 32))))
+    rows = {name: entry["mean"] for name, entry in measured.metrics.items()}
+    for name, plain in (("PSNR (video)", "PSNR (video, bicubic)"), ("temporal error", "temporal error (bicubic)")):
+        assert rows[name] == pytest.approx(rows[plain], rel=1e-5)
+    if method == "sisr":
+        assert "flow error" not in rows
+    else:
+        motion = datasets.load("moving", "test", size=32, n=4).motion / 4  # type: ignore[attr-defined]
+        length = np.linalg.norm(motion[:, 1:], axis=2).mean()
+        assert rows["flow error"] == pytest.approx(rows["flow error (no flow)"]) == pytest.approx(length, rel=1e-5)
+    assert "frames 2 to −2" in measured.metrics["PSNR (video)"]["protocol"]
+    by_frame = measured.pictures["psnr_by_frame"]
+    assert by_frame.shape == (10,) and np.allclose(by_frame, measured.pictures["psnr_by_frame_bicubic"], atol=1e-3)
+    assert ("psnr_by_frame_long" in measured.pictures) == (method == "frvsr")
+    if method == "frvsr":
+        long, injected = (measured.pictures[f"psnr_by_frame_long{how}"] for how in ("", "_injected"))
+        assert long.shape == (40,) and injected[0] == np.inf and np.allclose(long[1:], injected[1:])
+
+
+def test_the_truth_has_no_temporal_error_and_flicker_has() -> None:
+    clips = datasets.load("moving", "test", size=32, n=3)
+    assert isinstance(clips, datasets.ClipSet) and clips.motion is not None
+    x, motion = torch.from_numpy(clips.images.copy()).float() / 255, torch.from_numpy(clips.motion.copy())
+    assert temporal_error(x, x, motion).max() < 1e-3
+    brighter: Tensor = x + 0.02
+    assert temporal_error(x, brighter, motion).max() < 1e-2, "a steady error is none in time"
+    flicker = x + 0.02 * (-1) ** torch.arange(10).view(1, 10, 1, 1, 1)
+    assert torch.allclose(temporal_error(x, flicker, motion), torch.tensor(2 * 0.02 * 255), rtol=1e-3)
+
+
+def test_what_cannot_be_measured_is_refused_before_the_training() -> None:
+    system, pictures = FRVSR("sisr"), datasets.load("natural", "test", size=32, n=4)
+    with pytest.raises(ValueError, match="`moving` or `davis`"):
+        FRVSREvaluation(system, Budget(), pictures, pictures, CPU).check()
+    for evaluation in (clips_of(system), pictures_of(EnhanceNet("E", **SMALL))):
+        evaluation.n_bound = 8
+        with pytest.raises(ValueError, match="leave n_bound out"):
+            evaluation.check()
+
+
+# Runs ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["enhancenet/table3", "enhancenet/figure2", "frvsr/motion"])
+def test_a_run_of_each_experiment_is_recorded_and_becomes_columns(name: str, tmp_path: Any) -> None:
+    module = experiments.get(name)
+    (data,) = module.GRID["smoke"]
+    run = module.runs("smoke", data, (0,))[-1]
+    execute(run, out=tmp_path, device="cpu")
+    again = read(run.path(tmp_path))
+    assert again.run == run and again.pictures["original"].dtype == np.uint8
+    found = recorded.frame(name, "smoke", data, tmp_path)
+    assert {*found.metric} <= {*recorded.DIGITS} and {*module.COLUMNS} & {*found.metric}
+    measured = [column for column in module.COLUMNS if not column.endswith(("(set5)", "(set14)", "(bsd100)"))]
+    assert {*measured} <= {*found.metric}
+    assert [entry["phase"] for entry in again.record["history"]] == ["train"] * run.budget.epochs
