@@ -16,6 +16,7 @@ from blurvae.claims.observations import (
     kernel_falls,
     phase_or_energy,
 )
+from blurvae.claims.posteriors import mean_and_draw
 from blurvae.claims.precision import (
     equal_distance,
     modes_apart,
@@ -59,6 +60,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "trend": trend,
     "noise as penalty": noise_as_penalty,
     "invariance": invariance,
+    "mean and draw": mean_and_draw,
 }
 
 
