@@ -10,8 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from blurvae.claims.model import Evidence
+from blurvae.claims.rules import RULES
+from blurvae.claims.verdict import Finding, verdict
 from blurvae.datasets.bars import PLACEMENTS, bars
-from blurvae.metrics.posterior import GAP, expected_errors, expected_psnr
+from blurvae.experiments.enhancenet import theory
+from blurvae.metrics.posterior import GAP, Guesses, expected_errors, expected_psnr
 
 BARS = torch.from_numpy(PLACEMENTS.copy()).double()
 
@@ -57,3 +61,25 @@ def test_no_answer_is_better_than_the_mean() -> None:
 def test_weights_that_are_no_probabilities_are_refused(weights: list[float]) -> None:
     with pytest.raises(ValueError, match="probabilities"):
         expected_errors(BARS, torch.tensor(weights))
+
+
+def test_no_random_posterior_contradicts_the_claim_and_wrong_errors_would_be_found(monkeypatch) -> None:
+    assert not any(theory.contradictions(50).values())
+    right = theory.expected_errors
+    for wrong, part in (
+        (lambda x, p: Guesses(1.01 * right(x, p).mean, 2.02 * right(x, p).mean), theory.NEAREST),
+        (lambda x, p: Guesses(right(x, p).mean, 1.99 * right(x, p).mean), theory.COST),
+    ):
+        monkeypatch.setattr(theory, "expected_errors", wrong)
+        assert [part] == [name for name, number in theory.contradictions(20).items() if number > 10]
+
+
+def test_the_rule_of_the_claim_counts_what_the_theory_finds(monkeypatch) -> None:
+    evidence = Evidence("mean and draw", "27", data="random posteriors")
+    assert verdict([finding(evidence)]) == "holds"
+    monkeypatch.setattr(theory, "contradictions", lambda: {theory.NEAREST: 3, theory.COST: 0})
+    assert verdict([finding(evidence)]) != "holds"
+
+
+def finding(evidence: Evidence) -> Finding:
+    return Finding(evidence, tuple(RULES[evidence.rule](evidence, None)))

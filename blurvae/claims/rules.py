@@ -16,6 +16,7 @@ from blurvae.claims.observations import (
     kernel_falls,
     phase_or_energy,
 )
+from blurvae.claims.posteriors import mean_and_draw
 from blurvae.claims.precision import (
     equal_distance,
     modes_apart,
@@ -67,6 +68,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "sooner": sooner,
     "less spread": less_spread,
     "only the identity": only_the_identity,
+    "mean and draw": mean_and_draw,
 }
 
 
