@@ -113,11 +113,11 @@ def test_a_missing_page_leads_home_from_any_depth(open_page, base):
 
 # The claims pages ----------------------------------------------------------------------------------------------------
 
-CLAIMS, OTHERS = "book/claims.html", "book/claims-of-others.html"
+CLAIMS, OTHERS, GAMES = (f"book/claims{name}.html" for name in ("", "-of-others", "-of-adversaries"))
 _HEIGHT, _WIDTH = "document.documentElement.scrollHeight", "document.documentElement.scrollWidth"
 
 
-@pytest.mark.parametrize(("address", "wide", "narrow"), [(CLAIMS, 6000, 8000), (OTHERS, 10_000, 14_000)])
+@pytest.mark.parametrize(("address", "wide", "narrow"), [(CLAIMS, 6000, 8000), (OTHERS, 10_000, 14_000), (GAMES, 10_000, 14_000)])
 def test_the_claims_are_seen_in_a_few_screens(open_page, address, wide, narrow):
     page = open_page(address, viewport=DESKTOP)
     assert page.troubles == []
@@ -138,7 +138,7 @@ def test_the_claims_are_seen_in_a_few_screens(open_page, address, wide, narrow):
 
 
 def test_letters_of_a_plot_do_not_lie_on_one_another(open_page):
-    for address in (CLAIMS, OTHERS):
+    for address in (CLAIMS, OTHERS, GAMES):
         page = open_page(address, viewport=DESKTOP)
         laid = page.evaluate("""[...document.querySelectorAll('.forest svg')].flatMap(svg => {
             const boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);

@@ -115,7 +115,8 @@ def test_typed_verdicts_are_found():
 
 
 RULE = "A3-how-a-verdict-is-reached"  # explains the words
-PAGES = [f"book/{name}.md" for name in ("index", "what-it-found", "claims", "claims-of-others", "errata")]
+CLAIMS = ("claims", "claims-of-others", "claims-of-adversaries")
+PAGES = [f"book/{name}.md" for name in ("index", "what-it-found", *CLAIMS, "errata")]
 
 
 @pytest.mark.parametrize("name", [*PAGES, *(f"notebooks/{slug}.md" for slug in SLUGS if slug != RULE)])

@@ -16,7 +16,9 @@ from blurvae.experiments import SOURCES, linear
 from blurvae.pages.claims import anchor, forest, matrix, sections
 
 _found = cache(lambda source: claims.find_all(source=source))  # all parts of a build show the same
-PAGES = {source: "book/claims" if source == "bredell" else "book/claims-of-others" for source in SOURCES}
+_GAMES = ("tempered", "enhancenet", "frvsr")
+PAGES = {source: f"book/claims-of-{'adversaries' if source in _GAMES else 'others'}" for source in SOURCES}
+PAGES |= {"bredell": "book/claims"}
 
 
 def _numbers() -> list[str]:
@@ -101,5 +103,5 @@ def setup(app: Any) -> dict[str, bool]:
     """Register the directive and the role; the pages that have them are read anew in every build."""
     app.add_directive("claims", Claims)
     app.add_role("verdict", Verdict())
-    app.connect("env-get-outdated", lambda *_: ["book/index", "book/claims", "book/claims-of-others"])
+    app.connect("env-get-outdated", lambda *_: ["book/index", *PAGES.values()])
     return {"parallel_read_safe": True, "parallel_write_safe": True}
