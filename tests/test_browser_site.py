@@ -117,7 +117,9 @@ CLAIMS, OTHERS, GAMES = (f"book/claims{name}.html" for name in ("", "-of-others"
 _HEIGHT, _WIDTH = "document.documentElement.scrollHeight", "document.documentElement.scrollWidth"
 
 
-@pytest.mark.parametrize(("address", "wide", "narrow"), [(CLAIMS, 6000, 8000), (OTHERS, 10_000, 14_000), (GAMES, 10_000, 14_000)])
+@pytest.mark.parametrize(
+    ("address", "wide", "narrow"), [(CLAIMS, 6000, 8000), (OTHERS, 10_000, 14_000), (GAMES, 10_000, 14_000)]
+)
 def test_the_claims_are_seen_in_a_few_screens(open_page, address, wide, narrow):
     page = open_page(address, viewport=DESKTOP)
     assert page.troubles == []
