@@ -107,8 +107,10 @@ def over_training(
             if column not in frame or frame[frame.method == name][column].isna().all():
                 continue
             over, (colour, dash) = frame[frame.method == name].groupby("epoch")[column], known[labels[name]]
-            ax.plot(over.median(), color=colour, linestyle=dash, label=labels[name])
-            low, high = over.quantile(0.25), over.quantile(0.75)
+            low, middle, high = (over.quantile(q) for q in (0.25, 0.5, 0.75))
+            if column in LOGARITHMIC:  # a lens that is the identity has no place on such an axis
+                low, middle, high = (line.where(line > 0) for line in (low, middle, high))
+            ax.plot(middle, color=colour, linestyle=dash, label=labels[name])
             ax.fill_between(low.index, low, high, color=colour, alpha=0.2, linewidth=0)
         ax.set(xlabel="epoch", ylabel=OF_EPOCHS[column])
         if column in LOGARITHMIC:
