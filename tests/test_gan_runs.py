@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -19,6 +20,7 @@ from blurvae.datasets.points import CENTRES, SD
 from blurvae.evaluation.gan import GANEvaluation, GANWatch, as_bytes, centres
 from blurvae.evaluation.health import MODES, modes
 from blurvae.experiments.tempered import points
+from blurvae.pages.figures import adversaries
 from blurvae.record import execute
 from blurvae.systems import GAN
 from blurvae.train import Budget, evaluating
@@ -261,6 +263,24 @@ def test_a_run_on_points_records_what_the_chapters_show(method: str, tmp_path: P
     assert result.run == run and not run.unfinished(tmp_path).exists()
     kept = np.load(run.path(tmp_path).with_suffix(".npz"))
     assert kept["snapshot_sample"].dtype == np.uint8
+
+
+def test_games_are_drawn_over_time(tmp_path: Path) -> None:
+    """Moments show the kept points where they were; curves are medians over the recorded seeds."""
+    runs = [run for run in points.runs("smoke", "ring", (0, 1)) if run.method == "lsgan-noise"]
+    done = [execute(run, out=tmp_path, device="cpu", images=run.seed == 0) for run in runs]
+    figure = adversaries.moments("tempered/points", "smoke", "ring", tmp_path, "lsgan-noise", places=(0, 1, 7, -1))
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["epoch 1", "epoch 2", "epoch 3"]
+    drawn, kept = figure.axes[5].lines[0].get_xydata(), done[0].pictures["snapshot_sample"][2]
+    assert np.allclose(drawn, 3.0 * kept[:, :, 0, 0] / 255 - 1.5)
+    with pytest.raises(ValueError, match="with seed 1 is recorded with its pictures"):
+        adversaries.moments("tempered/points", "smoke", "ring", tmp_path, "lsgan-noise", seed=1)
+    figure = adversaries.over_training("tempered/points", "smoke", "ring", tmp_path, ("lsgan-noise",))
+    wanted = [np.median([result.record["history"][e]["good"] for result in done]) for e in range(3)]
+    assert figure.axes[2].lines[0].get_ydata().tolist() == pytest.approx(wanted)
+    with pytest.raises(ValueError, match="recorded"):
+        adversaries.over_training("tempered/points", "smoke", "grid", tmp_path)
+    plt.close("all")
 
 
 def test_a_run_on_images_records_what_the_tables_show(tmp_path: Path) -> None:
