@@ -99,10 +99,7 @@ OPEN = {
     "sharpness/rate": {"mnist"},
     "sharpness/vae_gan": {"faces64"},
     "rae/table2": {"cifar10", "faces64"},
-    "rae/terms": {"natural", "faces64"},
-    "rae/figure1": {"natural"},
-    "rae/figure2": {"natural"},
-    "rae/components": {"natural"},
+    "rae/terms": {"faces64"},
     "tempered/points": {"ring", "grid"},
 }
 
