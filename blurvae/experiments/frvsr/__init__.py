@@ -22,8 +22,8 @@ def given(tier: str, motion: Motion = "carried") -> Given:
     """What all methods are given, of a tier that is known to be offered: the same SRNet, the same clips.
 
     At "paper" the networks of the text (10-64) on 16 clips of 240 px, where the text cuts 256 out of 40 videos, for
-    40,000 steps, a fiftieth of the text's. At "lesson" 16 feature maps
-    and 2 blocks on clips of 64 px, which add to the bicubic enlargement, a flow that reaches 4 px of the small frames.
+    40,000 steps, a fiftieth of the text's. At "lesson" an SRNet of 16 feature maps and 2 blocks that adds to the
+    bicubic enlargement, on clips of 64 px, and a flow that reaches 4 px of the small frames.
 
     Args:
         tier: "smoke", "lesson" or "paper".
@@ -33,7 +33,7 @@ def given(tier: str, motion: Motion = "carried") -> Given:
         return Given(Budget(epochs=400, batch_size=4, passes=25), {}, {"size": 240})
     if tier == "lesson":
         return Given(
-            Budget(epochs=6, batch_size=4), SMALL | {"motion": motion}, {"size": 64, "n_train": 256, "n_test": 48}
+            Budget(epochs=12, batch_size=4), SMALL | {"motion": motion}, {"size": 64, "n_train": 256, "n_test": 48}
         )
     small = SMALL | {"motion": motion, "blocks": 1, "filters": 4, "flow_widths": (3, 4)}
     return Given(Budget(epochs=2, batch_size=4), small, {"size": 32, "n_train": 8, "n_test": 4})
