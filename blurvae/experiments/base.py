@@ -55,6 +55,7 @@ EXPERIMENTS = (
     "enhancenet/figure2",
     "enhancenet/table3",
     "frvsr/motion",
+    "frvsr/davis",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 
