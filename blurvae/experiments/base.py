@@ -50,6 +50,7 @@ EXPERIMENTS = (
     "enhancenet/figure2",
     "enhancenet/table3",
     "frvsr/motion",
+    "frvsr/davis",
 )
 TIERS = ("smoke", "lesson", "study", "paper")
 
