@@ -55,6 +55,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None], str], ...] = (
     (app, "deblur", pictures.deblur, "deblur photo.jpg --kernel gaussian:2"),
     (app, "models", pictures.list_models, "models --json"),
     (app, "reconstruct", pictures.reconstruct, "reconstruct photo.jpg --model natural-wiener"),
+    (app, "upscale", pictures.upscale, "upscale photo.jpg --model enet-e.safetensors"),
     (app, "prd", prd.prd, "prd --real photographs --generated samples"),
     (data_app, "list", data.data_list, "data list --json"),
     (data_app, "check", data.data_check, "data check natural"),

@@ -102,6 +102,37 @@ def reconstruct(
     _write(out, np.concatenate([made.original, white, made.reconstruction], 2))
 
 
+@guarded
+def upscale(
+    file: File,
+    model: Annotated[
+        str, typer.Option(help="The .safetensors that `blurvae run enhancenet/table3 --keep-model` wrote.")
+    ],
+    out: Out = None,
+    force: Force = False,
+) -> None:
+    """Enlarge a picture by the network of a model, tile by tile, at its own size; nothing is made smaller first."""
+    out = _place(out, file, "upscaled", force)
+    import sys
+
+    from tqdm import tqdm
+
+    from blurvae.datasets import picture
+    from blurvae.evaluation import upscale as work
+    from blurvae.models.enhancenet import load_generator
+
+    generator, note = load_generator(Path(model))
+    found = picture.whole(file)
+    _say(file, found)
+    (_, h, w), s = found.pixels.shape, generator.scale
+    if s * s * h * w > picture.LARGEST:
+        raise ValueError(f"{file} would have {s * s * h * w / 1e6:.0f} megapixels, {picture.LARGEST // 10**6} at most.")
+    loss = note.get("run", {}).get("method", "")
+    typer.echo(f"×{s}, {s * w}×{s * h} px{f', trained by {loss}' if loss else ''}")
+    bar = lambda steps: tqdm(steps, unit="tile", leave=False, disable=not sys.stderr.isatty())  # noqa: E731
+    _write(out, work.upscale(generator, found.pixels, progress=bar))
+
+
 def _place(out: Path | None, file: Path, what: str, force: bool) -> Path:
     """Where the picture goes, refused before any work."""
     out = Path(f"{file.stem}-{what}.png") if out is None else out

@@ -5,13 +5,16 @@ Batch norm is nowhere. Weights begin as Glorot and Bengio (2010) have them, bias
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
+from blurvae.errors import CorruptFile, MissingWeights
 from blurvae.resampling import imresize
 
 LEAK = 0.2  # of leaky ReLU, which the text does not state
@@ -60,13 +63,18 @@ class Generator(nn.Module):
         width: feature maps, 64 in the paper.
         blocks: residual blocks, 10 in the paper.
 
+    Attributes:
+        config: these arguments.
+        reach: px of the small picture that a pixel of the large one sees on either side, at most.
+
     Raises:
         ValueError: a scale that is no power of two.
     """
 
     def __init__(self, scale: int = 4, channels: int = 3, width: int = 64, blocks: int = 10) -> None:
         super().__init__()
-        self.scale, stages = scale, doublings(scale)
+        self.config = {"scale": scale, "channels": channels, "width": width, "blocks": blocks}
+        self.scale, stages, self.reach = scale, doublings(scale), 2 * blocks + 4
         doubled: list[nn.Module] = []
         for _ in range(stages):
             doubled += [nn.Upsample(scale_factor=2), nn.Conv2d(width, width, 3, padding=1), nn.ReLU()]
@@ -129,6 +137,45 @@ class Discriminator(nn.Module):
             x = leaky_relu(layer(x), LEAK)
         logit: Tensor = self.head(leaky_relu(self.hidden(x.flatten(1)), LEAK))
         return logit.squeeze(1)
+
+
+def save_generator(path: Path, generator: Generator, note: dict[str, Any]) -> None:
+    """Writes a .safetensors whose header holds the configuration, and anything else to keep, JSON types only."""
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in generator.state_dict().items()}
+    save_file(tensors, path, metadata={"enhancenet": json.dumps(generator.config), "note": json.dumps(note)})
+
+
+def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
+    """Reads a file of `save_generator`.
+
+    Returns:
+        (generator, note), in evaluation mode.
+
+    Raises:
+        MissingWeights: there is no such file.
+        CorruptFile: it is not whole, or holds no generator of this project.
+    """
+    from safetensors import safe_open
+
+    if not Path(path).is_file():
+        raise MissingWeights(f"There is no model {path}: train it with `blurvae run enhancenet/table3 --keep-model`.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            config, note = json.loads(header["enhancenet"]), json.loads(header["note"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        with torch.device("meta"):  # a configuration of other networks must not take the memory that it asks for
+            shapes = {name: tensor.shape for name, tensor in Generator(**config).state_dict().items()}
+        if shapes != {name: tensor.shape for name, tensor in tensors.items()}:
+            raise ValueError("the tensors are not those of the configuration")
+        with torch.random.fork_rng(devices=[]):
+            generator = Generator(**config)
+        generator.load_state_dict(tensors)
+    except Exception as error:  # what the constructor raises depends on what the configuration holds
+        raise CorruptFile(f"{path} is not a whole generator of this project ({type(error).__name__}).") from error
+    return generator.eval().requires_grad_(False), note
 
 
 def doublings(scale: int) -> int:

@@ -18,6 +18,7 @@ from blurvae.evaluation import EVALUATIONS, Evaluation, Measured
 from blurvae.files import locked, write_atomically
 from blurvae.machine import choose_device
 from blurvae.models import parameter_count, save_model
+from blurvae.models.enhancenet import save_generator
 from blurvae.parallel import SOLO, Team
 from blurvae.provenance import provenance
 from blurvae.record.data import image_sets
@@ -25,7 +26,7 @@ from blurvae.record.encode import encode
 from blurvae.record.files import VALUE, Result, half, write
 from blurvae.record.formats import FORMAT
 from blurvae.record.run import Run, outcome
-from blurvae.systems import BlurVAE
+from blurvae.systems import BlurVAE, EnhanceNet
 from blurvae.train import State, Training
 from blurvae.train.stage import named
 
@@ -75,9 +76,9 @@ class Execution:
         checkpoints: bool = True,
         beside: int = 1,
     ) -> None:
-        if keep_model and not isinstance(run.system, BlurVAE):
+        if keep_model and not isinstance(run.system, BlurVAE | EnhanceNet):
             name = run.system.name
-            raise ValueError(f"A model file holds a VAE, not the networks of {name!r}: leave keep_model out.")
+            raise ValueError(f"There is no model file for the networks of {name!r}: leave keep_model out.")
         self.run, self.out, self.keep_model, self.images, self.team = run, out, keep_model, images, team
         self.where = choose_device(device if team.size == 1 else team.device)
         self.how = {
@@ -205,9 +206,13 @@ def _failed(failure: Diverged, training: Training[Any]) -> dict[str, Any]:
 
 def _keep(result: Result, out: Path, players: Any, shape: tuple[int, ...]) -> None:
     """Writes the trained networks beside the record."""
-    run, system = result.run, cast(BlurVAE, result.run.system)
-    config, note = system.config(shape), {"run": encode(run), "provenance": result.record["provenance"]}
+    run, system = result.run, result.run.system
+    note = {"run": encode(run), "provenance": result.record["provenance"]}
     path = run.path(out).with_suffix(".safetensors")
+    if isinstance(system, EnhanceNet):
+        write_atomically(path, lambda file: save_generator(file, players.generator, note))
+        return
+    config = cast(BlurVAE, system).config(shape)
     vae, kernel_net = players.vae, players.kernel_net
     write_atomically(path, lambda file: save_model(file, vae, kernel_net, config, note))
 

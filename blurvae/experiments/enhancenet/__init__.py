@@ -8,7 +8,7 @@ from blurvae.experiments.base import Given
 from blurvae.train import Budget
 
 OWN: dict[str, Any] = {"features": "classifier"}  # in the place of VGG-19, below tier paper
-SMALL: dict[str, Any] = {"width": 16, "blocks": 3, "widths": (8, 16, 32), "hidden": 64, "lr": 1e-3}
+SMALL: dict[str, Any] = {"width": 16, "blocks": 3, "widths": (8, 16, 32), "hidden": 64, "lr": 3e-4}
 
 
 def given(tier: str) -> Given:
@@ -22,7 +22,7 @@ def given(tier: str) -> Given:
         return Given(Budget(epochs=100, batch_size=16, passes=36), {}, {"size": 320})
     if tier == "lesson":
         return Given(
-            Budget(epochs=5, batch_size=16), SMALL | OWN | {"crop": 0}, {"size": 64, "n_train": 960, "n_test": 100}
+            Budget(epochs=8, batch_size=16), SMALL | OWN | {"crop": 0}, {"size": 64, "n_train": 960, "n_test": 100}
         )
     tiny = {"width": 4, "blocks": 1, "widths": (3, 4, 5), "hidden": 6, "crop": 32}
     return Given(Budget(epochs=2, batch_size=8), OWN | tiny, {"size": 64, "n_train": 16, "n_test": 8})
