@@ -47,7 +47,7 @@ def test_one_enlargement_has_several_numbers(counted: pd.DataFrame) -> None:
     full = -20 * math.log10(255 / 219)  # exactly, but for rounding
     assert np.allclose(apart.loc["Y of full range"], full, atol=0.02)
     assert (apart.loc["RGB"] < -0.04).all(), "the least by which luma is ahead, whatever the errors are"
-    assert (apart.loc["not rounded"].abs() < 0.02).all() and (apart.loc["small, not antialiased"] < -0.5).all()
+    assert (apart.loc["not rounded"].abs() < 0.02).all() and (apart.loc["small, aliased"] < -0.5).all()
     assert (counted.max() - counted.min() > 1.4).all()
 
 

@@ -105,7 +105,7 @@ def by_protocol(pixels: Pixels) -> dict[str, float]:
         "not rounded": Protocol(round=False).psnr(x, y),
         "large by a = −3/4": field.psnr(x, wide),
         "small by Lanczos": field.psnr(x, lanczos),
-        "small, not antialiased": field.psnr(x, narrow),
+        "small, aliased": field.psnr(x, narrow),
     }
     return {said: value.item() for said, value in found.items()}
 
