@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from blurvae import datasets
 from blurvae.errors import CorruptFile, MissingData
@@ -35,10 +37,35 @@ def test_the_recorded_clips_say_what_another_grid_costs() -> None:
     assert own - other > 1.5 and "Gaussian" in rows["its own grid"]["protocol"]
 
 
-def test_the_photographs_numbers_are_measured_again_without_any_data() -> None:
-    again = bicubic.by_protocol(datasets.photographs()[calibration.SHOWN])
-    assert again == pytest.approx(calibration.load()["protocols"], abs=2e-3)
-    assert max(again.values()) - min(again.values()) > 1.4
+@pytest.fixture(scope="module")
+def counted() -> pd.DataFrame:
+    return pd.DataFrame({name: bicubic.by_protocol(pixels) for name, pixels in datasets.photographs().items()})
+
+
+def test_one_enlargement_has_several_numbers(counted: pd.DataFrame) -> None:
+    apart = counted - counted.loc["the field's"]
+    full = -20 * math.log10(255 / 219)  # exactly, but for rounding
+    assert np.allclose(apart.loc["Y of full range"], full, atol=0.02)
+    assert (apart.loc["RGB"] < -0.04).all(), "the least by which luma is ahead, whatever the errors are"
+    assert (apart.loc["not rounded"].abs() < 0.02).all() and (apart.loc["small, aliased"] < -0.5).all()
+    assert (counted.max() - counted.min() > 1.4).all()
+
+
+def test_a_grey_picture_is_better_in_luma_by_its_head_and_foot_room_alone() -> None:
+    grey = np.broadcast_to(datasets.photographs()["chelsea"][1], (3, 300, 451))
+    found = bicubic.by_protocol(grey)
+    assert found["RGB"] == pytest.approx(found["the field's"] - 20 * math.log10(255 / 219), abs=0.02)
+    assert found["RGB"] == pytest.approx(found["Y of full range"], abs=0.02)
+
+
+def test_the_small_pictures_of_other_protocols_lie_on_the_same_grid() -> None:
+    """A mistaken grid would cost decibels: each is nearest to the field's where it is."""
+    x = bicubic.whole(datasets.photographs()["coffee"], 4)
+    field = bicubic.made_small(x, 4)
+    for other in (bicubic._lanczos(x), bicubic._narrow(x)):
+        assert other.shape == field.shape and torch.equal((other * 255).round() / 255, other)
+        apart = [(other.roll(step, -1) - field)[..., 2:-2].square().mean().item() for step in (-1, 0, 1)]
+        assert min(apart) == apart[1]
 
 
 @pytest.mark.skipif("BLURVAE_DATA" not in os.environ, reason="BLURVAE_DATA names no folder of prepared data sets")

@@ -24,7 +24,6 @@ from blurvae.provenance import provenance
 SETS, SCALES = ("set5", "set14", "bsd100"), (2, 4)
 CLIPS = "vid4-first10"
 GRIDS = {"its own grid": 0.0, "the grid of block centres": None}  # on which small frames are enlarged
-SHOWN = "coffee"  # the embedded photograph that has several numbers
 
 
 def path(folder: Path | None = None) -> Path:
@@ -36,8 +35,8 @@ def load(folder: Path | None = None) -> dict[str, Any]:
     """What is recorded.
 
     Returns:
-        {"pictures": {set: {"×4": {"PSNR", "SSIM", "n", "protocol"}}}, "clips": {clip set: {grid: {…}}}, "protocols":
-        {text: dB}, "checksums": {set: sha256}, "provenance"}.
+        {"pictures": {set: {"×4": {"PSNR", "SSIM", "n", "protocol"}}}, "clips": {clip set: {grid: {…}}}, "checksums":
+        {set: sha256}, "provenance"}.
 
     Raises:
         CorruptFile: the record is absent or cannot be read.
@@ -45,7 +44,7 @@ def load(folder: Path | None = None) -> dict[str, Any]:
     file = path(folder)
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not {"pictures", "clips", "protocols", "checksums"} <= found.keys():
+        if not isinstance(found, dict) or not {"pictures", "clips", "checksums"} <= found.keys():
             raise ValueError("it lacks a part")
     except (OSError, ValueError) as error:
         raise CorruptFile(
@@ -74,8 +73,6 @@ def measure() -> dict[str, Any]:
     found["clips"][CLIPS] = {
         grid: _row(bicubic.of_clips(clips, phase=phase), bicubic.FRVSR) for grid, phase in GRIDS.items()
     }
-    one = bicubic.by_protocol(datasets.photographs()[SHOWN])
-    found["protocols"] = {said: round(psnr, 3) for said, psnr in one.items()}
     return found | {"provenance": provenance(torch.device("cpu"))}
 
 
