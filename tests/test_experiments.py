@@ -8,6 +8,7 @@ import pytest
 
 from blurvae import datasets, experiments
 from blurvae.experiments.recorded import paper_table
+from blurvae.experiments.sharpness import vae_gan
 from blurvae.record import networks
 
 TIERS = [(name, tier) for name in experiments.EXPERIMENTS for tier in experiments.get(name).GRID]
@@ -91,6 +92,17 @@ def test_every_row_of_the_paper_is_a_method_and_every_method_names_a_row(name):
     # Table 1 prints the main setting twice: as ε large and as C = 0.025.
     assert printed - named == ({"C = 0.025"} if name == "bredell/table1" else set())
     assert module.PAPER_DATA in datasets.names()
+
+
+def test_of_variants_three_seeds_are_planned_and_of_rows_all_of_the_grid():
+    seeds = {}
+    for run in experiments.planned("sharpness/vae_gan", "lesson"):
+        seeds.setdefault((run.data, run.method in {m.name for m in vae_gan.VARIANTS}), set()).add(run.seed)
+    grid_ = vae_gan.GRID["lesson"]
+    assert seeds == {
+        (data, variant): {0, 1, 2} if variant else {*grid_[data]} for data in grid_ for variant in (False, True)
+    }
+    assert experiments.planned("sharpness/vae_gan", "smoke") and not experiments.planned("study", "lesson")
 
 
 def test_what_two_tables_share_is_one_run():

@@ -13,7 +13,7 @@ import scipy.interpolate
 import torch
 
 from blurvae.experiments.bredell import rate
-from blurvae.experiments.derived import equal_rate
+from blurvae.experiments.derived import at_its_rate, equal_rate
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.rate_curves import Curve, mean_difference
 
@@ -103,6 +103,23 @@ def test_terms_are_compared_seed_by_seed_where_every_beta_is_recorded(log_rate: 
     assert equal_rate(runs.assign(value=runs.value.mask(lost)), "wiener", "l2", "PSNR", log_rate=log_rate) == expected
     assert equal_rate(runs[~lost], "wiener", "l2", "PSNR", log_rate=log_rate) == expected
     assert equal_rate(runs, "wiener-proper", "l2", "PSNR") == equal_rate(runs[:0], "wiener", "l2", "PSNR") == {}
+
+
+def test_at_its_rate_a_rival_on_a_line_over_log_kl_is_met_exactly_and_nothing_is_extrapolated() -> None:
+    line = {"l2": (9.0, 36.0, 4.0), "l2,beta=0.5": (90.0, 81.0, 90.0), "wiener": (30.0, 54.0, 3.0)}  # KL by seed
+    gap = (0.5, -0.25, 2.0)
+    rows = [
+        {"method": method, "seed": seed, "metric": metric, "value": value}
+        for method, kls in line.items()
+        for seed, kl in enumerate(kls)
+        for metric, value in (("KL", kl), ("PSNR", 3 * math.log(kl) + (gap[seed] if method == "wiener" else 0)))
+    ]
+    runs = pd.DataFrame(rows)
+    found = at_its_rate(runs, "wiener", ("l2", "l2,beta=0.5"), "PSNR")
+    assert found == pytest.approx({0: 0.5, 1: -0.25})  # the third sends less than either row of the rival
+    lost = (runs.method == "l2") & (runs.seed == 0) & (runs.metric == "PSNR")
+    assert at_its_rate(runs[~lost], "wiener", ("l2,beta=0.5", "l2"), "PSNR") == pytest.approx({1: -0.25})
+    assert at_its_rate(runs, "wiener-proper", ("l2", "l2,beta=0.5"), "PSNR") == {}
 
 
 # --- active units ----------------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from blurvae.claims.precision import (
     which_side,
     within_a_class,
 )
-from blurvae.claims.scores import at_the_best_beta, better, equal_rate, fitted_covariance, hardly_differs
+from blurvae.claims.scores import at_its_rate, at_the_best_beta, better, equal_rate, fitted_covariance, hardly_differs
 from blurvae.claims.shifts import invariance
 from blurvae.claims.verdict import Finding
 
@@ -45,6 +45,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "converges": converges,
     "fitted covariance": fitted_covariance,
     "equal rate": equal_rate,
+    "at its rate": at_its_rate,
     "theorems": theorems,
     "modes apart": modes_apart,
     "score rises": score_rises,

@@ -13,7 +13,6 @@ from blurvae.datasets.gallery import Gallery, centre
 
 TEST_SIZE, TRAIN_SIZE = 224, 320  # px: what every picture holds and 8 divides
 HELD_OUT = 20  # of the training photographs, the last by name
-NEVER_SHOWN = ("lenna",)  # its publishers ask that it be printed no more
 
 
 def _load(gallery: Gallery, request: Request) -> ImageSet:

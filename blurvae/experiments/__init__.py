@@ -6,9 +6,6 @@ from importlib import import_module
 from typing import cast
 
 from blurvae.experiments.base import (
-    EXPERIMENTS,
-    MAIN,
-    SOURCES,
     TIERS,
     Experiment,
     Given,
@@ -22,7 +19,10 @@ from blurvae.experiments.base import (
     term_of,
     tuned,
 )
+from blurvae.experiments.catalogue import EXPERIMENTS, MAIN, SOURCES
 from blurvae.record import Run
+
+SEEDS_OF_VARIANTS = 3
 
 
 def get(name: str) -> Experiment:
@@ -32,6 +32,23 @@ def get(name: str) -> Experiment:
         ValueError: there is none.
     """
     return cast(Experiment, import_module(f"blurvae.experiments.{resolve(name).replace('/', '.')}"))
+
+
+def planned(name: str, tier: str) -> tuple[Run, ...]:
+    """What is to be recorded of an experiment at a tier: its grid, of variants the first three seeds.
+
+    Args:
+        name: the experiment's name.
+        tier: "smoke", "lesson", "study" or "paper"; nothing is planned at a tier that the grid lacks.
+    """
+    module = get(name)
+    beside = {method.name for method in module.VARIANTS}
+    return tuple(
+        run
+        for data, seeds in module.GRID.get(check_tier(tier), {}).items()
+        for run in module.runs(tier, data, seeds)
+        if run.method not in beside or run.seed in seeds[:SEEDS_OF_VARIANTS]
+    )
 
 
 def borrowed(experiment: str, tier: str, data: str) -> tuple[Run, ...]:
@@ -53,6 +70,7 @@ __all__ = [
     "get",
     "make",
     "over_beta",
+    "planned",
     "resolve",
     "search_path",
     "search_record",

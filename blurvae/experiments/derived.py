@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import torch
@@ -91,3 +93,33 @@ def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_ra
             curves = (Curve(c["KL"].to_numpy(), c[metric].to_numpy()) for c in (a, b))
             found[seed] = mean_difference(*curves, log_rate=log_rate)
     return found
+
+
+def at_its_rate(runs: pd.DataFrame, method: str, rival: Sequence[str], metric: str) -> dict[int, float]:
+    """How much more a method measures than a rival at the method's own KL, seed by seed.
+
+    Args:
+        runs: of `frame`.
+        method: a row at one β.
+        rival: the rows of the rival at several β, between which a straight line over log KL is drawn.
+        metric: a measured column.
+
+    Returns:
+        The difference by seed, for the seeds in which all are recorded and the KL of the method lies between those of
+        the rival: nothing is extrapolated.
+    """
+    measured = {name: recorded_pairs(runs, name, metric) for name in (method, *rival)}
+    found: dict[int, float] = {}
+    for seed in sorted(set.intersection(*(set(pairs) for pairs in measured.values()))):
+        kl, value = measured[method][seed]
+        rate, quality = zip(*sorted(measured[name][seed] for name in rival))
+        if rate[0] <= kl <= rate[-1]:
+            found[seed] = value - float(np.interp(np.log(kl), np.log(rate), quality))
+    return found
+
+
+def recorded_pairs(runs: pd.DataFrame, method: str, metric: str) -> dict[int, tuple[float, float]]:
+    """(KL, value of a metric) of a method by seed, where both are recorded; `runs` as `frame` returns them."""
+    own = runs[(runs.method == method) & runs.metric.isin(["KL", metric])].dropna(subset="value")
+    wide = own.pivot(index="seed", columns="metric", values="value").reindex(columns=["KL", metric]).dropna()
+    return {int(seed): (float(kl), float(value)) for seed, kl, value in wide.itertuples()}

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-from blurvae.experiments import EXPERIMENTS, MAIN, check_tier, get, resolve
+from blurvae.experiments import EXPERIMENTS, MAIN, planned, resolve
 from blurvae.parallel import SOLO, Team
 from blurvae.record import Run
 from blurvae.record.queue import NOT_RUN, RUNNING, STATES, seconds, state, work
@@ -46,12 +46,7 @@ def matrix(tier: str, out: Path, only: Iterable[str] = ()) -> list[Entry]:
     Raises:
         ValueError: a name that is none of these, or an unknown tier.
     """
-    asked = [
-        (name, run)
-        for name in EXPERIMENTS
-        for data, seeds in get(name).GRID.get(check_tier(tier), {}).items()
-        for run in get(name).runs(tier, data, seeds)
-    ]
+    asked = [(name, run) for name in EXPERIMENTS for run in planned(name, tier)]
     kinds = [{name for name, _ in asked}, {run.data for _, run in asked}, {run.method for _, run in asked}]
     only = [resolve(name) if f"{MAIN}/{name}" in EXPERIMENTS else name for name in only]
     for name in only:

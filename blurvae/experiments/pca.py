@@ -34,7 +34,7 @@ from blurvae.systems.vae import Players
 
 NAME = "pca"
 BETAS = linear.BETAS[2:20:2]  # 0.02 to 10
-TABLES = ("bredell/table5", "bredell/table2", "bredell/table3", "bredell/rate", "bredell/study")
+TABLES = ("bredell/table5", "bredell/table2", "bredell/table3", "bredell/rate", "bredell/study", "bredell/longer")
 
 
 @dataclass(frozen=True)

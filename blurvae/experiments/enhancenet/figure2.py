@@ -41,7 +41,7 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         seeds: one run a method and seed.
     """
     if check_tier(tier, GRID) == "lesson":
-        budget, images = Budget(epochs=20, batch_size=16), {"size": 32, "n_train": 1024, "n_test": 256}
+        budget, images = Budget(epochs=50, batch_size=16), {"size": 32, "n_train": 1024, "n_test": 256}
         return make("enhancenet/figure2", METHODS, tier, data, seeds, Given(budget, SMALL, images))
     tiny = {"width": 4, "blocks": 1, "widths": (3, 4), "hidden": 6}
     images = {"size": 32, "n_train": 32, "n_test": 8}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from blurvae.experiments.base import Given
-from blurvae.systems.frvsr import Motion
 from blurvae.train import Budget
 
 SMALL: dict[str, Any] = {
@@ -18,22 +17,16 @@ SMALL: dict[str, Any] = {
 }
 
 
-def given(tier: str, motion: Motion = "carried") -> Given:
+def given(tier: str) -> Given:
     """What all methods are given, of a tier that is known to be offered: the same SRNet, the same clips.
 
     At "paper" the networks of the text (10-64) on 16 clips of 240 px, where the text cuts 256 out of 40 videos, for
-    40,000 steps, a fiftieth of the text's. At "lesson" 16 feature maps
-    and 2 blocks on clips of 64 px, which add to the bicubic enlargement, a flow that reaches 4 px of the small frames.
-
-    Args:
-        tier: "smoke", "lesson" or "paper".
-        motion: below tier paper, whether the motion that samples carry is passed over or given.
+    40,000 steps, a fiftieth of the text's. At "lesson" an SRNet of 16 feature maps and 2 blocks that adds to the
+    bicubic enlargement, on clips of 64 px, and a flow that reaches 4 px of the small frames.
     """
     if tier == "paper":
         return Given(Budget(epochs=400, batch_size=4, passes=25), {}, {"size": 240})
     if tier == "lesson":
-        return Given(
-            Budget(epochs=6, batch_size=4), SMALL | {"motion": motion}, {"size": 64, "n_train": 256, "n_test": 48}
-        )
-    small = SMALL | {"motion": motion, "blocks": 1, "filters": 4, "flow_widths": (3, 4)}
+        return Given(Budget(epochs=12, batch_size=4), SMALL, {"size": 64, "n_train": 256, "n_test": 48})
+    small = SMALL | {"blocks": 1, "filters": 4, "flow_widths": (3, 4)}
     return Given(Budget(epochs=2, batch_size=4), small, {"size": 32, "n_train": 8, "n_test": 4})

@@ -17,14 +17,13 @@ NOTES = (
     "The motion of these clips is uniform and known; nothing is hidden or comes into sight but at the border.",
 )
 METHODS = (
-    Method("sisr", "SISR", FRVSR("sisr")),
-    Method("vsr", "VSR", FRVSR("vsr")),
-    Method("frvsr", "FRVSR", FRVSR("frvsr")),
-)
-VARIANTS = (
+    Method("sisr", "SISR", FRVSR("sisr", motion="carried")),
+    Method("vsr", "VSR", FRVSR("vsr", motion="carried")),
+    Method("frvsr", "FRVSR", FRVSR("frvsr", motion="carried")),
     Method("vsr-given", "VSR, motion given", FRVSR("vsr", motion="given")),
     Method("frvsr-given", "FRVSR, motion given", FRVSR("frvsr", motion="given")),
 )
+VARIANTS: tuple[Method, ...] = ()
 COLUMNS = (
     "PSNR (video)",
     "SSIM (video)",
@@ -37,7 +36,6 @@ COLUMNS = (
 GRID: dict[str, dict[str, tuple[int, ...]]] = {
     "smoke": {"moving-flow": (0,)},
     "lesson": {"moving-flow": (0, 1, 2, 3, 4)},
-    "paper": {"davis": (0,)},
 }
 
 
@@ -46,15 +44,11 @@ def searched(data: str) -> None:
 
 
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
-    """The runs of a tier, method by method; those whose motion is given at tier "lesson".
+    """The runs of a tier, method by method.
 
     Args:
-        tier: "smoke", "lesson" or "paper", see `frvsr.given`.
-        data: "moving-flow", at tier "paper" "davis".
+        tier: "smoke" or "lesson", see `frvsr.given`.
+        data: "moving-flow".
         seeds: one run a method and seed.
     """
-    what = check_tier(tier, GRID), data, seeds
-    made = make("frvsr/motion", METHODS, *what, given(tier))
-    if tier != "lesson":
-        return made
-    return made + make("frvsr/motion", VARIANTS, *what, given(tier, motion="given"))
+    return make("frvsr/motion", METHODS, check_tier(tier, GRID), data, seeds, given(tier))

@@ -92,7 +92,7 @@ def given(tier: str, data: str) -> Given:
 
 
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
-    """The runs of a tier, method by method; the variants of the first three seeds, at tier "lesson".
+    """The runs of a tier, method by method; the variants at tier "lesson" only.
 
     Args:
         tier: "smoke", "lesson", "study" or "paper", see `given`.
@@ -100,7 +100,5 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         seeds: one run a method and seed.
     """
     what = check_tier(tier, GRID), data
-    made = make("sharpness/vae_gan", METHODS, *what, seeds, given(*what))
-    if tier != "lesson":
-        return made
-    return made + make("sharpness/vae_gan", VARIANTS, *what, [s for s in seeds if s in FEW], given(*what))
+    methods = METHODS + VARIANTS if tier == "lesson" else METHODS
+    return make("sharpness/vae_gan", methods, *what, seeds, given(*what))

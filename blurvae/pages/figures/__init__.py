@@ -12,6 +12,7 @@ from blurvae.pages.figures.ex_post import (
 )
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import failures, health
+from blurvae.pages.figures.lengths import over_training
 from blurvae.pages.figures.lines import RATE_PANELS, curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.local_fourier import swapped_energy, window_panels
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
@@ -43,6 +44,7 @@ __all__ = [
     "over_components",
     "over_methods",
     "over_seeds",
+    "over_training",
     "pairs_on",
     "panels",
     "precision_recall",

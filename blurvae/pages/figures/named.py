@@ -16,6 +16,7 @@ from blurvae.pages.figures.autoencoders import densities, neighbours, over_compo
 from blurvae.pages.figures.ex_post import distances, precision_recall, term_ratios
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import failures, health
+from blurvae.pages.figures.lengths import over_training
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.local_fourier import swapped_energy
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
@@ -54,6 +55,7 @@ def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
 
 FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded()) | {
     "dalal-figure1": swapped_energy,
+    "longer-natural-over-training": partial(over_training, "longer", "study", "natural"),
     "sharpness-vae_gan-failures": partial(failures, "sharpness/vae_gan", "lesson", ("mnist", "natural", "faces64")),
     "sharpness-vae_gan-mnist-over-seeds": partial(over_seeds, "sharpness/vae_gan", "lesson", "mnist", "equilibrium"),
 }
