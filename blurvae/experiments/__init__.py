@@ -6,9 +6,6 @@ from importlib import import_module
 from typing import cast
 
 from blurvae.experiments.base import (
-    EXPERIMENTS,
-    MAIN,
-    SOURCES,
     TIERS,
     Experiment,
     Given,
@@ -22,6 +19,7 @@ from blurvae.experiments.base import (
     term_of,
     tuned,
 )
+from blurvae.experiments.catalogue import EXPERIMENTS, MAIN, SOURCES
 from blurvae.record import Run
 
 SEEDS_OF_VARIANTS = 3

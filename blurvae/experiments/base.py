@@ -1,4 +1,4 @@
-"""Which experiments there are, the methods of a table, the runs that a tier makes of them, and the β of a search."""
+"""The methods of a table, the runs that a tier makes of them, and the β of a search."""
 
 from __future__ import annotations
 
@@ -10,48 +10,11 @@ from typing import Any, NamedTuple, Protocol, cast
 
 from blurvae import paths
 from blurvae.errors import CorruptFile
+from blurvae.experiments.catalogue import EXPERIMENTS, MAIN
 from blurvae.record import Run
 from blurvae.text import data_stem
 from blurvae.train import Budget, System
 
-# The source documents, each with the prefix of its claims ("B1a"), which errata bear too outside the main paper.
-SOURCES = {"bredell": "B", "dalal": "D", "sharpness": "S", "prd": "PR-", "rae": "RA-", "tempered": "TA-"}
-SOURCES |= {"enhancenet": "EN-", "frvsr": "FR-"}
-MAIN = "bredell"  # the document whose experiments need not be named by their folder
-EXPERIMENTS = (
-    "bredell/table5",
-    "bredell/table2",
-    "bredell/table1",
-    "bredell/figure2",
-    "bredell/table2_256",
-    "bredell/table3",
-    "bredell/table4",
-    "bredell/table6",
-    "bredell/rate",
-    "bredell/rate64",
-    "bredell/arms",
-    "bredell/study",
-    "bredell/longer",
-    "dalal/table1",
-    "dalal/latent16",
-    "dalal/choices",
-    "dalal/rate",
-    "sharpness/variants",
-    "sharpness/rate",
-    "rae/table2",
-    "rae/table3",
-    "rae/terms",
-    "rae/figure1",
-    "rae/figure2",
-    "rae/components",
-    "sharpness/vae_gan",
-    "tempered/points",
-    "tempered/color_mnist",
-    "enhancenet/figure2",
-    "enhancenet/table3",
-    "frvsr/motion",
-    "frvsr/davis",
-)
 TIERS = ("smoke", "lesson", "study", "paper")
 
 
