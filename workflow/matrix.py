@@ -53,11 +53,11 @@ def check(config: Mapping[str, Any]) -> None:
 
 def asked(tier: str) -> dict[tuple[str, str], tuple[Run, ...]]:
     """The runs behind each table, by experiment and data set; two tables can ask for one run."""
-    return {
-        (name, data): tuple(experiments.get(name).runs(tier, data, seeds))
-        for name in experiments.EXPERIMENTS
-        for data, seeds in experiments.get(name).GRID.get(experiments.check_tier(tier), {}).items()
-    }
+    found: dict[tuple[str, str], tuple[Run, ...]] = {}
+    for name in experiments.EXPERIMENTS:
+        for run in experiments.planned(name, tier):
+            found[name, run.data] = (*found.get((name, run.data), ()), run)
+    return found
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from blurvae.text import data_stem
 SHARED = ("original", "log_spectrum_data", "data_power")  # the same for all runs that measure the same test images
 LOGS = ("error_power",)  # kept as its logarithm where it is kept in half precision
 VALUE = "value/"  # before the name of a metric: its values of single images, (n,), see `half`
-VALUES = 256  # images whose values are kept of a run whose pictures are not
+VALUES = 100  # images whose values are kept of a run whose pictures are not
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def write(result: Result, out: Path, *, images: bool = True, keep: Collection[st
     Args:
         result: with its arrays.
         out: folder of results.
-        images: keep the pictures; else kernels and spectra stay, in half precision, and the values of the first 256
+        images: keep the pictures; else kernels and spectra stay, in half precision, and the values of the first 100
             images, so that the file has 20 kB at most at 32 and 64 px.
         keep: pictures that are kept even so, such as "sample" where a figure shows every seed.
     """

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from blurvae.resampling.padding import symmetric_padding
+from blurvae.resampling.padding import full_precision, symmetric_padding
 
 BORDER = 4  # pixels of the smaller image that a kernel of four samples can see beyond the border, twice
 
@@ -46,7 +46,7 @@ def imresize(x: Tensor, scale: float) -> Tensor:
     around = BORDER * down
     padded = symmetric_padding(x, around, around - w % -down, around, around - h % -down)
     size = [side * up // down for side in padded.shape[-2:]]
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x.device):
         out = interpolate(padded, size=size, mode="bicubic", align_corners=False, antialias=True)
     cut = BORDER * up
     return out[..., cut : cut + target[0], cut : cut + target[1]]

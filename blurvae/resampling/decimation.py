@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from blurvae.resampling.padding import symmetric_padding
+from blurvae.resampling.padding import full_precision, symmetric_padding
 from blurvae.resampling.upsampling import check_phase
 
 RADIUS = 4  # in units of σ: beyond lies 6e-5 of the kernel
@@ -49,7 +49,7 @@ def blur_and_decimate(x: Tensor, scale: int, sigma: float = 1.5, phase: int = 0)
         raise ValueError(f"σ is a number of pixels ≥ 0, not {sigma!r}.")
     taps = _taps(float(sigma), x.dtype, x.device)
     reach = len(taps) // 2
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x.device):
         # The first row that a kept pixel sees is phase − reach, the last h − scale + phase + reach.
         before, after = reach - int(at), reach - scale + 1 + int(at)
         padded = symmetric_padding(x, max(0, before), max(0, after), max(0, before), max(0, after))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -26,6 +29,12 @@ def symmetric_padding(x: Tensor, left: int, right: int, top: int, bottom: int) -
     if top or bottom:
         x = x.index_select(-2, _mirrored(h, top, bottom, x.device))
     return x.index_select(-1, _mirrored(w, left, right, x.device)) if left or right else x
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[Any]:
+    """Within it nothing is cast to half precision, where the device knows autocast at all ("meta" does not)."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
 
 
 def _mirrored(n: int, before: int, after: int, device: torch.device) -> Tensor:
