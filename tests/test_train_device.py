@@ -39,6 +39,9 @@ def transfers(case: Case) -> set[str]:
     """What a step of this case brings from one device to another: forward, backward and rule of each move."""
     with torch.device("meta"):
         players = case[0].players(case[1].images.shape[1:])
+    for net in players:
+        if isinstance(net, torch.nn.Module):
+            net.to("meta")  # those that come from a file
     flag = Transfers()
     for _, move in moves(case[0]):
         at = scene(case, move, device="meta")

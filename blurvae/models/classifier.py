@@ -113,7 +113,8 @@ def trained_classifier(name: str, wanted_by: str = "This", device: torch.device 
 def _checked(file: Path, stamp: int, device: torch.device) -> Classifier:
     card = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     demand_sha256(file, card["sha256"])
-    return load_classifier(file).to(device)
+    with torch.device("cpu"):  # whatever the default is: a file fills no network without memory
+        return load_classifier(file).to(device)
 
 
 class ClassifierMaps(nn.Module):

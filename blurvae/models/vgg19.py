@@ -103,7 +103,10 @@ def trained_vgg19(wanted_by: str = "This") -> VGG19:
 def _loaded(file: Path, stamp: int) -> VGG19:
     from safetensors import safe_open
 
-    with torch.random.fork_rng(devices=[]):  # the initial weights, replaced at once, draw random numbers
+    with (
+        torch.device("cpu"),
+        torch.random.fork_rng(devices=[]),
+    ):  # the initial weights, replaced at once, draw random numbers
         network = VGG19()
     try:
         with safe_open(file, framework="pt") as tensors:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -15,11 +14,11 @@ from blurvae.resampling.upsampling import check_phase
 RADIUS = 4  # in units of σ: beyond lies 6e-5 of the kernel
 
 
-def gaussian(sigma: float) -> Tensor:
-    """A sampled Gaussian of sum one, (2⌈4σ⌉ + 1,) in float64; one weight of 1 for σ = 0."""
+def gaussian(sigma: float, device: torch.device | None = None) -> Tensor:
+    """A sampled Gaussian of sum one, (2⌈4σ⌉ + 1,) in float64, made on the device; one weight of 1 for σ = 0."""
     reach = math.ceil(RADIUS * sigma)
-    at = torch.arange(-reach, reach + 1, dtype=torch.float64)
-    return torch.softmax(-at.square() / (2 * sigma**2), 0) if sigma else torch.ones(1, dtype=torch.float64)
+    at = torch.arange(-reach, reach + 1, dtype=torch.float64, device=device)
+    return torch.softmax(-at.square() / (2 * sigma**2), 0) if sigma else torch.ones_like(at)
 
 
 def blur_and_decimate(x: Tensor, scale: int, sigma: float = 1.5, phase: int = 0) -> Tensor:
@@ -47,7 +46,7 @@ def blur_and_decimate(x: Tensor, scale: int, sigma: float = 1.5, phase: int = 0)
         )
     if not sigma >= 0:
         raise ValueError(f"σ is a number of pixels ≥ 0, not {sigma!r}.")
-    taps = _taps(float(sigma), x.dtype, x.device)
+    taps = gaussian(float(sigma), x.device).to(x.dtype)
     reach = len(taps) // 2
     with full_precision(x.device):
         # The first row that a kept pixel sees is phase − reach, the last h − scale + phase + reach.
@@ -56,8 +55,3 @@ def blur_and_decimate(x: Tensor, scale: int, sigma: float = 1.5, phase: int = 0)
         padded = padded[..., max(0, -before) :, max(0, -before) :].flatten(0, 1)[:, None]  # (nc, 1, h', w')
         rows = conv2d(padded, taps.view(1, 1, -1, 1), stride=(scale, 1))
         return conv2d(rows, taps.view(1, 1, 1, -1), stride=(1, scale)).view(*x.shape[:2], h // scale, w // scale)
-
-
-@cache  # a step of a training may bring no number to the device
-def _taps(sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return gaussian(sigma).to(device, dtype)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pixel_shuffle
 
-from blurvae.resampling.padding import symmetric_padding
+from blurvae.resampling.padding import full_precision, symmetric_padding
 
 Kernel = Literal["linear", "cubic"]
 REACH = {"linear": 1, "cubic": 2}  # samples on either side
@@ -43,7 +42,7 @@ def upsample(x: Tensor, scale: int, phase: float | None = None, kernel: Kernel =
         return x
     (n, c), reach = x.shape[:2], REACH[kernel] + 1  # one more, since the sample before or after can be the nearest
     filters = _filters(scale, float(at), kernel, x.dtype, x.device)
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x.device):
         padded = symmetric_padding(x, reach, reach, reach, reach).flatten(0, 1)[:, None]  # (nc, 1, h', w')
         return pixel_shuffle(conv2d(padded, filters), scale).view(n, c, scale * x.shape[-2], scale * x.shape[-1])
 
@@ -61,22 +60,25 @@ def check_phase(scale: int, phase: float) -> float:
     return phase
 
 
-@cache  # a step of a training may bring no number to the device
 def _filters(scale: int, phase: float, kernel: Kernel, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """For each of the pixels of a block, the weights of the samples around, (scale², 1, 2·reach + 1, 2·reach + 1)."""
+    """For each of the pixels of a block, the weights of the samples around, (scale², 1, 2·reach + 1, 2·reach + 1).
+
+    Made on the device: a step of a training may bring no number to it.
+    """
     reach, weight = REACH[kernel] + 1, {"linear": _hat, "cubic": _cubic}[kernel]
-    rows = [[weight((r - phase) / scale - k) for k in range(-reach, reach + 1)] for r in range(scale)]
-    weights = torch.tensor(rows, dtype=torch.float64)
-    return (weights[:, None, :, None] * weights[None, :, None, :]).flatten(0, 1)[:, None].to(device, dtype)
+    places, samples = (
+        torch.arange(*span, dtype=torch.float64, device=device) for span in ((scale,), (-reach, reach + 1))
+    )
+    weights = weight(((places - phase) / scale)[:, None] - samples)
+    return (weights[:, None, :, None] * weights[None, :, None, :]).flatten(0, 1)[:, None].to(dtype)
 
 
-def _hat(t: float) -> float:
-    return max(0.0, 1 - abs(t))
+def _hat(t: Tensor) -> Tensor:
+    return (1 - t.abs()).clamp(min=0)
 
 
-def _cubic(t: float) -> float:
+def _cubic(t: Tensor) -> Tensor:
     """Keys's kernel with a = −½."""
-    t = abs(t)
-    if t <= 1:
-        return 1.5 * t**3 - 2.5 * t**2 + 1
-    return -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 if t < 2 else 0.0
+    t = t.abs()
+    near, far = 1.5 * t**3 - 2.5 * t**2 + 1, -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
+    return torch.where(t <= 1, near, torch.where(t < 2, far, torch.zeros_like(t)))

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from blurvae.resampling.padding import full_precision
+
 Border = Literal["border", "zeros"]
 
 
@@ -36,5 +38,5 @@ def warp(image: Tensor, flow: Tensor, border: Border = "border") -> Tensor:
     # grid_sample wants −1 and 1 at the outer edges of the border pixels with align_corners=False: pixel p, whose centre
     # lies at p + ½ from the edge, is at (2p + 1)/size − 1.
     grid = torch.stack(((2 * x + 1) / w - 1, (2 * y + 1) / h - 1), -1)
-    with torch.autocast(image.device.type, enabled=False):
+    with full_precision(image.device):
         return grid_sample(image, grid.to(image), mode="bilinear", padding_mode=border, align_corners=False)

@@ -6,6 +6,7 @@ Sajjadi, Schölkopf and Hirsch, ICCV 2017; eqs. 2.5 and 2.6 of Sajjadi (2024). T
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
@@ -54,7 +55,7 @@ def network(name: Network) -> nn.Module:
         CorruptFile: they are damaged.
     """
     if name == "vgg19-caffe":
-        return vgg19.trained_vgg19("EnhanceNet")
+        return copy.deepcopy(vgg19.trained_vgg19("EnhanceNet"))  # which others use, and a training moves to its device
     return ClassifierMaps(trained_classifier(CLASSIFIER, "EnhanceNet"))
 
 
