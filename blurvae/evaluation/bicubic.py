@@ -94,9 +94,11 @@ def by_protocol(pixels: Pixels) -> dict[str, float]:
     """
     x, field = whole(pixels, 4), Protocol()
     small = made_small(x, 4)
-    y, wide = imresize(small, 4).clamp(0, 1), interpolate(small, scale_factor=4, mode="bicubic").clamp(0, 1)
-    lanczos, narrow = (imresize(other, 4).clamp(0, 1) for other in (_lanczos(x), _narrow(x)))
-    full = [(255 * luma(z)[..., 4:-4, 4:-4] - 16) / 219 for z in (x, y)]  # from 0 to 1 in the place of 16 to 235
+    ways = small, _lanczos(x), _narrow(x)
+    y, lanczos, narrow = (imresize(made, 4).clamp(0, 1) for made in ways)
+    wide = interpolate(small, scale_factor=4, mode="bicubic").clamp(0, 1)
+    inner = [luma(z)[..., 4:-4, 4:-4] for z in (x, y)]
+    full = [(255 * z - 16) / 219 for z in inner]  # 0 to 1 in the place of 16 to 235
     found = {
         "the field's": field.psnr(x, y),
         "RGB": Protocol("rgb").psnr(x, y),
