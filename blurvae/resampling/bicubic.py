@@ -30,6 +30,7 @@ def imresize(x: Tensor, scale: float) -> Tensor:
         ValueError: another scale, or no batch of floating-point images.
 
     Example:
+        >>> import torch
         >>> imresize(torch.ones(1, 3, 8, 10), 0.25).shape
         torch.Size([1, 3, 2, 3])
     """
