@@ -100,7 +100,7 @@ OPEN = {
     "sharpness/vae_gan": {"faces64"},
     "rae/table2": {"cifar10", "faces64"},
     "rae/terms": {"faces64"},
-    "tempered/points": {"ring", "grid"},
+    "tempered/points": {"grid"},
     "enhancenet/figure2": {"bars"},
     "enhancenet/table3": {"natural"},
     "frvsr/motion": {"moving-flow"},
