@@ -108,18 +108,19 @@ def test_terms_are_compared_seed_by_seed_where_every_beta_is_recorded(log_rate: 
 def test_at_its_rate_a_rival_on_a_line_over_log_kl_is_met_exactly_and_nothing_is_extrapolated() -> None:
     line = {"l2": (9.0, 36.0, 4.0), "l2,beta=0.5": (90.0, 81.0, 90.0), "wiener": (30.0, 54.0, 3.0)}  # KL by seed
     gap = (0.5, -0.25, 2.0)
-    rows = [
-        {"method": method, "seed": seed, "metric": metric, "value": value}
+    psnr = {
+        method: [3 * math.log(kl) + (gap[seed] if method == "wiener" else 0) for seed, kl in enumerate(kls)]
         for method, kls in line.items()
-        for seed, kl in enumerate(kls)
-        for metric, value in (("KL", kl), ("PSNR", 3 * math.log(kl) + (gap[seed] if method == "wiener" else 0)))
-    ]
-    runs = pd.DataFrame(rows)
-    found = at_its_rate(runs, "wiener", ("l2", "l2,beta=0.5"), "PSNR")
+    }
+    values = {
+        metric: {method: dict(enumerate(own)) for method, own in column.items()}
+        for metric, column in (("KL", line), ("PSNR", psnr))
+    }
+    found = at_its_rate(values, "wiener", ("l2", "l2,beta=0.5"), "PSNR")
     assert found == pytest.approx({0: 0.5, 1: -0.25})  # the third sends less than either row of the rival
-    lost = (runs.method == "l2") & (runs.seed == 0) & (runs.metric == "PSNR")
-    assert at_its_rate(runs[~lost], "wiener", ("l2,beta=0.5", "l2"), "PSNR") == pytest.approx({1: -0.25})
-    assert at_its_rate(runs, "wiener-proper", ("l2", "l2,beta=0.5"), "PSNR") == {}
+    del values["PSNR"]["l2"][0]
+    assert at_its_rate(values, "wiener", ("l2,beta=0.5", "l2"), "PSNR") == pytest.approx({1: -0.25})
+    assert at_its_rate(values, "wiener-proper", ("l2", "l2,beta=0.5"), "PSNR") == {}
 
 
 # --- active units ----------------------------------------------------------------------------------------------------

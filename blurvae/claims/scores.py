@@ -98,12 +98,11 @@ def equal_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 
 def at_its_rate(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """The method minus one rival at the KL of the method, seed by seed; `rivals` are the rival's rows at several β."""
-    made, runs = [], recorded.frame(evidence.experiment, evidence.tier, evidence.data, folder)
-    values, rows = records.values(evidence, folder), (evidence.method, *evidence.rivals)
+    values, rows, made = records.values(evidence, folder), (evidence.method, *evidence.rivals), []
     against = f"{recorded.label(evidence.experiment, evidence.rivals[0])} at its KL"
     silent = max(records.collapsed(values.get("KL", {}).get(name, {}).values()) for name in rows)
     for metric in evidence.metrics:
-        gaps = tuple(derived.at_its_rate(runs, evidence.method, evidence.rivals, metric).values())
+        gaps = tuple(derived.at_its_rate(values, evidence.method, evidence.rivals, metric).values())
         sign = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
         near = records.drowned(metric, evidence, folder, *(values.get(metric, {}).get(name, {}) for name in rows))
         made.append(Comparison(metric, against, gaps, sign, digits=recorded.DIGITS[metric], silent=silent or near))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.metrics.rate_curves import Curve, mean_difference
 from blurvae.record import Result
 
+BySeed = Mapping[str, Mapping[str, Mapping[int, float]]]  # {metric: {method: {seed: value}}}
 FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
 
 
@@ -95,11 +96,11 @@ def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_ra
     return found
 
 
-def at_its_rate(runs: pd.DataFrame, method: str, rival: Sequence[str], metric: str) -> dict[int, float]:
+def at_its_rate(values: BySeed, method: str, rival: Sequence[str], metric: str) -> dict[int, float]:
     """How much more a method measures than a rival at the method's own KL, seed by seed.
 
     Args:
-        runs: of `frame`.
+        values: of `recorded.by_seed`.
         method: a row at one β.
         rival: the rows of the rival at several β, between which a straight line over log KL is drawn.
         metric: a measured column.
@@ -108,18 +109,11 @@ def at_its_rate(runs: pd.DataFrame, method: str, rival: Sequence[str], metric: s
         The difference by seed, for the seeds in which all are recorded and the KL of the method lies between those of
         the rival: nothing is extrapolated.
     """
-    measured = {name: recorded_pairs(runs, name, metric) for name in (method, *rival)}
+    columns = [values.get(column, {}).get(name, {}) for column in ("KL", metric) for name in (method, *rival)]
     found: dict[int, float] = {}
-    for seed in sorted(set.intersection(*(set(pairs) for pairs in measured.values()))):
-        kl, value = measured[method][seed]
-        rate, quality = zip(*sorted(measured[name][seed] for name in rival))
+    for seed in sorted(set.intersection(*map(set, columns))):
+        kl, value = values["KL"][method][seed], values[metric][method][seed]
+        rate, quality = zip(*sorted((values["KL"][name][seed], values[metric][name][seed]) for name in rival))
         if rate[0] <= kl <= rate[-1]:
             found[seed] = value - float(np.interp(np.log(kl), np.log(rate), quality))
     return found
-
-
-def recorded_pairs(runs: pd.DataFrame, method: str, metric: str) -> dict[int, tuple[float, float]]:
-    """(KL, value of a metric) of a method by seed, where both are recorded; `runs` as `frame` returns them."""
-    own = runs[(runs.method == method) & runs.metric.isin(["KL", metric])].dropna(subset="value")
-    wide = own.pivot(index="seed", columns="metric", values="value").reindex(columns=["KL", metric]).dropna()
-    return {int(seed): (float(kl), float(value)) for seed, kl, value in wide.itertuples()}
