@@ -125,6 +125,7 @@ def test_the_claims_are_seen_in_a_few_screens(open_page, address, wide, narrow):
     assert page.troubles == []
     assert page.evaluate("document.querySelectorAll('details.evidence[open]').length") == 0
     assert page.evaluate(_HEIGHT) <= wide and page.evaluate(_WIDTH) <= DESKTOP["width"]
+    page.evaluate("document.querySelectorAll('details.evidence').forEach(fold => fold.open = true)")
     tall = page.evaluate("[...document.querySelectorAll('.forest')].map(f => f.getBoundingClientRect().height)")
     assert tall and max(tall) <= 360
     cut = page.evaluate("""[...document.querySelectorAll('.forest, .verdict-matrix')]
@@ -135,6 +136,7 @@ def test_the_claims_are_seen_in_a_few_screens(open_page, address, wide, narrow):
         return [...svg.querySelectorAll('text')].map(t => parseFloat(getComputedStyle(t).fontSize) * scale);
     })""")
     assert min(sizes) >= 11
+    page.evaluate("document.querySelectorAll('details.evidence').forEach(fold => fold.open = false)")
     page.set_viewport_size(PHONE)
     assert page.evaluate(_WIDTH) <= PHONE["width"] and page.evaluate(_HEIGHT) <= narrow
 
@@ -142,6 +144,7 @@ def test_the_claims_are_seen_in_a_few_screens(open_page, address, wide, narrow):
 def test_letters_of_a_plot_do_not_lie_on_one_another(open_page):
     for address in (CLAIMS, OTHERS, GAMES):
         page = open_page(address, viewport=DESKTOP)
+        page.evaluate("document.querySelectorAll('details.evidence').forEach(fold => fold.open = true)")
         laid = page.evaluate("""[...document.querySelectorAll('.forest svg')].flatMap(svg => {
             const boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
             return boxes.flatMap(([a, p], i) => boxes.slice(i + 1).filter(([, q]) =>

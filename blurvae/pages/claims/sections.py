@@ -1,4 +1,7 @@
-"""The section of each claim: what is claimed, the verdict and one sentence, the plot, and the folded evidence."""
+"""The section of each claim: what is claimed, the verdict and one sentence, the plot, and the folded evidence.
+
+A plot in which nothing could be decided is folded with the evidence, so that the page stays a few screens long.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 from blurvae.claims.ledger import Found
 from blurvae.claims.model import SEEDS, Claim
-from blurvae.claims.verdict import NOT_TESTED, Finding, verdict
+from blurvae.claims.verdict import NOT_TESTED, UNDECIDED, Finding, verdict
 from blurvae.pages.claims.forest import forest
 from blurvae.pages.claims.matrix import chip
 from blurvae.pages.claims.words import decided, summary
@@ -29,12 +32,13 @@ def sections(found: Found, link: Callable[[str], str] = str) -> list[str]:
         lines += [
             ":::::{container} claim",
             f"{{#{anchor(claim)}}}",
-            f"**{claim.name}** {chip(verdict(made))} *{claim.says}* {summary(made)}",
+            f"**{claim.name}** {chip(word := verdict(made))} *{claim.says}* {summary(made)}",
             "",
         ]
-        if plot := forest(claim, made):
-            lines += [plot, ""]
-        lines += ["::::{dropdown} Evidence", ":class-container: evidence", *details(claim, made, link), "::::"]
+        plot = [drawn, ""] if (drawn := forest(claim, made)) else []
+        seen, folded = ([], plot) if word == UNDECIDED else (plot, [])
+        lines += [*seen, "::::{dropdown} Evidence", ":class-container: evidence", "", *folded]
+        lines += [*details(claim, made, link), "::::"]
         lines += [":::::", ""]
     return lines
 
