@@ -14,8 +14,8 @@ TITLE = "A learned covariance, a learned σ² and one change at a time, 64×64 p
 PAPER_DATA = ""
 PAPER_TABLE = ""
 NOTES = (
-    "β = 1, where the objective is the bound, but for the row of L2 that says another: it sends more than Wiener, so "
-    "that L2 at Wiener's KL lies between it and the first row.",
+    "β = 1, where the objective is the bound, but for the rows that say another: L2's sends more than Wiener, so that "
+    "L2 at Wiener's KL lies between it and the first row, and so does that of L2 between the two of λ^(−1/2).",
 )
 COLUMNS: tuple[str, ...] = ()
 SHARED = ("l2", "wiener", "wiener-proper")  # Table 6's rows
@@ -32,7 +32,8 @@ OWN = (
     row("spectral-shared", "Spectral, one for all", "spectral", spectra="shared"),
     row("sigma", "L2, σ² learned", "spectral", spectra="flat"),
     row("l2,beta=0.5", "L2, β = 0.5", "l2", beta=0.5),
-    row("power-law", "Weight λ^(−1/2)", "power-law"),
+    row("power-law,beta=0.2", "Weight λ^(−1/2), β = 0.2", "power-law", beta=0.2),
+    row("power-law,beta=0.1", "Weight λ^(−1/2), β = 0.1", "power-law", beta=0.1),
     changed(row("one-kernel", "Wiener, one kernel", "wiener"), one_kernel=True),
     row("fixed-2-late", "Gaussian, variance 2, late", "wiener-fixed", variance=2.0, late=True),
     row("fixed-4-late", "Gaussian, variance 4, late", "wiener-fixed", variance=4.0, late=True),
