@@ -177,7 +177,8 @@ def test_each_arm_is_one_change():
     assert arms["never"].system.phase(arms["never"].budget.epochs - 1) == "warm-up"
     assert changes("window-5", "wiener") == changes("window-21", "wiener") == ({"term"}, {"kernel_size"})
     assert changes("l2,beta=0.5", "l2") == ({"beta"}, set())
-    assert changes("spectral", "l2")[0] == changes("sigma", "l2")[0] == changes("power-law", "l2")[0] == {"term"}
+    assert changes("spectral", "l2")[0] == changes("sigma", "l2")[0] == {"term"}
+    assert changes("power-law,beta=0.1", "l2")[0] == {"term", "beta"}
     for name in ("fixed-2-late", "fixed-4-late"):
         first = arms["wiener"].system.warm_up
         assert [arms[name].system.phase(epoch) for epoch in (first - 1, first)] == ["warm-up", "weighted"]
