@@ -1,4 +1,4 @@
-"""The generator that comes with the book, which `blurvae upscale` takes unasked: ENet-E, small, of embedded photographs.
+"""The generator that comes with the book, which `blurvae upscale` takes unasked: a small ENet-E of four photographs.
 
 `python -m blurvae.experiments.enhancenet.shipped` trains it if there is no file of it (some ten minutes on one
 thread), measures it and bicubic enlargement on the test patches and on those of the field's sets that are here, and
@@ -31,8 +31,8 @@ SYSTEM = EnhanceNet("E", crop=0, width=32, blocks=4, lr=1e-3)
 STAGES = ((1e-3, Budget(epochs=12, batch_size=16)), (2e-4, Budget(epochs=4, batch_size=16, seed=1)))  # of the rate
 BENCHMARKS = ("set5", "set14", "bsd100")
 PROTOCOL = (
-    "the test patches of the data set, and whole pictures of the field's sets, each made four times smaller by MATLAB's "
-    "bicubic at 8 bits, enlarged and compared as each entry says; beside it the same of bicubic enlargement"
+    "the test patches of the data set, and whole pictures of the field's sets, each made four times smaller by "
+    "MATLAB's bicubic at 8 bits, enlarged and compared as each entry says; beside it the same of bicubic enlargement"
 )
 
 
