@@ -27,7 +27,7 @@ SD = (576, 1024)  # px (h, w): up to here a stream that does not say is coded by
 RGB, BT709, NOT_SAID, BT470, BT601 = 0, 1, 2, 5, 6  # matrices of ITU-T H.273
 MATRICES = {"bt601": BT601, "bt709": BT709}
 _REFUSED_TRANSFER = {8: "linear light", 16: "HDR levels (PQ)", 18: "HDR levels (HLG)"}
-_FULL, _LIMITED = 2, 1  # ranges of FFmpeg: 0 to 255, and 16 to 235
+_FULL, LIMITED = 2, 1  # ranges of FFmpeg: 0 to 255, and 16 to 235
 _LONGEST = 50_000_000  # px of a frame, as of a picture
 
 
@@ -169,7 +169,7 @@ def _look(file: Path, frame: VideoFrame, field_order: int, matrix: str | None) -
         found = BT601
         notes.append("colours by BT.601, as is usual at this size, since the stream does not say")
     unsaid = kind.name.startswith("yuvj") or found == RGB
-    full = frame.color_range == _FULL or (unsaid and frame.color_range != _LIMITED)
+    full = frame.color_range == _FULL or (unsaid and frame.color_range != LIMITED)
     if found != RGB:
         notes.append(f"{_said(found)}, {'full' if full else 'limited'} range")
     if turn != Turn():
@@ -195,16 +195,33 @@ def _turn(frame: VideoFrame) -> Turn | None:
     return Turn(True, c < 0, b < 0) if not a and not d and b and c else None
 
 
-def _frames(file: Path, seen: Look, start: int, rate: Fraction) -> Iterator[Frame]:
-    """The frames of a stream in the order in which they are shown, with their times."""
-    from av.video.reformatter import ColorRange, Colorspace, Interpolation
+def _exactly(**given: int) -> dict[str, int]:
+    """Arguments of PyAV's `reformat`: without these ways of FFmpeg's scaler levels come out up to two off."""
+    from av.video.reformatter import Interpolation
 
     exact = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
-    exact |= Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP  # without these, chroma is two levels off
-    source = {
-        "src_colorspace": Colorspace.ITU709 if seen.colours.matrix == BT709 else Colorspace.ITU601,
-        "src_color_range": ColorRange.JPEG if seen.full else ColorRange.MPEG,
-    }
+    return given | {"interpolation": exact | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP}
+
+
+def to_stream(matrix: int) -> dict[str, int]:
+    """Arguments of `reformat` that bring RGB to luma and chroma of limited range, by the matrix of this number."""
+    return _exactly(dst_colorspace=_spaces()[matrix], src_color_range=_FULL, dst_color_range=LIMITED)
+
+
+def _spaces() -> dict[int, int]:
+    """FFmpeg's scaler has numbers of its own for the matrices; RGB needs none of them."""
+    from av.video.reformatter import Colorspace
+
+    return {RGB: Colorspace.ITU709, BT709: Colorspace.ITU709, BT470: Colorspace.ITU601, BT601: Colorspace.ITU601}
+
+
+def _frames(file: Path, seen: Look, start: int, rate: Fraction) -> Iterator[Frame]:
+    """The frames of a stream in the order in which they are shown, with their times."""
+    to_rgb = _exactly(
+        src_colorspace=_spaces()[seen.colours.matrix],
+        src_color_range=_FULL if seen.full else LIMITED,
+        dst_color_range=_FULL,
+    )
     last: Fraction | None = None
     with _decoded(file) as (_, stream, decoded):
         for number, frame in enumerate(decoded):
@@ -215,6 +232,6 @@ def _frames(file: Path, seen: Look, start: int, rate: Fraction) -> Iterator[Fram
                 raise ValueError(f"{file}: frame {number + 1} has another size than the first: cut the clip there.")
             last = time
             if number >= start:
-                rgb = frame.reformat(format="rgb24", interpolation=exact, dst_color_range=ColorRange.JPEG, **source)
+                rgb = frame.reformat(format="rgb24", **to_rgb)
                 shown = seen.turn.of(rgb.to_ndarray().astype(np.uint8, copy=False))
                 yield Frame(np.ascontiguousarray(shown.transpose(2, 0, 1)), Fraction(time))
