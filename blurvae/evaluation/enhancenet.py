@@ -24,7 +24,7 @@ from blurvae.systems import EnhanceNet, textures
 from blurvae.systems.enhancenet import Players
 from blurvae.train import Budget
 
-BENCHMARKS = {"sr-train": ("set5", "set14", "bsd100")}  # by training data: the sets of the field's tables
+BENCHMARKS = {"sr-train": ("set5", "set14", "bsd100", "urban100")}  # by training data: the sets of the field's tables
 SEEN_AT, PATCH = "block2", 16  # the classifier's layer and px of a patch by which textures are told apart
 NEAR = 0.1  # of black or white, on [0, 1]
 DIGITS = {
