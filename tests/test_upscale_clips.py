@@ -259,6 +259,7 @@ def test_frames_that_stand_for_themselves_are_not_made_twice(tmp_path: Path) -> 
         upscale_clip(one, PerFrame(Bicubic(2)), out)
     (tmp_path / "c" / "000002.png").unlink()
     (tmp_path / "c" / "000003.png").unlink()
+    assert '"made": 4' in (tmp_path / "c" / "upscale.json").read_text()
     before = (tmp_path / "c" / "000000.png").stat().st_mtime_ns
     with Folder(tmp_path / "c", one, {}, resume=True) as out:
         assert out.begin(False)[0] == 2
@@ -291,7 +292,7 @@ def av() -> Any:
     return pytest.importorskip("av")
 
 
-def with_sound(av: Any, file: Path, frames: int = 10) -> Path:
+def with_sound(av: Any, file: Path, frames: int = 10, sound: str = "aac") -> Path:
     """A video of BT.601 and pixels of 16:15, whose second half is slower, and a tone."""
     with av.open(str(file), "w") as out:
         stream = out.add_stream("libx264", rate=25, options={"crf": "1"})
@@ -299,11 +300,11 @@ def with_sound(av: Any, file: Path, frames: int = 10) -> Path:
         context = stream.codec_context
         context.colorspace, context.color_range, context.color_primaries, context.color_trc = 6, 1, 6, 6
         context.sample_aspect_ratio, context.time_base = Fraction(16, 15), Fraction(1, 100)
-        tone = out.add_stream("aac", rate=8000, layout="mono")
+        tone = out.add_stream(sound, rate=8000, layout="mono")
         wave = (8000 * np.sin(np.arange(8000) / 5)).astype(np.int16)
-        sound = av.AudioFrame.from_ndarray(wave[None], "s16", "mono")
-        sound.sample_rate = 8000
-        out.mux(tone.encode(sound))
+        heard = av.AudioFrame.from_ndarray(wave[None], "s16", "mono")
+        heard.sample_rate = 8000
+        out.mux(tone.encode(heard))
         for i, pixels in enumerate(moving(frames, 32, 48)):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)), "rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace=5, dst_color_range=1)
@@ -349,6 +350,15 @@ def test_a_video_keeps_times_colours_shape_of_pixels_and_sound(av: Any, tmp_path
             return [bytes(packet) for packet in opened.demux(audio=0) if packet.size]
 
     assert sound(tmp_path / "c.mp4") == sound(source) and sound(source)
+
+
+def test_sound_that_the_file_cannot_hold_is_named(av: Any, tmp_path: Path) -> None:
+    source = with_sound(av, tmp_path / "s.mkv", sound="libopus")
+    one = clip.opened(source)
+    with pytest.raises(ValueError, match=r"c\.mov cannot be written .*: add --no-sound, or name another ending"):
+        with Video(tmp_path / "c.mov", one, 2, sound=source) as out:
+            upscale_clip(one, PerFrame(Bicubic(2)), out)
+    assert [file.name for file in tmp_path.iterdir()] == ["s.mkv"]
 
 
 def test_an_interrupted_video_leaves_nothing(av: Any, tmp_path: Path) -> None:

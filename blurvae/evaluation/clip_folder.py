@@ -38,6 +38,7 @@ class Folder:
     def __init__(self, place: Path, clip: Clip, what: dict[str, Any], resume: bool = False) -> None:
         self.place, self.clip, self.what, self.saved = place, clip, what, time.monotonic()
         self.last: tuple[int, Mapping[str, Tensor]] | None = None
+        self.made: int | None = None  # frames of a clip that is at its end
         facts = place / self.FACTS
         if place.exists() and not place.is_dir():
             raise ValueError(f"{place} is a file: name a folder.")
@@ -48,6 +49,7 @@ class Folder:
                 known = json.loads(facts.read_text(encoding="utf-8"))
             except (OSError, ValueError):
                 raise ValueError(f"{place} holds other files than an enlarged clip: name another folder.") from None
+            self.made = known.pop("made", None)
             if known != what:
                 said = ", ".join(key for key in what if known.get(key) != what[key])
                 raise ValueError(f"{place} was begun with another {said}: name another folder, or remove it.")
@@ -62,8 +64,10 @@ class Folder:
     ) -> None:
         if kind is not None:
             self._save()
-        else:
-            (self.place / self.MEMORY).unlink(missing_ok=True)
+            return
+        made = self.made if self.last is None else self.last[0] + 1
+        write_json(self.place / self.FACTS, self.what | {"made": made})
+        (self.place / self.MEMORY).unlink(missing_ok=True)
 
     def begin(self, carries: bool) -> tuple[int, dict[str, Tensor]]:
         """See `Output`: behind the last frame that is there, or behind the one whose memory was kept.
@@ -71,6 +75,8 @@ class Folder:
         Raises:
             CorruptFile: that memory is damaged.
         """
+        if self.made is not None and all(self.file(number).is_file() for number in range(self.made)):
+            return self.made, {}
         if not carries:
             number = 0
             while (self.clip.count is None or number < self.clip.count) and self.file(number).is_file():
@@ -78,8 +84,7 @@ class Folder:
             return number, {}
         file = self.place / self.MEMORY
         if not file.is_file():
-            complete = self.clip.count is not None and self.file(self.clip.count - 1).is_file()
-            return (self.clip.count or 0, {}) if complete else (0, {})
+            return 0, {}
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,7 @@ from blurvae.datasets import video_file
 from blurvae.datasets.clip import Clip, Colours, Frame
 
 RATE = Fraction(25)  # frames a second where nothing says so
+TICKS = 90_000  # a second, of the times of frames
 
 
 class Codec(NamedTuple):
@@ -66,18 +69,19 @@ class Video:
         self.temporary = place.with_name(f".{place.stem}.{os.getpid()}.tmp{place.suffix}")
 
     def __enter__(self) -> Video:
-        av = video_file.package()
-        self.out = av.open(str(self.temporary.absolute()), "w")
-        self.stream = self.out.add_stream(self.codec.name, rate=self.rate, options=dict(self.codec.options))
-        self.stream.height, self.stream.width = self.size
-        self.stream.pix_fmt = self.codec.pixels
-        context = self.stream.codec_context
-        context.sample_aspect_ratio = self.clip.pixel_aspect
-        if not self.is_rgb:
-            context.colorspace, context.color_range = self.colours.matrix, video_file.LIMITED
-        context.color_primaries, context.color_trc = self.colours.primaries, self.colours.transfer
-        context.time_base = Fraction(1, 90_000)
-        self.packets = _Sound(self.sound, self.out) if self.sound else None
+        with self._spoken(), ExitStack() as undone:
+            undone.callback(self.temporary.unlink, missing_ok=True)
+            self.out = undone.enter_context(video_file.package().open(str(self.temporary.absolute()), "w"))
+            self.stream = self.out.add_stream(self.codec.name, rate=self.rate, options=dict(self.codec.options))
+            self.stream.height, self.stream.width = self.size
+            self.stream.pix_fmt = self.codec.pixels
+            context = self.stream.codec_context
+            context.sample_aspect_ratio, context.time_base = self.clip.pixel_aspect, Fraction(1, TICKS)
+            if not self.is_rgb:
+                context.colorspace, context.color_range = self.colours.matrix, video_file.LIMITED
+            context.color_primaries, context.color_trc = self.colours.primaries, self.colours.transfer
+            self.packets = undone.enter_context(closing(_Sound(self.sound, self.out))) if self.sound else None
+            self.undone = undone.pop_all()
         return self
 
     @property
@@ -94,18 +98,28 @@ class Video:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
+        with self.undone:  # closes the files and removes what is not whole
+            if kind is not None:
+                with suppress(Exception):  # a file that could not be begun cannot be ended, and the first error counts
+                    self.out.close()
+                return
+            with self._spoken():
                 self.out.mux(self.stream.encode(None))
                 if self.packets:
                     self.packets.copy_until(None)
-            self.out.close()
-            if kind is None:
-                os.replace(self.temporary, self.place)
-        finally:
-            if self.packets:
-                self.packets.close()
-            self.temporary.unlink(missing_ok=True)
+                self.out.close()
+            os.replace(self.temporary, self.place)
+
+    @contextmanager
+    def _spoken(self) -> Iterator[None]:
+        """What FFmpeg says against the file that is written, in a sentence."""
+        try:
+            yield
+        except (video_file.package().FFmpegError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EIO, errno.EROFS):
+                raise OSError(error.errno, error.strerror, str(self.place)) from None
+            way = " add --no-sound, or" if self.sound else ""
+            raise ValueError(f"{self.place.name} cannot be written ({error}):{way} name another ending.") from None
 
     def begin(self, carries: bool) -> tuple[int, dict[str, Tensor]]:
         """See `Output`: a video file is made from its beginning."""
@@ -121,10 +135,11 @@ class Video:
             made = made.reformat(format=self.codec.pixels)
         else:
             made = made.reformat(format=self.codec.pixels, **video_file.to_stream(self.colours.matrix))
-        made.pts, made.time_base = round(moment * 90_000), Fraction(1, 90_000)
-        if self.packets:
-            self.packets.copy_until(moment)
-        self.out.mux(self.stream.encode(made))
+        made.pts, made.time_base = round(moment * TICKS), Fraction(1, TICKS)
+        with self._spoken():
+            if self.packets:
+                self.packets.copy_until(moment)
+            self.out.mux(self.stream.encode(made))
 
 
 class _Sound:

@@ -84,6 +84,8 @@ def load(name: str) -> Trained | TrainedGenerator:
     Example:
         >>> load("natural-wiener").vae.image_shape
         (3, 32, 32)
+        >>> load("natural-enet").generator.scale
+        4
     """
     if str(name).endswith(".safetensors"):
         file = Path(name)
