@@ -13,7 +13,7 @@ from toys.running import made, moves, scene
 
 from blurvae import datasets
 from blurvae.models.frvsr import FNet
-from blurvae.resampling import blur_and_decimate, imresize, space_to_depth, upsample, warp
+from blurvae.resampling import blur_and_decimate, imresize, jpeg, space_to_depth, upsample, warp
 from blurvae.systems import FRVSR
 from blurvae.systems.frames import beside
 from blurvae.systems.frvsr import Players
@@ -271,3 +271,21 @@ def test_shifts_through_all_phases_give_back_every_pixel() -> None:
             counts[down::scale, right::scale] += 1
     assert torch.equal(counts, torch.ones(size, size))
     assert torch.equal(built, scene_[:, :size, :size])
+
+
+def test_a_step_sees_the_first_frames_alone_and_what_jpeg_leaves_of_them() -> None:
+    short, whole = frvsr("frvsr", frames=2), frvsr("frvsr")
+    players = doubled(whole)
+    ((_, move),) = moves(whole)
+    here = scene((whole, CLIPS), move, torch.float64)
+    first = here._replace(x=here.x[:, :2])
+    assert torch.equal(short.play(players, here).losses["sr"], whole.play(players, first).losses["sr"])
+    assert not torch.equal(short.play(players, here).losses["sr"], whole.play(players, here).losses["sr"])
+    clip = random(1, 2, 3, 32, 32)
+    damaged = frvsr("frvsr", jpeg=40).small(clip)
+    assert torch.equal(damaged[0], jpeg(whole.small(clip)[0], 40)) and not torch.equal(damaged, whole.small(clip))
+    for fields, message in (({"jpeg": 101}, "from 1 to 100"), ({"frames": 1}, "enough of"), ({"frames": -1}, "frames")):
+        with pytest.raises(ValueError, match=message):
+            frvsr("frvsr", **fields)
+    with pytest.raises(ValueError, match="enough of"):
+        frvsr("vsr", frames=2)

@@ -104,6 +104,7 @@ OPEN = {
     "enhancenet/figure2": {"bars"},
     "enhancenet/table3": {"natural"},
     "frvsr/motion": {"moving-flow"},
+    "frvsr/robust": {"moving-flow"},
 }
 
 

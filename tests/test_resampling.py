@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate, pixel_unshuffle
 
+from blurvae import datasets
 from blurvae.resampling import (
     blur_and_decimate,
     centre_phase,
@@ -17,6 +20,7 @@ from blurvae.resampling import (
     depth_to_space,
     gaussian,
     imresize,
+    jpeg,
     space_to_depth,
     symmetric_padding,
     upsample,
@@ -258,3 +262,34 @@ def test_half_a_pixel_is_the_mean_of_two() -> None:
 def test_gradients_of_a_warp_are_finite_differences() -> None:
     x, flow = random(1, 2, 6, 7).requires_grad_(), (2 * random(1, 2, 6, 7, seed=1) - 1).requires_grad_()
     assert torch.autograd.gradcheck(warp, (x, flow))
+
+
+# JPEG ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("quality", [10, 40, 70])
+@pytest.mark.parametrize(("h", "w"), [(160, 208), (83, 91), (16, 16)])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_jpeg_leaves_what_libjpeg_leaves(quality: int, h: int, w: int, mode: str) -> None:
+    """But for single levels of rounding; sizes that blocks do not divide are continued as there."""
+    photo = datasets.photographs()["astronaut"][:, 20 : 20 + h, 130 : 130 + w]
+    image = Image.fromarray(np.ascontiguousarray(photo.transpose(1, 2, 0))).convert(mode)
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality, subsampling=2)
+    before, wanted = (np.atleast_3d(np.asarray(each)).astype(float) for each in (image, Image.open(file)))
+    x = torch.from_numpy(before).permute(2, 0, 1)[None] / 255
+    found = 255 * jpeg(x, quality)[0].permute(1, 2, 0).numpy()
+    assert found.shape == wanted.shape and np.array_equal(found, found.round())
+    apart, damage = np.abs(found - wanted).mean(), np.abs(wanted - before).mean()
+    assert apart < 0.15 * damage and apart < 0.7
+
+
+def test_jpeg_of_one_grey_is_that_grey_and_other_input_is_refused() -> None:
+    grey = torch.full((2, 3, 20, 12), 100 / 255, dtype=torch.float64)
+    assert torch.allclose(jpeg(grey, 40), grey, atol=2.01 / 255)
+    assert torch.equal(jpeg(grey, 100), grey)
+    for quality in (0, 101, 40.0):
+        with pytest.raises(ValueError, match="from 1 to 100"):
+            jpeg(grey, quality)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="1 or 3 channels"):
+        jpeg(grey[:, :2], 40)

@@ -148,6 +148,33 @@ def test_another_number_of_pictures_is_refused_and_leaves_nothing(tmp_path: Path
         datasets.prepare("set5", tmp_path / "data")
 
 
+def test_urban100_is_read_from_its_makers_folder_or_from_one_of_its_pictures_alone(tmp_path: Path) -> None:
+    """In the archive the large pictures lie among small ones and other methods' results."""
+    source = tmp_path / "image_SRF_4"
+    source.mkdir()
+    large = RNG(0).integers(0, 256, (228, 232, 3), np.uint8)
+    for i in range(1, 101):
+        large[0, 0] = i
+        Image.fromarray(large).save(source / f"img_{i:03d}_SRF_4_HR.png", compress_level=1)
+        for other in ("LR", "bicubic"):
+            Image.new("RGB", (57, 58)).save(source / f"img_{i:03d}_SRF_4_{other}.png")
+    datasets.prepare("urban100", tmp_path / "data", source)
+    whole = datasets.pictures("urban100", tmp_path / "data")
+    assert len(whole) == 100 and all(pixels.shape == (3, 228, 232) for pixels in whole.values())
+    assert [int(pixels[0, 0, 0]) for pixels in whole.values()] == [*range(1, 101)]
+    squares = datasets.load("urban100", "test", root=tmp_path / "data")
+    assert squares.images.shape == (100, 3, 224, 224) and datasets.check("urban100", tmp_path / "data").present
+    for file in [*source.glob("*_LR.png"), *source.glob("*_bicubic.png")]:
+        file.unlink()
+    for file in source.glob("*.png"):
+        file.rename(file.with_name(file.name.replace("_SRF_4_HR", "")))
+    datasets.prepare("urban100", tmp_path / "again", source)
+    assert [*datasets.pictures("urban100", tmp_path / "again")][:2] == ["img_001", "img_002"]
+    (source / "img_007.png").unlink()
+    with pytest.raises(ValueError, match="has 100 pictures, not the 99"):
+        datasets.prepare("urban100", tmp_path / "less", source)
+
+
 def test_a_damaged_picture_leaves_nothing(tmp_path: Path) -> None:
     source = folder_of(tmp_path / "mine", [(8, 8)] * 5)
     (source / "04.png").write_bytes(b"no picture")
@@ -157,7 +184,7 @@ def test_a_damaged_picture_leaves_nothing(tmp_path: Path) -> None:
     assert not [*(tmp_path / "data").glob(".*")]
 
 
-@pytest.mark.parametrize("name", ["set5", "set14", "bsd100", "sr-train", "vid4-first10", "davis"])
+@pytest.mark.parametrize("name", ["set5", "set14", "bsd100", "urban100", "sr-train", "vid4-first10", "davis"])
 def test_what_is_not_here_says_where_it_was_looked_for(name: str, tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=f"blurvae data prepare {name}") as caught:
         datasets.load(name, "test", root=tmp_path)

@@ -78,13 +78,13 @@ def test_the_fields_sets_are_measured_where_they_are_and_named_where_not(monkeyp
     coffee = datasets.photographs()["coffee"][:, :90, :70]
     shown = {"grey": coffee[:1], "colour": coffee}
     monkeypatch.setattr(of_pictures.datasets, "pictures", lambda name: shown)
-    found = evaluation._benchmark(players.generator, "set5")
+    found = evaluation.benchmark(players.generator, "set5")
     plain = of_pictures.bicubic.of_pictures(shown, 4, of_pictures.Protocol())
     assert found["PSNR (set5)"]["mean"] == pytest.approx(plain.psnr.mean().item(), abs=0.02)
     assert found["PSNR (set5)"]["n"] == 2 and "protocol" in found["SSIM (set5)"]
     monkeypatch.undo()
     monkeypatch.delenv("BLURVAE_DATA", raising=False)
-    assert evaluation._benchmark(players.generator, "set5")["PSNR (set5)"] == {"state": "needs data", "what": "set5"}
+    assert evaluation.benchmark(players.generator, "set5")["PSNR (set5)"] == {"state": "needs data", "what": "set5"}
 
 
 def test_bars_are_sharp_or_whole_or_neither() -> None:
@@ -153,11 +153,14 @@ def test_what_cannot_be_measured_is_refused_before_the_training() -> None:
 # Runs ----------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["enhancenet/table3", "enhancenet/figure2", "frvsr/motion", "frvsr/davis"])
+EXPERIMENTS = ("enhancenet/table3", "enhancenet/figure2", "frvsr/motion", "frvsr/davis", "frvsr/robust")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_run_of_each_experiment_is_recorded_and_becomes_columns(name: str, tmp_path: Any) -> None:
     module = experiments.get(name)
     (data,) = module.GRID["smoke"]
-    run = next(r for r in module.runs("smoke", data, (0,)) if r.method in ("pat", "ea", "frvsr"))
+    run = next(r for r in module.runs("smoke", data, (0,)) if r.method in ("pat", "ea", "frvsr", "frvsr-jpeg"))
     execute(run, out=tmp_path, device="cpu")
     again = read(run.path(tmp_path))
     assert again.run == run and again.pictures["original"].dtype == np.uint8

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import typer
 
-from blurvae.cli import book, data, pictures, prd, run, runs
+from blurvae.cli import book, data, pictures, prd, run, runs, upscale
 from blurvae.text import speak_any_encoding
 
 START = """\
@@ -55,7 +55,7 @@ COMMANDS: tuple[tuple[typer.Typer, str, Callable[..., None], str], ...] = (
     (app, "deblur", pictures.deblur, "deblur photo.jpg --kernel gaussian:2"),
     (app, "models", pictures.list_models, "models --json"),
     (app, "reconstruct", pictures.reconstruct, "reconstruct photo.jpg --model natural-wiener"),
-    (app, "upscale", pictures.upscale, "upscale photo.jpg --model enet-e.safetensors"),
+    (app, "upscale", upscale.upscale, "upscale clip.mp4 --out larger.mkv"),
     (app, "prd", prd.prd, "prd --real photographs --generated samples"),
     (data_app, "list", data.data_list, "data list --json"),
     (data_app, "check", data.data_check, "data check natural"),

@@ -31,8 +31,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # the reader of a pipe has seen enough
             sys.stdout = open(os.devnull, "w")
         except KeyboardInterrupt:
-            again = "; the same command with --resume goes on from the last checkpoint" * (command.__name__ == "run")
-            typer.echo(f"blurvae: interrupted{again}.", err=True)
+            typer.echo(f"blurvae: interrupted{AGAIN.get(command.__name__, '')}.", err=True)
             raise typer.Exit(130) from None
         except (ValueError, OSError, Diverged) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOMEM:
@@ -50,6 +49,11 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
     return run
 
+
+AGAIN = {  # how an interrupted command goes on
+    "run": "; the same command with --resume goes on from the last checkpoint",
+    "upscale": "; a folder of frames that was begun goes on with --resume",
+}
 
 # torch's words where memory is full: its own allocators', CUDA's and those of CUDA's libraries.
 FULL = ("DefaultCPUAllocator", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")

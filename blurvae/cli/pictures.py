@@ -30,7 +30,7 @@ def deblur(
     force: Force = False,
 ) -> None:
     """Sharpen a picture whose blur is known, by the Wiener deconvolution of chapter 3."""
-    out = _place(out, file, "deblurred", force)
+    out = place(out, file, "deblurred", force)
     try:
         C = None if constant == "auto" else float(constant)
     except ValueError:
@@ -44,11 +44,11 @@ def deblur(
     if C is not None:
         check_C(C)
     found = picture.whole(file)
-    _say(file, found)
+    say(file, found)
     if C is None:
         C = work.choose_C(found.pixels, k)
     typer.echo(f"C = {C:.3g}{', chosen by the spectrum' if constant == 'auto' else ''}")
-    _write(out, work.sharpen(found.pixels, k, C))
+    write(out, work.sharpen(found.pixels, k, C))
 
 
 @guarded
@@ -61,7 +61,15 @@ def list_models(as_json: Json = False) -> None:
         typer.echo(to_json(cards))
         return
     for card in cards:
-        run, psnr = card["run"], card["metrics"]["PSNR"]["mean"]
+        run = card["run"]
+        if card.get("kind") == "enlarger":
+            psnr, plain = (card["metrics"][f"PSNR (Y{how})"]["mean"] for how in ("", ", bicubic"))
+            typer.echo(
+                f"{card['name']:<15} ×{run['system']['scale']}, for `blurvae upscale`, on {card['data']['label']}; "
+                f"PSNR {psnr:.2f} dB, bicubic {plain:.2f}; {card['licence']}"
+            )
+            continue
+        psnr = card["metrics"]["PSNR"]["mean"]
         typer.echo(
             f"{card['name']:<15} {run['size']}×{run['size']} px, {run['method']} on {card['data']['label']}, tier "
             f"{run['tier']}, seed {run['budget']['seed']}; PSNR {psnr:.2f} dB; {card['licence']}"
@@ -76,17 +84,20 @@ def reconstruct(
     force: Force = False,
 ) -> None:
     """Show a picture beside what a trained model makes of it, square by square, and measure the difference."""
-    out = _place(out, file, "reconstructed", force)
+    out = place(out, file, "reconstructed", force)
     import numpy as np
 
     from blurvae import models
     from blurvae.datasets import picture
     from blurvae.evaluation import picture as work
 
-    vae = models.load(model).vae
+    trained = models.load(model)
+    if isinstance(trained, models.TrainedGenerator):
+        raise ValueError(f"{model} enlarges pictures and reconstructs none: `blurvae upscale` takes it.")
+    vae = trained.vae
     channels, a, b = vae.image_shape
     found = picture.whole(file, channels)
-    _say(file, found)
+    say(file, found)
     made = work.reconstruct(vae, found.pixels)
     (h, w), (H, W) = made.original.shape[1:], found.pixels.shape[1:]
     n = len(made.psnr)
@@ -99,42 +110,11 @@ def reconstruct(
         f"log-spectrum distance {made.log_spectrum_distance:.3f} nats"
     )
     white = np.full((channels, h, GAP), 255, np.uint8)
-    _write(out, np.concatenate([made.original, white, made.reconstruction], 2))
+    write(out, np.concatenate([made.original, white, made.reconstruction], 2))
 
 
-@guarded
-def upscale(
-    file: File,
-    model: Annotated[
-        str, typer.Option(help="The .safetensors that `blurvae run enhancenet/table3 --keep-model` wrote.")
-    ],
-    out: Out = None,
-    force: Force = False,
-) -> None:
-    """Enlarge a picture by the network of a model, tile by tile, at its own size; nothing is made smaller first."""
-    out = _place(out, file, "upscaled", force)
-    import sys
-
-    from tqdm import tqdm
-
-    from blurvae.datasets import picture
-    from blurvae.evaluation import upscale as work
-    from blurvae.models.enhancenet import load_generator
-
-    generator, note = load_generator(Path(model))
-    found = picture.whole(file)
-    _say(file, found)
-    (_, h, w), s = found.pixels.shape, generator.scale
-    if s * s * h * w > picture.LARGEST:
-        raise ValueError(f"{file} would have {s * s * h * w / 1e6:.0f} megapixels, {picture.LARGEST // 10**6} at most.")
-    loss = note.get("run", {}).get("method", "")
-    typer.echo(f"×{s}, {s * w}×{s * h} px{f', trained by {loss}' if loss else ''}")
-    bar = lambda steps: tqdm(steps, unit="tile", leave=False, disable=not sys.stderr.isatty())  # noqa: E731
-    _write(out, work.upscale(generator, found.pixels, progress=bar))
-
-
-def _place(out: Path | None, file: Path, what: str, force: bool) -> Path:
-    """Where the picture goes, refused before any work."""
+def place(out: Path | None, file: Path, what: str, force: bool) -> Path:
+    """Where a picture goes, refused before any work."""
     out = Path(f"{file.stem}-{what}.png") if out is None else out
     if out.suffix.lower() != ".png":
         raise ValueError(f"--out takes the name of a PNG, e.g. {out.stem or 'picture'}.png, not {str(out)!r}.")
@@ -147,12 +127,14 @@ def _place(out: Path | None, file: Path, what: str, force: bool) -> Path:
     return out
 
 
-def _say(file: Path, found: Picture) -> None:
+def say(file: Path, found: Picture) -> None:
+    """Says what a picture is, and what was done to read it."""
     c, h, w = found.pixels.shape
     typer.echo(f"{file.name}: {w}×{h} px, {'grey' if c == 1 else 'colour'}{''.join(f'; {n}' for n in found.notes)}")
 
 
-def _write(out: Path, pixels: Pixels) -> None:
+def write(out: Path, pixels: Pixels) -> None:
+    """Writes a PNG, whole or not at all."""
     from PIL import Image
 
     from blurvae.files import write_atomically

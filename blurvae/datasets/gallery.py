@@ -27,12 +27,15 @@ class Gallery:
         members: how many pictures, or clips, it has.
         elsewhere: another place below the data root where it may lie, as collections of several sets keep it.
         clips: whether it is folders of frames rather than pictures.
+        ending: of the names of its pictures, without that of the format, where its makers' archive holds others beside
+            them; of a source in which no name ends so, all pictures are taken.
     """
 
     card: Card
     members: int
     elsewhere: str
     clips: bool = False
+    ending: str = ""
 
     def folder(self, root: Path | None) -> Path:
         """Where it lies.
@@ -85,6 +88,7 @@ class Gallery:
             raise MissingData(f"{source} is no folder. To get {self.card.name}: {self.card.how_to_get}.")
         packs.refuse_occupied(target)
         found = files.below(source, SUFFIXES).files
+        found = tuple(file for file in found if file.stem.endswith(self.ending)) or found
         parts: dict[str, list[Path]] = {}
         for file in found:
             name = file.parent.relative_to(source).as_posix().replace("/", "-") if self.clips else file.stem

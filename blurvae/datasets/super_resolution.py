@@ -1,4 +1,4 @@
-"""`set5`, `set14`, `bsd100` and `sr-train`: the photographs of super-resolution, whole and as central squares."""
+"""`set5`, `set14`, `bsd100`, `urban100` and `sr-train`: pictures of super-resolution, whole and as central squares."""
 
 from __future__ import annotations
 
@@ -76,6 +76,22 @@ BSD100 = _test_set(
     "sr/BSD100",
     "229bfee508c1cf84848eb70070dbfb83468f8f3d67c0a5c4ffef74994a0dd11b",
 )
+URBAN100 = Gallery(
+    Card(
+        name="urban100",
+        title="a hundred photographs of buildings, about 1024×768 px",
+        shape=(3, TEST_SIZE, TEST_SIZE),
+        images={"test": 100},
+        split="all of them are test images; the whole pictures are what tables are computed on",
+        source="Urban100 (Huang, Singh and Ahuja 2015)",
+        licence="none stated by its makers; photographs from Flickr under Creative Commons licences, for research",
+        how_to_get="`blurvae data prepare urban100 --source FOLDER` with the folder `image_SRF_4` of its makers' "
+        "archive, of which the files ending in `_HR` are taken, or a folder of its 100 pictures and nothing else",
+    ),
+    100,
+    "sr/Urban100",
+    ending="_HR",
+)
 TRAIN = Gallery(
     Card(
         name="sr-train",
@@ -93,7 +109,7 @@ TRAIN = Gallery(
     200,
     "sr/train",
 )
-GALLERIES = {gallery.card.name: gallery for gallery in (SET5, SET14, BSD100, TRAIN)}
+GALLERIES = {gallery.card.name: gallery for gallery in (SET5, SET14, BSD100, URBAN100, TRAIN)}
 DATASETS = tuple(Dataset(g.card, partial(_load, g), g.prepare) for g in GALLERIES.values())
 
 
@@ -101,7 +117,7 @@ def pictures(name: str, root: Path | None = None) -> Mapping[str, Pixels]:
     """The whole pictures of a set of super-resolution: uint8 (c, h, w) by name; c is 1 for a grey one.
 
     Args:
-        name: "set5", "set14", "bsd100" or "sr-train".
+        name: "set5", "set14", "bsd100", "urban100" or "sr-train".
         root: folder of prepared data sets; the one that BLURVAE_DATA names if not given.
 
     Raises:

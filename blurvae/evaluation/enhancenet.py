@@ -24,7 +24,7 @@ from blurvae.systems import EnhanceNet, textures
 from blurvae.systems.enhancenet import Players
 from blurvae.train import Budget
 
-BENCHMARKS = {"sr-train": ("set5", "set14", "bsd100")}  # by training data: the sets of the field's tables
+BENCHMARKS = {"sr-train": ("set5", "set14", "bsd100", "urban100")}  # by training data: the sets of the field's tables
 SEEN_AT, PATCH = "block2", 16  # the classifier's layer and px of a patch by which textures are told apart
 NEAR = 0.1  # of black or white, on [0, 1]
 DIGITS = {
@@ -101,7 +101,7 @@ class EnhanceNetEvaluation:
         if self.test.name == "bars":
             measured.metrics |= {name: {"value": share} for name, share in bars(x, x_hat).items()}
         for name in BENCHMARKS.get(self.train.name, ()):
-            measured.metrics |= self._benchmark(generator, name)
+            measured.metrics |= self.benchmark(generator, name)
         few = pieces.PICTURES_LARGE if pieces.large(self.test) else pieces.PICTURES
         low = torch.cat([unit(batch) for batch in small])
         residual = (x_hat - plain + 1) / 2
@@ -144,7 +144,7 @@ class EnhanceNetEvaluation:
         }
         return {name: metrics.attempt(row) for name, row in rows.items()}
 
-    def _benchmark(self, generator: Generator, name: str) -> dict[str, metrics.Entry]:
+    def benchmark(self, generator: Generator, name: str) -> dict[str, metrics.Entry]:
         """Whole pictures of one of the field's sets; a grey one goes through the network as three equal channels."""
         scale = self.system.scale
         protocol = Protocol(shave=scale)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 from blurvae.datasets.core import Pixels
 from blurvae.evaluation.base import to_bytes, unit
-from blurvae.models.enhancenet import Generator
+from blurvae.resampling import imresize
 
 TILE = 96  # px of the small picture, without what a tile sees around it
 
@@ -41,17 +42,87 @@ def tiles(length: int, tile: int, reach: int) -> Iterator[Tile]:
         yield Tile(first, stop, max(0, first - reach), min(length, stop + reach))
 
 
+Steps = Callable[[Iterable[tuple[Tile, Tile]]], Iterable[tuple[Tile, Tile]]]
+
+
+class Network(Protocol):
+    """What enlarges a picture.
+
+    Attributes:
+        scale: of either dimension.
+        reach: px of the small picture that a pixel of the large one sees on either side, at most.
+    """
+
+    scale: int
+    reach: int
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """As of a module; they say on which device it is."""
+
+    def __call__(self, low: Tensor) -> Tensor:
+        """(n, 3, h, w) on [−1, 1] to (n, 3, scale·h, scale·w)."""
+
+
+class Bicubic(nn.Module):
+    """Bicubic enlargement in the place of a network: MATLAB's, which every table has as a row.
+
+    Args:
+        scale: 2, 3, 4, ….
+    """
+
+    reach = 4
+
+    def __init__(self, scale: int = 4) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, low: Tensor) -> Tensor:
+        """Any (n, c, h, w) to (n, c, scale·h, scale·w)."""
+        return imresize(low, self.scale)
+
+
+class Piece(NamedTuple):
+    """A part of a large picture.
+
+    Attributes:
+        rows: where it lies.
+        columns: likewise.
+        pixels: (n, c, h, w).
+    """
+
+    rows: slice
+    columns: slice
+    pixels: Tensor
+
+
+def enlarged(
+    network: Callable[[Tensor], Tensor], low: Tensor, scale: int, reach: int, tile: int, progress: Steps = iter
+) -> Iterator[Piece]:
+    """The pieces of a large picture, which are those of the picture in one piece.
+
+    Args:
+        network: (n, c, h, w) to (n, c′, scale·h, scale·w).
+        low: (n, c, h, w), of any type that the network takes.
+        scale: of either dimension.
+        reach: px of the small picture that the network sees around a pixel.
+        tile: px, side of a tile of the small picture.
+        progress: wraps the tiles, for a bar.
+    """
+    h, w = low.shape[-2:]
+    for y, x in progress([(y, x) for y in tiles(h, tile, reach) for x in tiles(w, tile, reach)]):
+        large = network(low[..., y.low : y.high, x.low : x.high])
+        top, left = scale * (y.first - y.low), scale * (x.first - x.low)
+        rows, columns = (slice(scale * side.first, scale * side.stop) for side in (y, x))
+        height, width = rows.stop - rows.start, columns.stop - columns.start
+        yield Piece(rows, columns, large[..., top : top + height, left : left + width])
+
+
 @torch.no_grad()
-def upscale(
-    generator: Generator,
-    pixels: Pixels,
-    tile: int = TILE,
-    progress: Callable[[Iterable[tuple[Tile, Tile]]], Iterable[tuple[Tile, Tile]]] = lambda steps: steps,
-) -> Pixels:
+def upscale(generator: Network, pixels: Pixels, tile: int = TILE, progress: Steps = iter) -> Pixels:
     """Enlarges a picture tile by tile; beside the result it takes the memory of one tile.
 
     Args:
-        generator: a trained one of three channels, in evaluation mode.
+        generator: a trained one of three channels, in evaluation mode, or `Bicubic`.
         pixels: uint8 (c, h, w), c = 3, or 1 for a grey one, which goes through the network as three equal channels and
             comes back as their mean.
         tile: px, side of a tile of the small picture.
@@ -66,13 +137,14 @@ def upscale(
     c, h, w = pixels.shape
     if tile < 1 or c not in (1, 3):
         raise ValueError(f"A picture of 1 or 3 channels is enlarged in tiles of 1 px at least, not {c} and {tile}.")
-    s, place = generator.scale, next(generator.parameters()).device
+    place = next((weights.device for weights in generator.parameters()), torch.device("cpu"))
+
+    def network(part: Tensor) -> Tensor:
+        large = unit(generator((part.to(place).float() / 127.5 - 1).expand(-1, 3, -1, -1)))
+        return large.mean(1, keepdim=True) if c == 1 else large
+
+    s = generator.scale
     result = np.empty((c, s * h, s * w), np.uint8)
-    steps = [(y, x) for y in tiles(h, tile, generator.reach) for x in tiles(w, tile, generator.reach)]
-    for y, x in progress(steps):
-        part = torch.from_numpy(np.array(pixels[:, y.low : y.high, x.low : x.high])).to(place).float()
-        large = unit(generator((part / 127.5 - 1).expand(3, -1, -1)[None]))[0]
-        large = large[:, s * (y.first - y.low) : s * (y.stop - y.low), s * (x.first - x.low) : s * (x.stop - x.low)]
-        large = large.mean(0, keepdim=True) if c == 1 else large
-        result[:, s * y.first : s * y.stop, s * x.first : s * x.stop] = to_bytes(large)
+    for piece in enlarged(network, torch.from_numpy(np.array(pixels))[None], s, generator.reach, tile, progress):
+        result[:, piece.rows, piece.columns] = to_bytes(piece.pixels[0])
     return result

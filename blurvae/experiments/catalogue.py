@@ -47,4 +47,5 @@ EXPERIMENTS = (
     "enhancenet/table3",
     "frvsr/motion",
     "frvsr/davis",
+    "frvsr/robust",
 )

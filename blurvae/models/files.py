@@ -79,6 +79,21 @@ def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
     return vae, kernel_net, note
 
 
+def kind(file: Path) -> str:
+    """What networks a model file of this project says that it holds: "vae", "enhancenet" or "frvsr"; "" for others."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, framework="pt") as opened:
+            header = opened.metadata() or {}
+    except (OSError, SafetensorError):
+        return ""
+    return next((name for key, name in _KINDS.items() if key in header), "")
+
+
+_KINDS = {"config": "vae", "enhancenet": "enhancenet", "frvsr": "frvsr"}  # by a key of the header
+
+
 def demand_sha256(file: Path, sha256: str) -> None:
     """Refuses a file that is not the one of its card.
 

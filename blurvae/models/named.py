@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from blurvae import paths
 from blurvae.errors import CorruptFile, MissingWeights
-from blurvae.models.files import demand_sha256, load_model
+from blurvae.models.enhancenet import Generator, load_generator
+from blurvae.models.files import demand_sha256, kind, load_model
 from blurvae.models.kernel_net import KernelNet
 from blurvae.models.vae import VAE
 
@@ -24,6 +25,18 @@ class Trained(NamedTuple):
 
     vae: VAE
     kernel_net: KernelNet | None
+    card: dict[str, Any]
+
+
+class TrainedGenerator(NamedTuple):
+    """A trained generator of EnhanceNet, which enlarges.
+
+    Attributes:
+        generator: in evaluation mode.
+        card: as of `Trained`.
+    """
+
+    generator: Generator
     card: dict[str, Any]
 
 
@@ -58,8 +71,8 @@ def card(name: str) -> dict[str, Any]:
     return found
 
 
-def load(name: str) -> Trained:
-    """A trained model.
+def load(name: str) -> Trained | TrainedGenerator:
+    """A trained model: a VAE, or a generator that enlarges.
 
     Args:
         name: of `names`, or the path of a .safetensors that `blurvae run --keep-model` wrote.
@@ -71,14 +84,19 @@ def load(name: str) -> Trained:
     Example:
         >>> load("natural-wiener").vae.image_shape
         (3, 32, 32)
+        >>> load("natural-enet").generator.scale
+        4
     """
     if str(name).endswith(".safetensors"):
-        return Trained(*load_model(Path(name)))
+        file = Path(name)
+        return TrainedGenerator(*load_generator(file)) if kind(file) == "enhancenet" else Trained(*load_model(file))
     known = card(name)
     file = _folder() / f"{name}.safetensors"
     if not file.exists():
         raise MissingWeights(f"There is a card of {name}, but no {file}: fetch it again.")
     demand_sha256(file, known["sha256"])
+    if kind(file) == "enhancenet":
+        return TrainedGenerator(load_generator(file)[0], known)
     return Trained(*load_model(file)[:2], known)
 
 

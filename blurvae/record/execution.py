@@ -26,7 +26,8 @@ from blurvae.record.encode import encode
 from blurvae.record.files import VALUE, Result, half, write
 from blurvae.record.formats import FORMAT
 from blurvae.record.run import Run, outcome
-from blurvae.systems import BlurVAE, EnhanceNet
+from blurvae.systems import FRVSR, BlurVAE, EnhanceNet
+from blurvae.systems.frvsr_file import save_frvsr
 from blurvae.train import State, Training
 from blurvae.train.stage import named
 
@@ -76,7 +77,7 @@ class Execution:
         checkpoints: bool = True,
         beside: int = 1,
     ) -> None:
-        if keep_model and not isinstance(run.system, BlurVAE | EnhanceNet):
+        if keep_model and not isinstance(run.system, BlurVAE | EnhanceNet | FRVSR):
             name = run.system.name
             raise ValueError(f"There is no model file for the networks of {name!r}: leave keep_model out.")
         self.run, self.out, self.keep_model, self.images, self.team = run, out, keep_model, images, team
@@ -211,6 +212,9 @@ def _keep(result: Result, out: Path, players: Any, shape: tuple[int, ...]) -> No
     path = run.path(out).with_suffix(".safetensors")
     if isinstance(system, EnhanceNet):
         write_atomically(path, lambda file: save_generator(file, players.generator, note))
+        return
+    if isinstance(system, FRVSR):
+        write_atomically(path, lambda file: save_frvsr(file, system, players, note))
         return
     config = cast(BlurVAE, system).config(shape)
     vae, kernel_net = players.vae, players.kernel_net

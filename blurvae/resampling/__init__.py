@@ -8,6 +8,7 @@ Mixing the two moves an image by a pixel and a half, and costs a comparison seve
 from blurvae.resampling.bicubic import imresize
 from blurvae.resampling.blocks import depth_to_space, space_to_depth
 from blurvae.resampling.decimation import blur_and_decimate, gaussian
+from blurvae.resampling.jpeg import jpeg
 from blurvae.resampling.padding import symmetric_padding
 from blurvae.resampling.upsampling import centre_phase, upsample
 from blurvae.resampling.warp import warp
@@ -20,6 +21,7 @@ __all__ = [
     "depth_to_space",
     "gaussian",
     "imresize",
+    "jpeg",
     "space_to_depth",
     "symmetric_padding",
     "upsample",

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from blurvae.models.frvsr import REACH, FNet, SRNet
-from blurvae.resampling import blur_and_decimate, corners, upsample, warp, window
+from blurvae.resampling import blur_and_decimate, corners, jpeg, upsample, warp, window
 from blurvae.resampling.warp import Border
 from blurvae.systems import frames, shared
 from blurvae.systems.frames import MOTION, Made
@@ -52,6 +52,8 @@ class FRVSR(System[Players]):
         sampling_phase: of the decimation.
         crop: px, side of the part of each clip that a step sees, cut at random; 0 for the whole.
         noise: σ of Gaussian noise on the small frames, on [0, 1].
+        jpeg: quality at which the small frames are compressed, of 100; 0 for not at all.
+        frames: of each clip that a step sees, the first ones; 0 for all.
         blocks: residual blocks of SRNet.
         filters: its feature maps.
         flow_widths: feature maps of FNet's encoder.
@@ -81,6 +83,8 @@ class FRVSR(System[Players]):
     flow_weight: float = 1.0
     border: Border = "border"
     lr: float = 1e-4
+    jpeg: int = 0
+    frames: int = 0
 
     def __post_init__(self) -> None:
         weights = {"sigma": "the blur's standard deviation", "noise": "the noise's standard deviation"}
@@ -96,6 +100,10 @@ class FRVSR(System[Players]):
             )
         if type(self.crop) is not int or self.crop < 0 or self.crop % self.scale:
             raise ValueError(f"crop is a number of pixels that the scale of {self.scale} divides, not {self.crop!r}.")
+        if type(self.jpeg) is not int or not 0 <= self.jpeg <= 100:
+            raise ValueError(f"jpeg is a quality from 1 to 100, or 0 for none, not {self.jpeg!r}.")
+        if type(self.frames) is not int or self.frames < 0 or self.frames in range(1, INPUTS.get(self.method, 2)):
+            raise ValueError(f"frames is 0 for all, or a number that {self.method} has enough of, not {self.frames!r}.")
 
     def players(self, shape: tuple[int, ...]) -> Players:
         """The networks for clips of this shape (t, c, h, w), initialised from torch's global generator."""
@@ -135,13 +143,13 @@ class FRVSR(System[Players]):
 
     def play(self, players: Players, scene: Scene) -> Turn:
         """L_sr + L_flow of a batch of clips (n, t, c, h, w)."""
-        (clip, motion), noise = self.parts(scene.x), scene.noise.get("noise")
+        (clip, motion), noise = self.parts(scene.x[:, : self.frames or None]), scene.noise.get("noise")
         if self.crop:
             corner = corners(scene.noise["at"], clip.shape, self.crop, self.scale)
             clip = window(clip, corner, self.crop)
         low = self.small(clip)
         if noise is not None:  # as many of the numbers as there are small pixels
-            low = low + self.noise * noise[:, :, : low.shape[2], : low.shape[3], : low.shape[4]]
+            low = low + self.noise * noise[:, : low.shape[1], : low.shape[2], : low.shape[3], : low.shape[4]]
         made = self.enlarged(players, low, motion, scene.autocast)
         inner = slice(1, -1) if self.method == "vsr" else slice(None)  # frames with one before and one behind
         sr = (made.estimate[:, inner] - clip[:, inner]).square().mean()
@@ -166,7 +174,7 @@ class FRVSR(System[Players]):
     def small(self, clip: Tensor) -> Tensor:
         """The small frames of clips (n, t, c, h, w)."""
         low = blur_and_decimate(clip.flatten(0, 1), self.scale, self.sigma, self.sampling_phase)
-        return low.unflatten(0, clip.shape[:2])
+        return (jpeg(low, self.jpeg) if self.jpeg else low).unflatten(0, clip.shape[:2])
 
     def bicubic(self, low: Tensor) -> Tensor:
         """Frames (n, c, h, w) enlarged on the grid that they were decimated on."""
