@@ -1,0 +1,58 @@
+"""A VAE whose targets are blurred at first: the hand-made lens of chapter 4 of Sajjadi (2024), on another model.
+
+The dissertation proposes both, lenses made by hand and the tempering of autoencoders, and tries neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from blurvae.blur.diffusion import diffused, taps
+from blurvae.losses import Term
+from blurvae.systems import shared
+from blurvae.systems.gan import LAMBDA
+from blurvae.systems.shared import Players
+from blurvae.systems.vae import BlurVAE
+from blurvae.train import Scene, Turn
+from blurvae.train.schedules import Anneal, Schedule
+
+
+@dataclass(frozen=True)
+class TemperedVAE(BlurVAE):
+    """`BlurVAE` with the blurred image B x for the target of the reconstruction term; the encoder sees x.
+
+    B is a Gaussian of variance λ σ², with λ(t) from 1 to 0 (eq. 4.4). From step K on, where λ = 0, a step is that of
+    `BlurVAE`, bit for bit. A term with a kernel network is given B x throughout, in eq. 12, too.
+
+    Attributes:
+        sigma: σ at λ = 1, px.
+        anneal: K, steps.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    name: ClassVar[str] = "tempered-vae"
+    sigma: float = 2.0
+    anneal: int = 10_000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shared.check_numbers(self, ("sigma",), {}, ("anneal",))
+
+    def schedules(self) -> Mapping[str, Schedule]:
+        """λ."""
+        return {LAMBDA: Anneal(self.anneal)}
+
+    def target(self, scene: Scene) -> Tensor:
+        """B x, (n, c, h, w)."""
+        return diffused(scene.x, scene.value[LAMBDA] * self.sigma**2, taps(self.sigma))
+
+    def play(self, players: Players, scene: Scene, term: Term) -> Turn:
+        """See `BlurVAE.play`; λ is measured, too."""
+        turn = super().play(players, scene, term)
+        return turn._replace(parts={**turn.parts, LAMBDA: scene.value[LAMBDA]})
