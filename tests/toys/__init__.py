@@ -76,7 +76,7 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "wiener, live": (blur_vae("wiener", kernel_size=3, kernel_path="live"), IMAGES),
     "wiener-proper, elbo": (blur_vae("wiener-proper", kernel_size=3, kernel_path="elbo"), IMAGES),
     "spectral": (blur_vae("spectral"), IMAGES),
-    "tempered vae, wiener": (tempered_vae("wiener", kernel_size=3), IMAGES),
+    "tempered vae, wiener": (tempered_vae("wiener", kernel_size=3, kernel_path="live"), IMAGES),
     "small vae, cyclical, a late term": (small_vae(), IMAGES),
     "two terms": (TwoTerms(), IMAGES),
     "vae-gan": (vae_gan(), IMAGES),
