@@ -132,9 +132,12 @@ def side_of_models(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 
     "Lower precision or higher recall" is also true of a VAE that is worse in both, and then says nothing about which
     side it errs on. So the difference of the two decides, by clusters and by neighbours; each alone is shown beside it.
+    Nothing is compared before all pairs are recorded, whose number was fixed beforehand.
     """
-    found = [_read(models.name(pair), folder).get("rows", ()) for pair in models.PAIRS]
-    pairs = [{row["kind"]: row for row in rows} for rows in found if rows]
+    by_pair: dict[int, dict[str, Row]] = {}
+    for row in models.rows(folder):
+        by_pair.setdefault(row["pair"], {})[row["kind"]] = row
+    pairs = list(by_pair.values()) if len(by_pair) == len(models.PAIRS) else []
 
     def gaps(value: Callable[[Row], float]) -> tuple[float, ...]:
         return tuple(value(pair["VAE"]) - value(pair["GAN"]) for pair in pairs)

@@ -11,7 +11,9 @@ and both its coordinates are 0. Of one that is no better than the mean image "fa
 
 from __future__ import annotations
 
+import json
 import time
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -41,6 +43,12 @@ SIDES = ("precision", "recall", "knn precision", "knn recall")  # what a trainin
 def name(pair: int) -> str:
     """Of the record of a pair."""
     return f"models-{pair:02d}"
+
+
+def rows(folder: Path | None = None) -> list[dict[str, Any]]:
+    """The rows of all recorded pairs, below a folder of results (the checkout's data/results where None)."""
+    files = [file for pair in PAIRS if (file := sets.path(name(pair), folder)).exists()]
+    return [row for file in files for row in json.loads(file.read_text(encoding="utf-8"))["rows"]]
 
 
 def drawn(pair: int) -> tuple[Budget, dict[str, BlurVAE | GAN]]:
