@@ -13,6 +13,7 @@ from torch import Tensor
 
 from blurvae.blur.diffusion import diffused, taps
 from blurvae.losses import Term
+from blurvae.models import kl_divergence, reparametrise
 from blurvae.systems import shared
 from blurvae.systems.gan import LAMBDA
 from blurvae.systems.shared import Players
@@ -53,6 +54,12 @@ class TemperedVAE(BlurVAE):
         return diffused(scene.x, scene.value[LAMBDA] * self.sigma**2, taps(self.sigma))
 
     def play(self, players: Players, scene: Scene, term: Term) -> Turn:
-        """See `BlurVAE.play`; λ is measured, too."""
-        turn = super().play(players, scene, term)
-        return turn._replace(parts={**turn.parts, LAMBDA: scene.value[LAMBDA]})
+        """As `BlurVAE.play`, with B x in the place of x everywhere but before the encoder; λ is measured, too."""
+        with scene.autocast():
+            mu, log_var = players.vae.encode(scene.x)
+        z = reparametrise(mu, log_var, noise=scene.noise["n"])
+        y = self.target(scene)
+        weighed = shared.weigh(players, y, z, term, scene.autocast)
+        kl = kl_divergence(mu, log_var).mean()
+        parts = {"reconstruction": weighed.loss, "kl": kl, LAMBDA: scene.value[LAMBDA]}
+        return shared.turn(term, y, z, weighed, weighed.loss + self.beta * kl, parts)

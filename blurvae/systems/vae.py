@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from blurvae.losses import L2, Term
 from blurvae.models import VAE, KernelNet, kl_divergence, reparametrise
 from blurvae.systems import shared
@@ -112,19 +110,15 @@ class BlurVAE(System[Players]):
         γ learns from eq. 12, ‖x * G_γ(z) − x̂‖², but for the path "elbo", where it learns from eq. 11 as θ and φ do. On
         the path "detached" φ gets no gradient of eq. 11 through the kernel.
         """
-        x = self.target(scene)
+        x = scene.x
         with scene.autocast():
-            mu, log_var = players.vae.encode(scene.x)
+            mu, log_var = players.vae.encode(x)
         z = reparametrise(mu, log_var, noise=scene.noise["n"])
         weighed = shared.weigh(players, x, z, term, scene.autocast)
         kl = kl_divergence(mu, log_var).mean()
         objective = weighed.loss + self.beta * kl  # eq. 11
         parts = {"reconstruction": weighed.loss, "kl": kl}
         return shared.turn(term, x, z, weighed, objective, parts)
-
-    def target(self, scene: Scene) -> Tensor:
-        """What the reconstruction is compared with, (n, c, h, w): x."""
-        return scene.x
 
     def check(self, players: Players, samples: int, batch: int) -> None:
         """See `System.check`."""
