@@ -65,6 +65,13 @@ def test_cells_are_got_back_from_the_labelled_picture(columns, names):
     assert len(lefts) == max(1, columns), "cells stand in this many columns"
 
 
+def test_a_grid_of_moments_is_the_same_picture_and_says_which_they_are():
+    rows = RNG.integers(0, 256, (2, 3, 3, 8, 5), dtype=np.uint8)
+    plain, film = (plotting.image_grid(rows, moments=moments)._repr_png_() for moments in ((), ("0", "5", "10")))
+    assert plain[0] == film[0] and "moments" not in plain[1]["grid"]
+    assert film[1]["grid"] == plain[1]["grid"] | {"moments": ["0", "5", "10"]}
+
+
 def test_greek_letters_are_drawn_as_such():
     drawn = {label: plotting.image_grid({label: np.zeros((1, 1, 32, 32), np.uint8)}).image(2) for label in "βεσ"}
     missing = plotting.image_grid({"\U000f0000": np.zeros((1, 1, 32, 32), np.uint8)}).image(2)  # no font has it
@@ -90,6 +97,7 @@ def test_display_has_a_square_of_whole_factors_for_each_pixel():
         ([np.zeros((1, 1, 4, 4))], {"zoom": 1.5}, "zoom"),
         ([np.zeros((1, 1, 4, 4))], {"columns": -1}, "columns"),
         ([np.zeros((1, 1, 4, 4))], {"labels": ["a", "b"]}, "1 rows need"),
+        ([np.zeros((3, 1, 4, 4))], {"moments": ["t = 0", "t = 1"]}, "3 pictures a row need as many moments, not 2"),
     ],
 )
 def test_what_is_no_honest_grid_is_refused(rows, options, message):

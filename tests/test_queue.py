@@ -101,6 +101,7 @@ OPEN = {
     "rae/table2": {"cifar10", "faces64"},
     "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
+    "tempered/targets": {"natural"},
     "enhancenet/figure2": {"bars"},
     "enhancenet/table3": {"natural"},
     "frvsr/motion": {"moving-flow"},

@@ -20,6 +20,7 @@ EVALUATIONS: dict[str, type[Any]] = {  # by the name of a system
     "rae": RAEEvaluation,
     "vae-gan": VAEGANEvaluation,
     "gan": GANEvaluation,
+    "tempered-vae": VAEEvaluation,
     "enhancenet": EnhanceNetEvaluation,
     "frvsr": FRVSREvaluation,
 }

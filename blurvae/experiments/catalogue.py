@@ -43,6 +43,7 @@ EXPERIMENTS = (
     "sharpness/vae_gan",
     "tempered/points",
     "tempered/color_mnist",
+    "tempered/targets",
     "enhancenet/figure2",
     "enhancenet/table3",
     "frvsr/motion",

@@ -41,11 +41,13 @@ class Grid:
         cells: the pictures from left to right and from top to bottom, all of one size.
         zoom: screen pixels per image pixel.
         columns: how many cells stand side by side, each below its label; 0 for one below the other, each beside it.
+        moments: names of the pictures in each row, where they are one course of time; the book can play it then.
     """
 
     cells: tuple[Cell, ...]
     zoom: int
     columns: int = 0
+    moments: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -89,7 +91,8 @@ class Grid:
         self.image(self.zoom).save(buffer, format="PNG", optimize=True)
         boxes, (width, _) = self.boxes(self.zoom)
         shown = {"labels": list(self.labels), "boxes": boxes, "zoom": self.zoom, "columns": self.columns}
-        return buffer.getvalue(), {"width": width, "grid": shown}
+        more = {"moments": list(self.moments)} if self.moments else {}
+        return buffer.getvalue(), {"width": width, "grid": shown | more}
 
     def __repr__(self) -> str:
         # No pixel counts: the width of the labels depends on the font of the installed Matplotlib.
@@ -140,7 +143,12 @@ def _to_numpy(images: Any) -> np.ndarray:
 
 
 def image_grid(
-    rows: Mapping[str, Any] | Sequence[Any], labels: Sequence[str] | None = None, *, zoom: int = 2, columns: int = 0
+    rows: Mapping[str, Any] | Sequence[Any],
+    labels: Sequence[str] | None = None,
+    *,
+    zoom: int = 2,
+    columns: int = 0,
+    moments: Sequence[str] = (),
 ) -> Grid:
     """Rows of images side by side: same crop and same range for all, the original in the first row.
 
@@ -151,12 +159,14 @@ def image_grid(
         zoom: screen pixels per image pixel, a whole number.
         columns: set this many rows beside one another, each below its label, which suits large pictures; 0 puts
             one below the other, each beside its label.
+        moments: names of the n pictures, where each row is one course of time: the book then plays it on demand.
 
     Returns:
         A grid that Jupyter displays; `.image(scale)` gives the picture.
 
     Raises:
-        ValueError: rows of different shape, images that are no images, a zoom below 1, or labels that do not match.
+        ValueError: rows of different shape, images that are no images, a zoom below 1, or labels or moments that do
+            not match.
     """
     if isinstance(rows, Mapping):
         labels, rows = tuple(rows), tuple(rows.values())
@@ -167,12 +177,15 @@ def image_grid(
         raise ValueError(f"rows of a grid must have equal shapes, not {sorted({a.shape for a in arrays})}")
     if labels is not None and len(labels) != len(arrays):
         raise ValueError(f"{len(arrays)} rows need as many labels, not {len(labels)}")
+    if moments and len(moments) != len(arrays[0]):
+        raise ValueError(f"{len(arrays[0])} pictures a row need as many moments, not {len(moments)}")
     if zoom < 1 or zoom != int(zoom):
         raise ValueError(f"zoom must be a whole number of at least 1, not {zoom}")
     if columns < 0 or columns != int(columns):
         raise ValueError(f"columns must be a whole number of at least 0, not {columns}")
     names = labels or [""] * len(arrays)
-    return Grid(tuple(Cell(name, _side_by_side(a)) for name, a in zip(names, arrays)), int(zoom), int(columns))
+    cells = tuple(Cell(name, _side_by_side(a)) for name, a in zip(names, arrays))
+    return Grid(cells, int(zoom), int(columns), tuple(moments))
 
 
 def _side_by_side(images: np.ndarray) -> np.ndarray:

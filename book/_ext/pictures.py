@@ -1,14 +1,15 @@
 """Shows the chapters' pictures: grids with their labels as text, line figures in one form for each width of screen.
 
 A notebook holds one PNG a figure. Its metadata say how `plotting.image_grid` and `plotting.show` made it: a grid is cut
-into its cells again, at their own pixels, and the page enlarges them by a whole factor; a line figure has a second PNG
-with its panels one below the other.
+into its cells again, at their own pixels, and the page enlarges them by a whole factor; where its rows are moments of
+one course, film.js plays them. A line figure has a second PNG with its panels one below the other.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
 from hashlib import sha256
+from html import escape
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +18,7 @@ from myst_nb.core.render import MimeData, MimeRenderPlugin, NbElementRenderer, l
 from PIL import Image
 from sphinx.application import Sphinx
 
-from blurvae.pages.grids import cells_of
+from blurvae.pages.grids import GAP, cells_of
 
 
 class Pictures(MimeRenderPlugin):
@@ -65,6 +66,11 @@ def _grid(renderer: NbElementRenderer, png: bytes, grid: dict[str, Any], alt: st
         if grid["labels"]:
             cell.insert(0, nodes.container("", nodes.inline("", label), classes=["grid-label"]))
         outer += cell
+    if moments := grid.get("moments"):
+        outer["classes"].append("film")
+        side = (pixels.shape[1] + GAP) // len(moments)  # of a picture and the gap behind it
+        text = escape("|".join(moments))
+        outer += nodes.raw("", f'<span class="film-moments" data-step="{side}" hidden>{text}</span>', format="html")
     return outer
 
 

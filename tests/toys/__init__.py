@@ -7,7 +7,7 @@ from typing import Any
 
 from blurvae import losses
 from blurvae.systems import FRVSR as RealFRVSR
-from blurvae.systems import GAN, RAE, VAEGAN, BlurVAE, SmallVAE
+from blurvae.systems import GAN, RAE, VAEGAN, BlurVAE, SmallVAE, TemperedVAE
 from blurvae.systems import EnhanceNet as RealEnhanceNet
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
@@ -21,6 +21,11 @@ def blur_vae(term: str, **constants: Any) -> BlurVAE:
     """The first real system at the size of the toys."""
     small: dict[str, Any] = {"widths": (4, 6), "latent": 3, "hidden": 8, "lr": 1e-3, "kernel_lr": 1e-3}
     return BlurVAE(losses.get(term, **constants), warm_up=1, **small)
+
+
+def tempered_vae(term: str, **constants: Any) -> TemperedVAE:
+    """The same with blurred targets."""
+    return TemperedVAE(**vars(blur_vae(term, **constants)), sigma=1.0, anneal=12)
 
 
 def vae_gan(**fields: Any) -> VAEGAN:
@@ -71,6 +76,7 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "wiener, live": (blur_vae("wiener", kernel_size=3, kernel_path="live"), IMAGES),
     "wiener-proper, elbo": (blur_vae("wiener-proper", kernel_size=3, kernel_path="elbo"), IMAGES),
     "spectral": (blur_vae("spectral"), IMAGES),
+    "tempered vae, wiener": (tempered_vae("wiener", kernel_size=3, kernel_path="live"), IMAGES),
     "small vae, cyclical, a late term": (small_vae(), IMAGES),
     "two terms": (TwoTerms(), IMAGES),
     "vae-gan": (vae_gan(), IMAGES),

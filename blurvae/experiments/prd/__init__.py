@@ -1,1 +1,1 @@
-"""Experiments of chapter 5 of Sajjadi's thesis, on precision and recall: no generative model is trained for them."""
+"""Experiments of chapter 5 of Sajjadi's thesis, on precision and recall; `models` alone trains generative models."""

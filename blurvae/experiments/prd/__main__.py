@@ -1,4 +1,4 @@
-"""Records every experiment of chapter 5 that has no record yet: some minutes on one thread, no model is trained.
+"""Records every experiment of chapter 5 that has no record yet: on one thread some minutes, and half an hour of models.
 
 The classifiers must be there: `python -m blurvae.experiments.prd.classifiers`.
 """
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from blurvae.errors import MissingData, MissingNetwork
-from blurvae.experiments.prd import choices, clusters, equal_fd, fleet, modes, ones, sets, theory
+from blurvae.experiments.prd import choices, clusters, equal_fd, fleet, models, modes, ones, sets, theory
 from blurvae.files import save_arrays, write_json
 from blurvae.provenance import provenance
 
@@ -26,6 +26,7 @@ def experiments() -> dict[str, Callable[[], Made]]:
     found: dict[str, Callable[[], Made]] = {"theory": theory.record}
     found |= {modes.name(*case): partial(modes.record, *case) for case in modes.CASES}
     found |= {f"equal-fd-{features}": partial(equal_fd.record, features) for features in equal_fd.FEATURES}
+    found |= {models.name(pair): partial(models.record, pair) for pair in models.PAIRS}
     return found | {"choices": choices.record, "fleet": fleet.record, "ones": ones.record, "clusters": clusters.record}
 
 

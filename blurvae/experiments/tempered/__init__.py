@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from blurvae.record import Run
-from blurvae.systems import GAN
+from blurvae.systems import GAN, TemperedVAE
 
 LABELS = {"gan": "GAN", "lsgan": "LSGAN", "wgan-gp": "WGAN-GP", "dcgan": "DCGAN"}
 LENSES: dict[str, tuple[str, dict[str, Any]]] = {  # by the name in methods: label and fields
@@ -30,14 +30,14 @@ def annealed(runs: tuple[Run, ...], share: float) -> tuple[Run, ...]:
 
     Args:
         runs: of GANs, with a number of training images; K in steps, so that with five plays a step it is 2,000, and
-            that of a method with another K in proportion.
+            that of a method with another K in proportion. Of tempered VAEs a step is a play.
         share: of all plays.
     """
     return tuple(replace(run, system=_with_k(run, share)) for run in runs)
 
 
-def _with_k(run: Run, share: float) -> GAN:
-    system, budget = cast(GAN, run.system), run.budget
+def _with_k(run: Run, share: float) -> GAN | TemperedVAE:
+    system, budget = cast(GAN | TemperedVAE, run.system), run.budget
     assert run.n_train is not None
     plays = run.n_train // budget.batch_size * budget.passes * budget.epochs
     return replace(system, anneal=max(1, round(system.anneal * share * plays / K)))

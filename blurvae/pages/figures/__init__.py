@@ -18,7 +18,7 @@ from blurvae.pages.figures.local_fourier import swapped_energy, window_panels
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
-from blurvae.pages.figures.tempered import failures_of_points, lens_changes
+from blurvae.pages.figures.tempered import failures_of_points, film, lens_changes, point_picture
 
 __all__ = [
     "BLUE",
@@ -36,6 +36,7 @@ __all__ = [
     "error_spectra",
     "failures",
     "failures_of_points",
+    "film",
     "health",
     "interpolations",
     "kernel_snapshots",
@@ -50,6 +51,7 @@ __all__ = [
     "over_training",
     "pairs_on",
     "panels",
+    "point_picture",
     "precision_recall",
     "radial_spectra",
     "rate_curves",

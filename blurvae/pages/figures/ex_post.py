@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -19,6 +19,7 @@ from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, SKY, VERMILION, look
 from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import by_method
 
+Made = TypeVar("Made")
 FLOOR = "FD-squeeze (data)"
 # Where codes are from, by the metric of the images that are decoded from them.
 SOURCES = {
@@ -162,9 +163,9 @@ def panels(draw: Callable[..., None], experiment: str, tier: str, sets: Sequence
 
 
 def or_not_run(
-    make: Callable[..., Figure], experiment: str, tier: str, data: str, folder: Path | None = None, *more: str
-) -> Figure:
-    """A figure of recorded runs, made with these arguments; one that says how to run them where there are none."""
+    make: Callable[..., Made], experiment: str, tier: str, data: str, folder: Path | None = None, *more: str
+) -> Made | Figure:
+    """A figure or grid of recorded runs, made with these arguments; a figure that says how to run them if none is."""
     if recorded.load(experiment, tier, data, folder):
         return make(experiment, tier, data, folder, *more)
     fig, ax = plt.subplots(figsize=(6.4, 0.9))
