@@ -16,6 +16,7 @@ from matplotlib.ticker import LogLocator
 from blurvae import experiments
 from blurvae.experiments import intervals, recorded
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, SKY, VERMILION, looks
+from blurvae.pages.grids import Grid
 from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import by_method
 
@@ -162,8 +163,8 @@ def panels(draw: Callable[..., None], experiment: str, tier: str, sets: Sequence
 
 
 def or_not_run(
-    make: Callable[..., Figure], experiment: str, tier: str, data: str, folder: Path | None = None, *more: str
-) -> Figure:
+    make: Callable[..., Figure | Grid], experiment: str, tier: str, data: str, folder: Path | None = None, *more: str
+) -> Figure | Grid:
     """A figure of recorded runs, made with these arguments; one that says how to run them where there are none."""
     if recorded.load(experiment, tier, data, folder):
         return make(experiment, tier, data, folder, *more)
