@@ -22,7 +22,8 @@ def near_bicubic(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """
     module, values = experiments.get(evidence.experiment), records.values(evidence, folder)
     row = next(m.paper for m in module.METHODS if m.name == evidence.method)
-    printed = recorded.paper_table(module.PAPER_TABLE).query("method == @row")
+    printed = recorded.paper_table(module.PAPER_TABLE)
+    printed = printed[printed.method == row]
     near = float((printed["PSNR"] - printed["PSNR, bicubic"]).abs().max())
     own, plain = (values.get(f"PSNR (Y{how})", {}).get(evidence.method, {}) for how in ("", ", bicubic"))
     gaps = records.gaps(own, plain)
