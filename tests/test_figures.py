@@ -34,8 +34,11 @@ MADE = {
     "rae/components": ("ae",),
     "dalal/table1": ("l2", "stft-ssim"),
     "dalal/rate": ("stft-ssim,beta=0.03", "stft-ssim,beta=1"),
+    "enhancenet/figure2": ("e", "ea"),
+    "enhancenet/table3": ("e", "ea"),
 }
 DATA = dict.fromkeys(("sharpness/variants", "dalal/table1"), "dead-leaves")  # in 28×28 px, which natural has not
+DATA["enhancenet/figure2"] = "bars"  # its only ones
 
 
 @pytest.fixture(autouse=True)

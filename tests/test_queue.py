@@ -102,7 +102,6 @@ OPEN = {
     "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
     "tempered/targets": {"natural"},
-    "enhancenet/figure2": {"bars"},
     "enhancenet/table3": {"natural"},
     "frvsr/motion": {"moving-flow"},
     "frvsr/robust": {"moving-flow"},

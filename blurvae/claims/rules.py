@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blurvae.claims.autoencoders import as_good, best_of_family, ex_post, noise_as_penalty, trend
+from blurvae.claims.enlarged import near_bicubic, oscillates
 from blurvae.claims.model import Claim, Comparison, Evidence
 from blurvae.claims.observations import (
     blur_share,
@@ -71,6 +72,8 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "less spread": less_spread,
     "only the identity": only_the_identity,
     "mean and draw": mean_and_draw,
+    "near bicubic": near_bicubic,
+    "oscillates": oscillates,
 }
 
 

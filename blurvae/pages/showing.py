@@ -21,24 +21,29 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
+from blurvae.pages.grids import Grid
+
 INCH = 96  # screen pixels per inch of a figure, as in CSS
 WIDEST = 7.2  # inches: the text column of the book
 NARROWEST = 3.7  # inches: the text column on a phone
 SMALLEST = 8.25  # points: letters of 11 screen pixels
 
 
-def show(fig: Figure, *, columns: int = 1) -> None:
+def show(fig: Figure | Grid, *, columns: int = 1) -> None:
     """Show a figure in place of `plt.show()`, with twice the pixels of the screen, and close it.
 
     The book shows the same figure on a phone with its panels one below the other; `flaws` of both are kept beside the
     picture, for the test that a legend never lies on a curve.
 
     Args:
-        fig: the figure, at most `WIDEST` inches wide.
+        fig: the figure, at most `WIDEST` inches wide; a grid of images is shown as it is.
         columns: how many panels stand side by side on a phone.
     """
     from IPython.display import display
 
+    if isinstance(fig, Grid):
+        display(fig)
+        return
     engine, width = fig.get_layout_engine(), round(INCH * fig.get_figwidth())
     text = f"Figure of {len(fig.axes)} panel{'s' if len(fig.axes) > 1 else ''}"
     wrong, wide = flaws(fig), _png(fig)

@@ -1,6 +1,7 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import (
     distances,
     distances_on,
@@ -33,6 +34,7 @@ __all__ = [
     "determinants",
     "distances",
     "distances_on",
+    "enlargements",
     "error_spectra",
     "failures",
     "failures_of_points",
@@ -56,6 +58,7 @@ __all__ = [
     "radial_spectra",
     "rate_curves",
     "reconstructions",
+    "residuals",
     "samples",
     "spectra",
     "swapped_energy",

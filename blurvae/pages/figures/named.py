@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.files import write_atomically
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import distances, precision_recall, term_ratios
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import failures, health
@@ -42,6 +43,8 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "rae/components": (over_components,),
     "dalal/table1": (reconstructions, samples),
     "dalal/rate": (rate_curves,),
+    "enhancenet/figure2": (enlargements,),
+    "enhancenet/table3": (enlargements, residuals),
 }
 
 
