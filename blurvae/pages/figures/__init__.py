@@ -1,6 +1,7 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.clips import over_frames, profiles
 from blurvae.pages.figures.ex_post import (
     distances,
     distances_on,
@@ -45,12 +46,14 @@ __all__ = [
     "neighbours",
     "or_not_run",
     "over_components",
+    "over_frames",
     "over_methods",
     "over_seeds",
     "over_training",
     "pairs_on",
     "panels",
     "precision_recall",
+    "profiles",
     "radial_spectra",
     "rate_curves",
     "reconstructions",

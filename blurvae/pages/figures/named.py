@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.files import write_atomically
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.clips import over_frames, profiles
 from blurvae.pages.figures.ex_post import distances, precision_recall, term_ratios
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
 from blurvae.pages.figures.health import failures, health
@@ -42,6 +43,7 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "rae/components": (over_components,),
     "dalal/table1": (reconstructions, samples),
     "dalal/rate": (rate_curves,),
+    "frvsr/motion": (over_frames, profiles),
 }
 
 
