@@ -21,7 +21,7 @@ from blurvae.systems import FRVSR
 from blurvae.systems.frvsr import INPUTS, Method
 
 SCALE, SIDE = 4, 32  # px of the scenes of the linear model
-VARIANCE, EIGHT_BITS = 0.06, 1 / 12 / 255**2  # of a pixel's value on [0, 1], and of its rounding
+PATCHES, EIGHT_BITS = 1000, 1 / 12 / 255**2  # whose power scenes have; variance of rounding on [0, 1]
 SIGMAS = tuple(i / 10 for i in range(41))  # px, 0 to 4
 DRAWS = 8  # of the motion
 NETWORKS = ((3, 64), (5, 64), (10, 64), (3, 128), (5, 128), (10, 128))  # residual blocks and filters (§3.4.6)
@@ -33,13 +33,21 @@ CHANNELS = 3
 # The linear model ----------------------------------------------------------------------------------------------------
 
 
-def power_law(side: int = SIDE, variance: float = VARIANCE) -> Tensor:
-    """E|X(ω)|² ∝ 1/ω² of scenes as natural as their second moments are, (side, side); its mean is the variance."""
-    f = torch.fft.fftfreq(side, dtype=torch.float64)
-    squared = f[:, None] ** 2 + f**2
-    squared[0, 0] = 1 / side**2  # frequency zero as the first
-    power = 1 / squared
-    return power * (variance / power.mean())
+@cache
+def power_of_patches(side: int = SIDE) -> Tensor:
+    """E|X(ω)|² of the training patches of `natural`, their means known, averaged over rings: (side, side).
+
+    Rings level the cross that a patch's borders leave in its spectrum.
+    """
+    x = datasets.load("natural", "train", size=side, n=PATCHES).tensor().double() / 255
+    spectra = torch.fft.fft2(x - x.mean((2, 3), keepdim=True), norm="ortho")
+    power = spectra.abs().square().mean((0, 1))
+    f = side * torch.fft.fftfreq(side, dtype=torch.float64)
+    ring = torch.hypot(f[:, None], f).round().long()
+    total, count = (torch.bincount(ring.flatten(), of) for of in (power.flatten(), torch.ones_like(power).flatten()))
+    mean = total / count
+    mean[0] = mean[1]  # where the mean is not known after all
+    return mean[ring]
 
 
 def gaussian_gain(sigma: float, side: int = SIDE) -> Tensor:
@@ -52,7 +60,7 @@ def gaussian_gain(sigma: float, side: int = SIDE) -> Tensor:
 def error_of(places: Tensor, sigma: float, side: int = SIDE, noise: float = EIGHT_BITS) -> float:
     """Least expected squared error of a linear estimate from frames at these places (n, 2), blurred by σ px."""
     system = alias_system(places, SCALE, gaussian_gain(sigma, side))
-    return least_error(system, power_law(side), noise)
+    return least_error(system, power_of_patches(side), noise)
 
 
 @cache
