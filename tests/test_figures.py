@@ -34,8 +34,10 @@ MADE = {
     "rae/components": ("ae",),
     "dalal/table1": ("l2", "stft-ssim"),
     "dalal/rate": ("stft-ssim,beta=0.03", "stft-ssim,beta=1"),
+    "frvsr/motion": ("sisr", "frvsr-given"),
 }
 DATA = dict.fromkeys(("sharpness/variants", "dalal/table1"), "dead-leaves")  # in 28×28 px, which natural has not
+DATA["frvsr/motion"] = "moving-flow"  # clips
 
 
 @pytest.fixture(autouse=True)

@@ -76,7 +76,7 @@ def best_blur(frames: int) -> float:
 
 
 @cache
-def bicubic_by_frame(data: str, frames: int = LONG, clips: int = LONG_CLIPS, size: int = 64) -> np.ndarray:
+def bicubic_by_frame(data: str, frames: int = LONG, clips: int = LONG_CLIPS, size: int | None = 64) -> np.ndarray:
     """PSNR by frame of bicubic enlargement of the long clips on which runs are followed, (frames,), dB."""
     system = FRVSR("sisr", motion="carried")
     truth, _ = system.parts(datasets.to_float(datasets.load(f"{data}:{frames}", "test", size=size, n=clips).tensor()))

@@ -54,7 +54,7 @@ def over_frames(experiment: str, tier: str, data: str, folder: Path | None = Non
         long = [p for p in own if LONG in p]
         if not long:
             continue
-        plain = theory.bicubic_by_frame(data, len(long[0][LONG]))
+        plain = theory.bicubic_by_frame(data, len(long[0][LONG]), size=runs[0].run.size)
         _band(right, [p[LONG] - plain for p in long], label, look)
         gains = [np.where(np.isfinite(p[f"{LONG}_injected"]), p[f"{LONG}_injected"] - plain, np.nan) for p in long]
         _band(right, gains, f"{label}, true first frame", INJECTED[method])
