@@ -7,11 +7,11 @@ from is lost by that; on the large one, as FRVSR has it, it is kept.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,14 +87,14 @@ def gains() -> dict[str, float]:
     opposite = [(-y, -x) for y, x in MOTIONS]
     two, three = [small([m]) for m in MOTIONS], [small(pair) for pair in zip(MOTIONS, opposite)]
     errors = {
-        "two frames, told": np.mean([error([one]) for one in two]),
-        "three frames, told": np.mean([error([one]) for one in three]),
+        "two frames, told": statistics.fmean(error([one]) for one in two),
+        "three frames, told": statistics.fmean(error([one]) for one in three),
         "two frames on the small grid, not told": error(two),
         "three frames on the small grid, not told": error(three),
         "a frame and an estimate on the large grid, not told": error(large(m) for m in MOTIONS),
     }
     alone = error([small([])])
-    return {name: float(10 * np.log10(alone / value)) for name, value in errors.items()}
+    return {name: 10 * math.log10(alone / value) for name, value in errors.items()}
 
 
 def _frames(places: list[tuple[float, float]]) -> Tensor:
