@@ -36,9 +36,11 @@ MADE = {
     "dalal/rate": ("stft-ssim,beta=0.03", "stft-ssim,beta=1"),
     "enhancenet/figure2": ("e", "ea"),
     "enhancenet/table3": ("e", "ea"),
+    "frvsr/motion": ("sisr", "frvsr-given"),
 }
 DATA = dict.fromkeys(("sharpness/variants", "dalal/table1"), "dead-leaves")  # in 28×28 px, which natural has not
 DATA["enhancenet/figure2"] = "bars"  # its only ones
+DATA["frvsr/motion"] = "moving-flow"  # clips
 
 
 @pytest.fixture(autouse=True)

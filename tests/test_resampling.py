@@ -23,6 +23,7 @@ from blurvae.resampling import (
     jpeg,
     space_to_depth,
     symmetric_padding,
+    translation,
     upsample,
     warp,
     window,
@@ -293,3 +294,29 @@ def test_jpeg_of_one_grey_is_that_grey_and_other_input_is_refused() -> None:
             jpeg(grey, quality)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="1 or 3 channels"):
         jpeg(grey[:, :2], 40)
+
+
+# Motion found --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("right", "down"), [(0.0, 0.0), (0.3, -0.2), (-0.45, 0.4)])
+def test_a_shift_of_a_smooth_frame_is_found(right: float, down: float) -> None:
+    """Of waves, whose values anywhere are known; the interpolation of a warp is left to account for."""
+    y, x = torch.meshgrid(*(torch.arange(24, dtype=torch.float64),) * 2, indexing="ij")
+
+    def frame(at_x: Tensor, at_y: Tensor) -> Tensor:
+        return torch.stack((torch.sin(at_x / 4) * torch.cos(at_y / 5), torch.cos(at_x / 6 + at_y / 4)))[None]
+
+    found = translation(frame(x, y), frame(x + right, y + down))
+    assert found[0].tolist() == pytest.approx([right, down], abs=0.01)
+
+
+def test_a_shift_that_is_found_is_the_best_one_nearby() -> None:
+    """Of random frames that `warp` itself has moved: nothing is left, and a tenth of a pixel beside it there is."""
+    x = blur_and_decimate(random(2, 3, 48, 48), 1, 2.0)
+    flow = torch.tensor([[0.25, -0.4], [0.1, 0.3]], dtype=x.dtype)
+    now = warp(x, flow[:, :, None, None].expand(-1, -1, 48, 48))
+    found = translation(x, now, rounds=12)
+    assert torch.allclose(found, flow, atol=0.02)
+    with pytest.raises(ValueError, match="at least 4×4 px"):
+        translation(x[..., :3, :], now[..., :3, :])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blurvae.claims.autoencoders import as_good, best_of_family, ex_post, noise_as_penalty, trend
+from blurvae.claims.clips import best_blur, cost_of_a_frame, over_frames, through_time, true_frame
 from blurvae.claims.enlarged import near_bicubic, oscillates
 from blurvae.claims.model import Claim, Comparison, Evidence
 from blurvae.claims.observations import (
@@ -74,6 +75,11 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "mean and draw": mean_and_draw,
     "near bicubic": near_bicubic,
     "oscillates": oscillates,
+    "over frames": over_frames,
+    "true frame": true_frame,
+    "best blur": best_blur,
+    "cost of a frame": cost_of_a_frame,
+    "through time": through_time,
 }
 
 

@@ -10,6 +10,7 @@ from blurvae.resampling.blocks import depth_to_space, space_to_depth
 from blurvae.resampling.decimation import blur_and_decimate, gaussian
 from blurvae.resampling.jpeg import jpeg
 from blurvae.resampling.padding import symmetric_padding
+from blurvae.resampling.translation import translation
 from blurvae.resampling.upsampling import centre_phase, upsample
 from blurvae.resampling.warp import warp
 from blurvae.resampling.windows import corners, window
@@ -24,6 +25,7 @@ __all__ = [
     "jpeg",
     "space_to_depth",
     "symmetric_padding",
+    "translation",
     "upsample",
     "warp",
     "window",

@@ -1,6 +1,7 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.clips import over_frames, profiles
 from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import (
     distances,
@@ -48,6 +49,7 @@ __all__ = [
     "neighbours",
     "or_not_run",
     "over_components",
+    "over_frames",
     "over_methods",
     "over_seeds",
     "over_training",
@@ -55,6 +57,7 @@ __all__ = [
     "panels",
     "point_picture",
     "precision_recall",
+    "profiles",
     "radial_spectra",
     "rate_curves",
     "reconstructions",

@@ -1,4 +1,4 @@
-"""Drawings of what flows where: the autoencoder, with and without the kernel network."""
+"""Drawings of what flows where: the autoencoder with and without the kernel network, a frame of recurrent video."""
 
 from __future__ import annotations
 
@@ -55,6 +55,45 @@ def vae(ax: Axes, *, kernel: bool = False) -> dict[str, Rectangle]:
     for loss, parts in seen.items():
         for part in parts:
             arrow(ax, boxes[part], boxes[loss], upright=True)
+    return boxes
+
+
+def recurrence(ax: Axes) -> dict[str, Rectangle]:
+    """Draw what one frame of FRVSR takes: flow, warp, space to depth, SRNet, and the estimate that goes on.
+
+    Args:
+        ax: an empty panel, at least 3.6 inches high; its axes are switched off.
+
+    Returns:
+        The boxes by name: "before" and "now" (small frames), "fnet", "flow", "larger", "carried" (the estimate
+        before), "warp", "depth", "again" ("now" once more), "srnet", "estimate", and the losses "flow_loss" and
+        "sr_loss".
+    """
+    ax.set_axis_off()
+    ax.set(xlim=(-0.5, 5.0), ylim=(-1.95, 3.0))
+    boxes = {
+        "before": _box(ax, (0, 2.6), "$I_{t-1}$", 0.62, VALUE),
+        "now": _box(ax, (0, 1.55), "$I_t$", 0.62, VALUE),
+        "again": _box(ax, (1.95, -0.6), "$I_t$", 0.62, VALUE),
+        "fnet": _box(ax, (1.15, 2.6), "FNet", 0.86, NET),
+        "flow": _box(ax, (2.25, 2.6), "$F_t$", 0.5, VALUE),
+        "larger": _box(ax, (3.3, 2.6), "larger,\n× s", 0.86, VALUE),
+        "warp": _box(ax, (3.3, 1.55), "warp", 0.86, VALUE),
+        "carried": _box(ax, (4.55, 1.55), "$\\hat I_{t-1}$", 0.62, VALUE),
+        "depth": _box(ax, (3.3, 0.5), "to\ndepth", 0.86, VALUE),
+        "srnet": _box(ax, (3.3, -0.6), "SRNet", 0.86, NET),
+        "estimate": _box(ax, (4.55, -0.6), "$\\hat I_t$", 0.62, VALUE),
+        "flow_loss": _box(ax, (1.1, 0.45), "$\\Vert W(I_{t-1}, F_t) - I_t \\Vert^2$", 2.82, LOSS),
+        "sr_loss": _box(ax, (3.6, -1.6), "$\\Vert \\hat I_t - \\mathrm{truth} \\Vert^2$", 2.3, LOSS),
+    }
+    ways = ("before", "fnet"), ("now", "fnet"), ("fnet", "flow"), ("flow", "larger"), ("carried", "warp")
+    for start, end in (*ways, ("again", "srnet"), ("srnet", "estimate")):
+        arrow(ax, boxes[start], boxes[end])
+    downwards = ("larger", "warp"), ("warp", "depth"), ("depth", "srnet"), ("flow", "flow_loss"), ("now", "flow_loss")
+    for start, end in (*downwards, ("estimate", "sr_loss")):
+        arrow(ax, boxes[start], boxes[end], upright=True)
+    arrow(ax, boxes["estimate"], boxes["carried"], linestyle=(0, (3, 2)), color="#0072B2")
+    ax.text(4.62, 0.5, "next\nframe", ha="left", va="center", fontsize=9, color="#0072B2")
     return boxes
 
 

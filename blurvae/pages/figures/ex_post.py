@@ -16,7 +16,6 @@ from matplotlib.ticker import LogLocator
 from blurvae import experiments
 from blurvae.experiments import intervals, recorded
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, SKY, VERMILION, looks
-from blurvae.pages.grids import Grid
 from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import by_method
 

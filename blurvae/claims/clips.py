@@ -1,0 +1,100 @@
+"""Rules of the chapter on video super-resolution: what frames before are worth, over time, in blur and in cost."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from blurvae.claims import records
+from blurvae.claims.model import Comparison, Evidence
+from blurvae.experiments.frvsr import theory
+
+SEEN = (4, 12, 24)  # frames before, between which PSNR rises, rises still, and rises no more
+LEVEL, SHOWN = 0.1, 0.01  # dB: what a rise must exceed to be one, and what a table shows
+BEFORE_THE_END = (10, 20, 39)  # frames after the first at which a true first one may still help
+FEW, MANY = 3, 10  # frames of the linear model beside one
+NONE, LEAST = -12.0, 1e-30  # log10 of a slope, relative to that of the last flow, that is rounding; what 0 is taken for
+NETWORKS = 5  # untrained ones
+
+
+def over_frames(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """PSNR less that of bicubic enlargement on long clips, from the first frame to the fifth, the 13th and the 25th.
+
+    Frames differ in difficulty, and bicubic enlargement knows nothing of those before.
+    """
+    plain = theory.bicubic_by_frame(evidence.data)
+    gains = [curve - plain for curve in _curves(evidence, "psnr_by_frame_long", folder)]
+    few, some, many = SEEN
+    what = "gain over bicubic, dB: after {} frames minus after {}"
+
+    def rises(later: int, sooner: int) -> tuple[float, ...]:
+        return tuple(float(gain[later] - gain[sooner]) for gain in gains)
+
+    return [
+        Comparison(what.format(few, 0), "0", rises(few, 0), digits=2),
+        Comparison(what.format(some, few), "0", rises(some, few), digits=2),
+        Comparison(what.format(many, some), f"within ±{LEVEL:g}", rises(many, some), digits=2, near=LEVEL),
+    ]
+
+
+def true_frame(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """What a true first frame adds to PSNR later; a gain at the end of forty frames says nothing of more than fifty."""
+    both = zip(
+        _curves(evidence, "psnr_by_frame_long_injected", folder), _curves(evidence, "psnr_by_frame_long", folder)
+    )
+    gaps = [injected[1:] - own[1:] for injected, own in both]
+    made = []
+    for later in BEFORE_THE_END:
+        values = tuple(float(gap[later - 1]) for gap in gaps)
+        silent = "so far" if values and statistics.fmean(values) > SHOWN else ""
+        what = f"PSNR {later} frames after a true one, less without, dB"
+        made.append(Comparison(what, f"over {SHOWN:g}", values, limit=SHOWN, digits=3, silent=silent))
+    return made
+
+
+def best_blur(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """The σ at which the linear estimate from several frames errs least, minus that from one frame."""
+    one = theory.best_blur(1)
+    return [
+        Comparison(f"best σ, px: {frames} frames minus one", "0", (theory.best_blur(frames) - one,), -1, 0, 2, True)
+        for frames in (FEW, MANY)
+    ]
+
+
+def cost_of_a_frame(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Multiplications of FRVSR less those of VSR, in % of the latter, for the networks of the text."""
+    own, rival = (theory.gigaproducts(method) for method in ("frvsr", "vsr"))
+    return [
+        Comparison(
+            f"multiplications a frame, {name}, %",
+            "those of VSR",
+            (100 * (own[name] / rival[name] - 1),),
+            -1,
+            0,
+            1,
+            True,
+        )
+        for name in own
+    ]
+
+
+def through_time(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Slopes of the last of ten frames' error in the flows before it, of untrained networks."""
+    found = [np.array(theory.slopes(seed)) for seed in range(NETWORKS)]
+    found = [np.log10(np.maximum(slopes / slopes[-1], LEAST)) for slopes in found]
+    what = "log10 of the last frame's slope in {}, over that in its own flow"
+    return [
+        Comparison(what.format(flow), f"over {NONE:g}", values, limit=NONE, digits=1)
+        for flow, values in {
+            "the least of the other nine flows": tuple(float(slopes[1:].min()) for slopes in found),
+            "the first frame's flow": tuple(float(slopes[0]) for slopes in found),
+        }.items()
+    ]
+
+
+def _curves(evidence: Evidence, key: str, folder: Path | None) -> list[np.ndarray]:
+    """PSNR by frame of the method's runs, seed by seed."""
+    found = sorted(records.runs(evidence, folder), key=lambda result: result.run.seed)
+    return [result.pictures[key].astype(float) for result in found if key in result.pictures]
