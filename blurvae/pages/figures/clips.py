@@ -72,7 +72,7 @@ def _band(ax: Axes, curves: list[np.ndarray], label: str, look: tuple[str, objec
         return
     colour, dash = look
     frames = np.arange(1, len(curves[0]) + 1)
-    ax.plot(frames, np.mean(curves, 0), color=colour, linestyle=dash, label=label)  # type: ignore[arg-type]
+    ax.plot(frames, np.mean(curves, 0), color=colour, linestyle=dash, label=label)
     ax.fill_between(frames, np.min(curves, 0), np.max(curves, 0), color=colour, alpha=0.15, linewidth=0)
 
 
