@@ -206,7 +206,7 @@ def test_coarse_chroma_loses_no_level_where_it_does_not_change(av: Any, tmp_path
 def test_a_stream_that_does_not_say_is_taken_by_its_size_or_refused(av: Any, tmp_path: Path) -> None:
     values = levels()
     small = clip.opened(write(av, tmp_path / "sd.mp4", [planes(av, values)]))
-    assert any("BT.601, as is usual" in note for note in small.notes)
+    assert any("BT.601 (as is usual" in note for note in small.notes)
     assert np.abs(next(small.frames(0)).pixels - in_rgb(values, "bt601", False)).max() <= 1
     asked = clip.opened(tmp_path / "sd.mp4", "bt709")
     assert np.abs(next(asked.frames(0)).pixels - in_rgb(values, "bt709", False)).max() <= 1

@@ -138,7 +138,7 @@ def _look(file: Path, frame: VideoFrame, field_order: int, matrix: str | None) -
     kind, (h, w) = frame.format, (frame.height, frame.width)
     matrices = {RGB: RGB, BT709: BT709, BT470: BT470, BT601: BT601, NOT_SAID: NOT_SAID}
     notes: list[str] = []
-    reason = ""
+    reason = why = ""
     if h * w > _LONGEST:
         reason = f"has frames of {h * w / 1e6:.0f} megapixels: make it smaller, {_LONGEST // 10**6} megapixels at most"
     elif any(part.is_alpha for part in kind.components):
@@ -159,7 +159,7 @@ def _look(file: Path, frame: VideoFrame, field_order: int, matrix: str | None) -
         found = RGB
     elif found == NOT_SAID and matrix is not None:
         found = MATRICES[matrix]
-        notes.append(f"colours by {_said(found)}, as asked for")
+        why = " (as asked for)"
     elif found == NOT_SAID and (h > SD[0] or w > SD[1]):
         raise ValueError(
             f"{file} has frames of {w}×{h} px and does not say by which matrix its colours are coded: add --colours "
@@ -167,11 +167,11 @@ def _look(file: Path, frame: VideoFrame, field_order: int, matrix: str | None) -
         )
     elif found == NOT_SAID:
         found = BT601
-        notes.append("colours by BT.601, as is usual at this size, since the stream does not say")
+        why = " (as is usual at this size where the stream does not say)"
     unsaid = kind.name.startswith("yuvj") or found == RGB
     full = frame.color_range == _FULL or (unsaid and frame.color_range != LIMITED)
     if found != RGB:
-        notes.append(f"{_said(found)}, {'full' if full else 'limited'} range")
+        notes.append(f"{_said(found)}{why}, {'full' if full else 'limited'} range")
     if turn != Turn():
         notes.append("turned as its camera says")
     if max(part.bits for part in kind.components) > 8:

@@ -1,8 +1,9 @@
 """The generator that comes with the book, which `blurvae upscale` takes unasked: a small ENet-E of four photographs.
 
-`python -m blurvae.experiments.enhancenet.shipped` trains it if there is no file of it (some ten minutes on one
-thread), measures it and bicubic enlargement on the test patches and on those of the field's sets that are here, and
-writes data/checkpoints/natural-enet.safetensors with a card beside it. What it learned from may be passed on.
+`python -m blurvae.experiments.enhancenet.shipped` trains it if there is no file of it (five minutes of one thread,
+some more where others share it), measures it and bicubic enlargement on the test patches and on those of the field's
+sets that are here, and writes data/checkpoints/natural-enet.safetensors with a card beside it. What it learned from
+may be passed on.
 """
 
 from __future__ import annotations
