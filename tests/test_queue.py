@@ -103,7 +103,6 @@ OPEN = {
     "tempered/points": {"grid"},
     "enhancenet/figure2": {"bars"},
     "enhancenet/table3": {"natural"},
-    "frvsr/motion": {"moving-flow"},
 }
 
 
