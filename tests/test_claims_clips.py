@@ -62,6 +62,13 @@ def test_psnr_rises_over_frames_for_as_long_as_is_claimed(settles: int, calls: l
     assert np.mean(found.comparisons[0].values) == pytest.approx(0.1 * min(4, settles), abs=0.02)
 
 
+def test_a_curve_that_never_rose_settles_at_nothing(tmp_path: Path) -> None:
+    plain = theory.bicubic_by_frame(DATA)
+    record(tmp_path, "frvsr", long=lambda s: plain + 1 - 1e-3 * s * np.arange(len(plain)))
+    found = finding(tmp_path, "FR-C2", "frvsr")
+    assert [judged.call for judged in found.judged][-1] == "never rose" and found.verdict != "holds"
+
+
 @pytest.mark.parametrize(("left", "says"), [(0.0, "does not hold"), (0.5, "undecided")])
 def test_a_true_frame_that_is_forgotten_speaks_against_the_claim_and_none_for_it(
     left: float, says: str, tmp_path: Path

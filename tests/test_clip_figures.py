@@ -35,7 +35,7 @@ def record(out: Path, methods: tuple[str, ...], seeds: tuple[int, ...] = (0, 1))
         files.write(files.Result(run, json.loads(file.read_text()), arrays), out, images=run.seed == 0)
 
 
-def test_gains_are_means_over_seeds_beside_the_bicubic_curve(tmp_path: Path) -> None:
+def test_gains_are_medians_over_seeds_beside_the_bicubic_curve(tmp_path: Path) -> None:
     record(tmp_path, ("sisr", "frvsr-given"))
     fig = figures.over_frames(NAME, "lesson", DATA, tmp_path)
     left, right = ({line.get_label(): line.get_ydata() for line in ax.lines} for ax in fig.axes)

@@ -103,7 +103,6 @@ OPEN = {
     "tempered/points": {"grid"},
     "tempered/targets": {"natural"},
     "enhancenet/table3": {"natural"},
-    "frvsr/motion": {"moving-flow"},
     "frvsr/robust": {"moving-flow"},
 }
 

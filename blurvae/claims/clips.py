@@ -32,10 +32,13 @@ def over_frames(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     def rises(later: int, sooner: int) -> tuple[float, ...]:
         return tuple(float(gain[later] - gain[sooner]) for gain in gains)
 
+    first = rises(few, 0)
+    silent = "never rose" if first and statistics.fmean(first) <= 0 else ""  # a level curve settles at nothing
+    near, level = f"within ±{LEVEL:g}", rises(many, some)
     return [
-        Comparison(what.format(few, 0), "0", rises(few, 0), digits=2),
+        Comparison(what.format(few, 0), "0", first, digits=2),
         Comparison(what.format(some, few), "0", rises(some, few), digits=2),
-        Comparison(what.format(many, some), f"within ±{LEVEL:g}", rises(many, some), digits=2, near=LEVEL),
+        Comparison(what.format(many, some), near, level, digits=2, near=LEVEL, silent=silent),
     ]
 
 

@@ -208,7 +208,8 @@ class FRVSR(System[Players]):
         flows, errors = [], []
         for before, now, given in zip(low.unbind(1), low.unbind(1)[1:], known[1:]):
             flows.append(flow := self.flow(players, before, now, given, autocast))
-            estimates.append(self.made(players, now, [self.carried(estimates[-1], flow)], autocast))
+            carried = self.carried(estimates[-1], flow)
+            estimates.append(self.made(players, now, [carried], autocast))
             errors.append(frames.flow_error(before, now, flow, self.border))
         error = torch.stack(errors, 1).mean(1) if self.finds_flow else None
         return Made(torch.stack(estimates, 1), torch.stack(flows, 1), error)

@@ -30,7 +30,7 @@ SHORT, LONG = "psnr_by_frame", "psnr_by_frame_long"
 def over_frames(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:
     """PSNR less that of bicubic enlargement, frame by frame: all methods on short clips, recurrence on long ones.
 
-    Lines are means over seeds, bands hold all seeds. On the right also with the true frame in the place of the first
+    Lines are medians over seeds, bands hold all seeds. On the right also with the true frame in the place of the first
     estimate.
 
     Args:
@@ -67,12 +67,12 @@ def over_frames(experiment: str, tier: str, data: str, folder: Path | None = Non
 
 
 def _band(ax: Axes, curves: list[np.ndarray], label: str, look: tuple[str, object]) -> None:
-    """The mean of some curves over frames, from 1 on, and all that lies between them."""
+    """The median of some curves over frames, from 1 on, and all that lies between them."""
     if not curves:
         return
     colour, dash = look
     frames = np.arange(1, len(curves[0]) + 1)
-    ax.plot(frames, np.mean(curves, 0), color=colour, linestyle=dash, label=label)
+    ax.plot(frames, np.median(curves, 0), color=colour, linestyle=dash, label=label)
     ax.fill_between(frames, np.min(curves, 0), np.max(curves, 0), color=colour, alpha=0.15, linewidth=0)
 
 
