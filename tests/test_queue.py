@@ -93,7 +93,6 @@ def test_absent_data_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, capsys
 OPEN = {
     "bredell/rate64": {"natural", "faces64", "brain"},
     "bredell/arms": {"natural", "faces64"},
-    "dalal/latent16": {"mnist-binary"},
     "dalal/choices": {"mnist-binary"},
     "dalal/rate": {"natural", "mnist", "faces64"},
     "sharpness/rate": {"mnist"},
