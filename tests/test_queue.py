@@ -101,7 +101,6 @@ OPEN = {
     "rae/table2": {"cifar10", "faces64"},
     "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
-    "enhancenet/table3": {"natural"},
     "frvsr/motion": {"moving-flow"},
 }
 
