@@ -101,8 +101,8 @@ OPEN = {
     "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
     "tempered/targets": {"natural"},
-    "enhancenet/table3": {"natural"},
     "frvsr/robust": {"moving-flow"},
+    "frvsr/motion": {"moving-flow"},
 }
 
 
