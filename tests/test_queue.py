@@ -102,7 +102,6 @@ OPEN = {
     "tempered/points": {"grid"},
     "tempered/targets": {"natural"},
     "frvsr/robust": {"moving-flow"},
-    "frvsr/motion": {"moving-flow"},
 }
 
 
