@@ -100,7 +100,6 @@ OPEN = {
     "rae/table2": {"cifar10", "faces64"},
     "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
-    "tempered/targets": {"natural"},
     "frvsr/robust": {"moving-flow"},
 }
 
