@@ -161,7 +161,7 @@ def test_each_arm_is_one_change():
     """Against Wiener or L2 of the same table; typed here a second time."""
     arms = {run.method: run for run in experiments.get("arms").runs("lesson", "natural", (0,))}
     given = {name: (run.budget, run.size, run.n_train, run.n_test, run.n_bound) for name, run in arms.items()}
-    assert len(set(given.values())) == 1 and len(arms) == 14
+    assert len(set(given.values())) == 1 and len(arms) == 15
     assert {run.experiment for name, run in arms.items() if name in ("l2", "wiener", "wiener-proper")} == {
         "bredell/table6"
     }

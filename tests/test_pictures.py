@@ -349,7 +349,7 @@ REFUSED = [
     (("deblur", "absent.jpg", "--kernel", "disc:2"), 6, "absent.jpg: no such file"),
     (("deblur", "folder.png", "--kernel", "disc:2"), 6, "folder.png"),
     (("deblur", "there.png", "--kernel", "disc:2"), 4, "there.png cannot be read as a picture"),
-    ((*RECONSTRUCT, "natural"), 3, "choose one of natural-l2, natural-wiener"),
+    ((*RECONSTRUCT, "natural"), 3, "natural-enet, natural-l2, natural-wiener"),
     ((*RECONSTRUCT, "own.safetensors"), 3, "own.safetensors"),
     ((*RECONSTRUCT, "natural-l2"), 2, "31×31 px and the model takes 32×32"),
     ((*RECONSTRUCT, "natural-l2", "--out", "there.png"), 2, "there.png is there already"),

@@ -11,6 +11,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 def observe(scene: Tensor, places: Tensor, scale: int, gain: Tensor | None = None) -> Tensor:
@@ -49,12 +50,12 @@ def shift_and_add(frames: Tensor, places: Tensor, scale: int) -> tuple[Tensor, T
     if places.is_floating_point():
         raise ValueError("Shift-and-add takes whole places: round them, or use `best_estimate`.")
     c, h, w = frames.shape[1:]
+    comb = pad(frames.new_ones(h, w, 1, 1), (0, scale - 1, 0, scale - 1))  # one place of each small pixel's square
     total, counts = frames.new_zeros(c, scale * h, scale * w), frames.new_zeros(scale * h, scale * w)
     for frame, place in zip(frames, places.tolist()):
-        there = torch.zeros_like(total), torch.zeros_like(counts)
-        there[0][:, ::scale, ::scale], there[1][::scale, ::scale] = frame, 1
-        total += there[0].roll(place, (-2, -1))
-        counts += there[1].roll(place, (-2, -1))
+        spread = (frame[..., None, None] * comb).transpose(-3, -2).reshape(total.shape)
+        total = total + spread.roll(place, (-2, -1))
+        counts = counts + comb.transpose(1, 2).reshape(counts.shape).roll(place, (-2, -1))
     return total / counts.clamp(min=1), counts
 
 

@@ -22,6 +22,8 @@ SHARED = ("original", "log_spectrum_data", "data_power")  # the same for all run
 LOGS = ("error_power",)  # kept as its logarithm where it is kept in half precision
 VALUE = "value/"  # before the name of a metric: its values of single images, (n,), see `half`
 VALUES = 100  # images whose values are kept of a run whose pictures are not
+TAPS = 1000  # likewise of its kernels, all images together: eight of 11×11
+LARGE = ("log_variance",)  # not kept then: learned variances, which are the power of the errors where they are best
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,9 @@ def write(result: Result, out: Path, *, images: bool = True, keep: Collection[st
     Args:
         result: with its arrays.
         out: folder of results.
-        images: keep the pictures; else kernels and spectra stay, in half precision, and the values of the first 100
-            images, so that the file has 20 kB at most at 32 and 64 px.
+        images: keep the pictures; else kernels and spectra of the error and of samples stay, in half precision, and the
+            values of the first 100 images, but for those of fitted covariances, so that the file has 20 kB at most at
+            32 and 64 px.
         keep: pictures that are kept even so, such as "sample" where a figure shows every seed.
     """
     path, arrays = result.run.path(out), dict(result.pictures)
@@ -125,10 +128,13 @@ def thin(arrays: dict[str, np.ndarray], keep: Collection[str] = ()) -> dict[str,
     """What is kept of a run whose pictures nobody shows: kernels, spectra and values, in half precision, and `keep`."""
     kept = {key: array for key, array in arrays.items() if key in keep}
     for key, array in arrays.items():
-        if key in kept or array.dtype == np.uint8 or key.startswith("snapshot_"):
+        if key in kept or key in LARGE or array.dtype == np.uint8 or key.startswith("snapshot_"):
             continue
         if key.startswith(VALUE):
-            kept[key] = array[:VALUES]
+            if not key.endswith("fitted"):
+                kept[key] = array[:VALUES]
+        elif key == "kernel":
+            kept[key] = half(array[: max(1, TAPS // array[0].size)])
         elif key in LOGS:
             kept[f"log_{key}"] = half(np.log(np.maximum(array, np.finfo(array.dtype).tiny)))
         else:
