@@ -70,11 +70,17 @@ def _share(power: torch.Tensor, shape: tuple[int, int], below: float = LOW) -> f
 
 
 def error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """Whether low frequencies hold most of a trained model's squared error, at every β that is recorded."""
+    """Whether low frequencies hold most of a trained model's squared error, at every β that is recorded.
+
+    Runs that the experiment shares with another one stand in the evidence of that, where it has any of its own.
+    """
     shares: dict[float, list[float]] = {}
     rates: dict[float, list[float]] = {}
-    for result in recorded.load(evidence.experiment, evidence.tier, evidence.data, folder):
-        if experiments.term_of(result.run.method) == evidence.method and "error_power" in result.pictures:
+    found = recorded.load(evidence.experiment, evidence.tier, evidence.data, folder)
+    of_method = [result for result in found if experiments.term_of(result.run.method) == evidence.method]
+    own_name = experiments.resolve(evidence.experiment)
+    for result in [r for r in of_method if r.run.experiment == own_name] or of_method:
+        if "error_power" in result.pictures:
             power, beta = torch.from_numpy(result.pictures["error_power"]), result.run.beta or 0.0
             shares.setdefault(beta, []).append(_share(power, (power.shape[0], 2 * (power.shape[1] - 1))))
             rates.setdefault(beta, []).append(result.record["metrics"]["KL"]["mean"])
