@@ -438,7 +438,8 @@ def test_a_lesson_without_its_pictures_has_20_kb_at_most(name, tmp_path):
         assert other.path(tmp_path).with_suffix(".npz").stat().st_size <= 20_000
         other.path(tmp_path).write_text(json.dumps(result.record | {"run": encode(other)}))
         kept = read(other.path(tmp_path)).values
-        assert kept.keys() == entries.keys() and len(kept["PSNR"]) == VALUES < entries["PSNR"]["n"]
+        assert kept.keys() == {name for name in entries if not name.endswith("fitted")}
+        assert len(kept["PSNR"]) == VALUES < entries["PSNR"]["n"]
 
 
 def test_the_recorded_results_stay_small():
