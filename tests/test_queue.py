@@ -95,7 +95,6 @@ OPEN = {
     "bredell/arms": {"faces64"},
     "dalal/choices": {"mnist-binary"},
     "dalal/rate": {"natural", "mnist", "faces64"},
-    "sharpness/rate": {"mnist"},
     "sharpness/vae_gan": {"faces64"},
     "rae/table2": {"cifar10", "faces64"},
     "rae/terms": {"faces64"},
