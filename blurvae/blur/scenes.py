@@ -11,7 +11,6 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 
 def observe(scene: Tensor, places: Tensor, scale: int, gain: Tensor | None = None) -> Tensor:
@@ -50,12 +49,12 @@ def shift_and_add(frames: Tensor, places: Tensor, scale: int) -> tuple[Tensor, T
     if places.is_floating_point():
         raise ValueError("Shift-and-add takes whole places: round them, or use `best_estimate`.")
     c, h, w = frames.shape[1:]
-    comb = pad(frames.new_ones(h, w, 1, 1), (0, scale - 1, 0, scale - 1))  # one place of each small pixel's square
-    total, counts = frames.new_zeros(c, scale * h, scale * w), frames.new_zeros(scale * h, scale * w)
-    for frame, place in zip(frames, places.tolist()):
-        spread = (frame[..., None, None] * comb).transpose(-3, -2).reshape(total.shape)
-        total = total + spread.roll(place, (-2, -1))
-        counts = counts + comb.transpose(1, 2).reshape(counts.shape).roll(place, (-2, -1))
+    down, across = (torch.arange(scale * side, device=frames.device) % scale == 0 for side in (h, w))
+    seen = (down[:, None] & across).to(frames.dtype)  # one place in the square of each small pixel
+    total, counts = frames.new_zeros(c, scale * h, scale * w), torch.zeros_like(seen)
+    for frame, place in zip(frames.repeat_interleave(scale, -2).repeat_interleave(scale, -1), places.tolist()):
+        total = total + (frame * seen).roll(place, (-2, -1))
+        counts = counts + seen.roll(place, (-2, -1))
     return total / counts.clamp(min=1), counts
 
 

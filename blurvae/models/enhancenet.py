@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 
 from blurvae.errors import CorruptFile, MissingWeights
+from blurvae.models.files import contents
 from blurvae.resampling import imresize
 
 LEAK = 0.2  # of leaky ReLU, which the text does not state
@@ -157,15 +158,10 @@ def load_generator(path: Path) -> tuple[Generator, dict[str, Any]]:
         MissingWeights: there is no such file.
         CorruptFile: it is not whole, or holds no generator of this project.
     """
-    from safetensors import safe_open
-
     if not Path(path).is_file():
         raise MissingWeights(f"There is no model {path}: train it with `blurvae run enhancenet/table3 --keep-model`.")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            config, note = json.loads(header["enhancenet"]), json.loads(header["note"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        config, note, tensors = contents(path, "enhancenet")
         with torch.device("meta"):  # a configuration of other networks must not take the memory that it asks for
             shapes = {name: tensor.shape for name, tensor in Generator(**config).state_dict().items()}
         if shapes != {name: tensor.shape for name, tensor in tensors.items()}:

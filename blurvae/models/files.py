@@ -51,16 +51,11 @@ def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
         MissingWeights: there is no such file.
         CorruptFile: the file is not whole, or not one of ours.
     """
-    from safetensors import safe_open
-
     path = Path(path)  # a text serves as well
     if not path.exists():
         raise MissingWeights(f"There is no model {path.name} in {path.parent}: train it with `blurvae run`.")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            config, note = json.loads(header["config"]), json.loads(header["note"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        config, note, tensors = contents(path, "config")
         if not isinstance(note, dict):
             raise TypeError("the note is no dictionary")
         _demand_same_form(config, tensors)
@@ -77,6 +72,21 @@ def load_model(path: Path) -> tuple[VAE, KernelNet | None, dict[str, Any]]:
             f"{path} is not a whole model file of this project ({type(error).__name__}): fetch or train it again."
         ) from error
     return vae, kernel_net, note
+
+
+def contents(path: Path, key: str) -> tuple[Any, Any, dict[str, Tensor]]:
+    """What a model file of this project holds, unchecked: (configuration, note, tensors).
+
+    Args:
+        path: of a .safetensors file.
+        key: of its header, under which the configuration stands.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        header = file.metadata() or {}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+    return json.loads(header[key]), json.loads(header["note"]), tensors
 
 
 def kind(file: Path) -> str:

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from blurvae.errors import CorruptFile, MissingWeights
+from blurvae.models.files import contents
 from blurvae.systems.frvsr import FRVSR, Players
 
 _FRAMES = 3  # of the shape that `players` is asked with; the networks are the same for all
@@ -49,15 +50,10 @@ def load_frvsr(path: Path) -> tuple[FRVSR, Players, dict[str, Any]]:
         MissingWeights: there is no such file.
         CorruptFile: it is not whole, or holds no networks of FRVSR.
     """
-    from safetensors import safe_open
-
     if not Path(path).is_file():
         raise MissingWeights(f"There is no model {path}: train it with `blurvae run frvsr/motion --keep-model`.")
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            config, note = json.loads(header["frvsr"]), json.loads(header["note"])
-            tensors = {key: file.get_tensor(key) for key in file.keys()}
+        config, note, tensors = contents(path, "frvsr")
         fields: dict[str, Any] = config["system"]
         system = FRVSR(**fields | {"flow_widths": tuple(fields["flow_widths"]), "crop": 0, "motion": "no"})
         shape = (_FRAMES, config["channels"], 16 * system.scale, 16 * system.scale)
