@@ -33,12 +33,14 @@ MADE = {
     "rae/figure2": ("k-1", "k-8"),
     "rae/components": ("ae",),
     "dalal/table1": ("l2", "stft-ssim"),
+    "dalal/choices": ("window-16-4", "scale-1"),
     "dalal/rate": ("stft-ssim,beta=0.03", "stft-ssim,beta=1"),
     "enhancenet/figure2": ("e", "ea"),
     "enhancenet/table3": ("e", "ea"),
     "frvsr/motion": ("sisr", "frvsr-given"),
 }
-DATA = dict.fromkeys(("sharpness/variants", "dalal/table1"), "dead-leaves")  # in 28×28 px, which natural has not
+SMALL = ("sharpness/variants", "dalal/table1", "dalal/choices")  # 28×28 px, in which natural does not come
+DATA = dict.fromkeys(SMALL, "dead-leaves")
 DATA["enhancenet/figure2"] = "bars"  # its only ones
 DATA["frvsr/motion"] = "moving-flow"  # clips
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from pathlib import Path
 
+import made_up
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +14,13 @@ import scipy.integrate
 import scipy.interpolate
 import torch
 
+from blurvae import experiments
+from blurvae.experiments import intervals
 from blurvae.experiments.bredell import rate
 from blurvae.experiments.derived import at_its_rate, equal_rate
 from blurvae.metrics.active_units import active_units
 from blurvae.metrics.rate_curves import Curve, mean_difference
+from blurvae.pages import rates
 
 A = Curve([12.0, 25.0, 70.0, 110.0, 260.0], [17.1, 18.0, 19.2, 19.7, 20.3])
 B = Curve([18.0, 31.0, 55.0, 140.0], [17.6, 18.4, 19.5, 19.9])
@@ -103,6 +108,41 @@ def test_terms_are_compared_seed_by_seed_where_every_beta_is_recorded(log_rate: 
     assert equal_rate(runs.assign(value=runs.value.mask(lost)), "wiener", "l2", "PSNR", log_rate=log_rate) == expected
     assert equal_rate(runs[~lost], "wiener", "l2", "PSNR", log_rate=log_rate) == expected
     assert equal_rate(runs, "wiener-proper", "l2", "PSNR") == equal_rate(runs[:0], "wiener", "l2", "PSNR") == {}
+
+
+@pytest.mark.parametrize("log_rate", [True, False])
+def test_terms_that_share_no_rate_are_not_compared(log_rate: bool) -> None:
+    rows = [
+        (f"{term},beta={beta:g}", seed, metric, value)
+        for seed, term, beta in itertools.product((0, 1), ("l2", "wiener"), (0.5, 1.0))
+        for metric, value in (("KL", 10 / beta + 90 * seed * (term == "l2")), ("PSNR", 20.0 + (term == "wiener")))
+    ]
+    runs = pd.DataFrame(rows, columns=["method", "seed", "metric", "value"])
+    assert equal_rate(runs, "wiener", "l2", "PSNR", log_rate=log_rate) == pytest.approx({0: 1.0})
+    assert equal_rate(runs[runs.seed == 1], "wiener", "l2", "PSNR", log_rate=log_rate) == {}
+
+
+LIFTS = {"PSNR": (0.4, 0.5, 0.6), "SSIM": (-0.1, 0.0, 0.12), "LPIPS-squeeze": (0.2, 0.21, 0.22)}
+
+
+def test_what_is_ahead_at_equal_kl_is_what_was_lifted(tmp_path: Path) -> None:
+    """One line of each metric over log KL for both terms, that of one lifted by a number of each seed's own."""
+    for run in experiments.get("dalal/rate").runs("lesson", "natural", (0, 1, 2)):
+        kl = 30 / run.beta * (1.3 if run.method.startswith("stft") else 1)
+        lifted = run.method.startswith("stft")
+        values = {m: {"mean": math.log(kl) + lifted * lift[run.seed]} for m, lift in LIFTS.items()}
+        if not run.method.startswith("ffl"):
+            made_up.write(tmp_path, run, {"KL": {"mean": kl}} | values)
+    found = rates.heights("stft-ssim", "wiener", "natural", "lesson", tmp_path, experiment="dalal/rate")
+    for metric, lift in LIFTS.items():
+        assert found[metric] == pytest.approx(intervals.student(lift))
+    assert rates.sides(found) == {"ahead": ["PSNR"], "behind": ["LPIPS-squeeze"], "open": ["SSIM"]}
+    assert rates.height_text(found, "PSNR") == "+0.50 (+0.25 to +0.75)"
+    absent = rates.heights("stft-ssim", "ffl", "natural", "lesson", tmp_path, experiment="dalal/rate")
+    assert absent == {} and rates.height_text(absent, "PSNR") == "not run"
+    assert rates.height_text({"PSNR": None}, "PSNR") == "no KL in common"
+    single = {"PSNR": intervals.student([0.25])}
+    assert rates.height_text(single, "PSNR") == "+0.25" and not any(rates.sides(single).values())
 
 
 def test_at_its_rate_a_rival_on_a_line_over_log_kl_is_met_exactly_and_nothing_is_extrapolated() -> None:

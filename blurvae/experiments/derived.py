@@ -77,7 +77,8 @@ def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_ra
         log_rate: see `mean_difference`.
 
     Returns:
-        The mean difference by seed, for the seeds in which both terms are recorded at every β that they have anywhere.
+        The mean difference by seed, for the seeds in which both terms are recorded at every β that they have anywhere
+        and some KL lies between the least and the largest of both: nothing is extrapolated.
 
     Raises:
         ValueError: see `mean_difference`.
@@ -90,7 +91,9 @@ def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_ra
         own = runs[runs.seed == seed]
         wide = own.pivot(index="method", columns="metric", values="value").reindex(columns=["KL", metric])
         a, b = (wide.reindex(points[name]) for name in (rival, term))
-        if not pd.concat([a, b]).isna().any(axis=None):
+        if pd.concat([a, b]).isna().any(axis=None):
+            continue
+        if max(c["KL"].min() for c in (a, b)) < min(c["KL"].max() for c in (a, b)):
             curves = (Curve(c["KL"].to_numpy(), c[metric].to_numpy()) for c in (a, b))
             found[seed] = mean_difference(*curves, log_rate=log_rate)
     return found

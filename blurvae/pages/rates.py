@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from blurvae.experiments import derived, recorded
+from blurvae.experiments import derived, intervals, recorded, term_of
 from blurvae.experiments.bredell.rate import TERMS, betas
 from blurvae.pages import tables
 from blurvae.pages.figures import RATE_PANELS
 from blurvae.pages.runs import by_rate
 
+NO_KL = "no KL in common"
 _NOT_FOR_PHOTOGRAPHS = {"mnist": ("LPIPS-squeeze",)}  # it was learned on photographs
 
 
@@ -40,6 +41,8 @@ def equal_kl(
 ) -> dict[str, str]:
     """A term minus its rival at equal KL, by metric: mean ± sd over seeds, and in how many seeds the term is better.
 
+    "no KL in common" where no seed has both at all of their β with some KL between the least and the largest of both.
+
     Args:
         term: name of the term, such as "wiener".
         data: data set.
@@ -53,12 +56,56 @@ def equal_kl(
     present = set(measured.metric) - set(_NOT_FOR_PHOTOGRAPHS.get(data, ()))
     for metric in (panel for panel in RATE_PANELS if panel in present):
         heights = pd.Series(derived.equal_rate(measured, term, rival, metric, log_rate=log_rate))
+        if heights.empty:
+            cells[metric] = NO_KL
+            continue
         digits = recorded.DIGITS[metric]
         cells[metric] = f"{heights.mean():+.{digits}f} ± {heights.std():.{digits}f}".replace("-", "−")
         if metric in recorded.HIGHER_IS_BETTER:
             wins = (heights > 0) == recorded.HIGHER_IS_BETTER[metric]
             cells[metric] += f" ({wins.sum()}/{len(heights)})"
     return cells
+
+
+def heights(
+    term: str, rival: str, data: str, tier: str, folder: Path | None = None, *, experiment: str = "rate"
+) -> dict[str, intervals.Interval | None]:
+    """A term minus its rival at equal KL, by metric: the mean over seeds and Student's interval of 95 %.
+
+    None where no seed has both at all of their β with some KL between the least and the largest of both; no metric at
+    all where one of the two is not recorded. Arguments as of `equal_kl`.
+    """
+    measured = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
+    if not {term, rival} <= {*measured.method.map(term_of)}:
+        return {}
+    present = set(measured.metric) - set(_NOT_FOR_PHOTOGRAPHS.get(data, ()))
+    found = {m: derived.equal_rate(measured, term, rival, m) for m in RATE_PANELS if m in present}
+    return {m: intervals.student(by_seed.values()) if by_seed else None for m, by_seed in found.items()}
+
+
+def height_text(found: dict[str, intervals.Interval | None], metric: str) -> str:
+    """One of `heights` in words: "+0.12 (+0.03 to +0.21)", "not run" or "no KL in common"."""
+    if metric not in found:
+        return recorded.NOT_RUN
+    height, digits = found[metric], recorded.DIGITS[metric]
+    if height is None:
+        return NO_KL
+    mean, low, high = (f"{number:+.{digits}f}".replace("-", "−") for number in height)
+    return f"{mean} ({low} to {high})" if height.low == height.low else mean
+
+
+def sides(found: dict[str, intervals.Interval | None]) -> dict[str, list[str]]:
+    """Metrics by which side of 0 the intervals of `heights` lie on: "ahead", "behind" or "open".
+
+    Metrics without a better side, and those of which a single seed says nothing, are left out.
+    """
+    made = dict[str, list[str]](ahead=[], behind=[], open=[])
+    for metric, height in found.items():
+        higher = recorded.HIGHER_IS_BETTER.get(metric)
+        if higher is not None and height is not None and height.low == height.low:
+            low, high = (height.low, height.high) if higher else (-height.high, -height.low)
+            made["ahead" if low > 0 else "behind" if high < 0 else "open"].append(metric)
+    return made
 
 
 def side_by_side(term: str, data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:

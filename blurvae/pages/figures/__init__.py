@@ -1,6 +1,7 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.choices import at_one_rate, choices
 from blurvae.pages.figures.clips import over_frames, profiles
 from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import (
@@ -30,6 +31,8 @@ __all__ = [
     "RATE_PANELS",
     "SHOWN",
     "VERMILION",
+    "at_one_rate",
+    "choices",
     "curves",
     "densities",
     "determinants",

@@ -13,7 +13,7 @@ from blurvae.experiments import recorded
 from blurvae.pages.plotting import PALETTE
 
 BLUE, VERMILION, GREEN, PINK, AMBER, SKY, BLACK = PALETTE[:7]
-SOLID, DASHED, DOTTED = "-", (0, (4, 1.5)), (0, (1, 1.2))
+SOLID, DASHED, DOTTED, DASH_DOT = "-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2))
 # A method looks the same in every chapter; dashes tell apart what gray print and colour blindness would not.
 LOOKS: dict[str, tuple[str, Any]] = {
     "l2": (BLUE, SOLID),
@@ -30,7 +30,9 @@ LOOKS: dict[str, tuple[str, Any]] = {
     "lpips-vgg": (GREEN, DOTTED),
     "stft-ssim": (PINK, DASHED),
 }
-OTHERS = tuple((colour, dash) for dash in (SOLID, DASHED, DOTTED) for colour in (BLUE, GREEN, PINK, AMBER, SKY))
+OTHERS = tuple(
+    (colour, dash) for dash in (SOLID, DASHED, DOTTED, DASH_DOT) for colour in (BLUE, GREEN, PINK, AMBER, SKY)
+)
 
 
 def looks(experiment: str) -> dict[str, tuple[str, Any]]:

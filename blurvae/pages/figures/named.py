@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.files import write_atomically
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
+from blurvae.pages.figures.choices import at_one_rate, choices
 from blurvae.pages.figures.clips import over_frames, profiles
 from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import distances, precision_recall, term_ratios
@@ -43,7 +44,8 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "rae/figure2": (over_methods,),
     "rae/components": (over_components,),
     "dalal/table1": (reconstructions, samples),
-    "dalal/rate": (rate_curves,),
+    "dalal/choices": (choices,),
+    "dalal/rate": (rate_curves, at_one_rate),
     "enhancenet/figure2": (enlargements,),
     "enhancenet/table3": (enlargements, residuals),
     "frvsr/motion": (over_frames, profiles),
