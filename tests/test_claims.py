@@ -15,6 +15,7 @@ from bs4 import BeautifulSoup
 from scipy.interpolate import PchipInterpolator
 
 from blurvae import claims, datasets, experiments, paths
+from blurvae.claims.ledger import OVER_BETA
 from blurvae.errors import CorruptFile
 from blurvae.experiments import recorded
 from blurvae.pages import claims as page
@@ -864,6 +865,14 @@ def test_commands_record_enough_seeds_of_runs_that_exist(found):
         for e in (f.evidence for f in made if f.evidence.experiment):
             assert e.command.count("--seed") >= 3
             assert experiments.get(e.experiment).runs(e.tier, e.data, (0,))
+
+
+def test_evidence_names_rows_that_its_runs_have():
+    for claim in claims.load():
+        for e in (e for e in claim.evidence if e.experiment):
+            rows = {run.method for run in experiments.get(e.experiment).runs(e.tier, e.data, (0,))}
+            rows |= {experiments.term_of(row) for row in rows} if e.rule in OVER_BETA else set()
+            assert {e.method, *e.rivals} - {""} <= rows, (claim.name, e.where)
 
 
 def test_claims_bear_the_prefix_of_their_document(tmp_path):
