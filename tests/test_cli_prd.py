@@ -73,3 +73,40 @@ def test_what_cannot_be_compared_is_named(folders, tmp_path):
     )
     assert "99 clusters" in text
     assert "--real" in call("--generated", folders["generated"], code=2)
+
+
+def test_what_no_picture_could_make_right_is_refused_before_any_is_read(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("blurvae.datasets.folder.read", lambda *_, **__: pytest.fail("read"))
+    given = ("--real", folders["real"], "--generated", folders["generated"])
+    assert "--generated takes the path" in call(*given[:2], "--generated", tmp_path / "none", code=3)
+    for option, value in (("--features", "eyes"), ("--clusters", 1), ("--runs", 0), ("--k", 0), ("--seed", -1)):
+        text = call(*given, option, value, code=2)
+        assert option in text and str(value) in text and len(text.strip().splitlines()) == 1
+
+
+def test_absent_weights_are_named_with_features_that_need_none(folders, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    given = ("--real", folders["real"], "--generated", folders["generated"], "--size", "24", *SHORT[4:])
+    text = call(*given, code=3)
+    assert str(tmp_path) in text and "squeezenet" in text and "--features pca" in text and "until then" not in text
+
+
+def test_few_pictures_are_counted(folders):
+    text = call("--real", folders["real"], "--generated", folders["generated"], *SHORT[:4], "--clusters", 41, code=2)
+    assert "41 clusters" in text and "there are 40" in text
+
+
+def test_colour_meets_grey_in_grey_levels(folders, tmp_path):
+    """The same pictures, saved in colour: the pair is that of the grey ones."""
+    for file in folders["generated"].iterdir():
+        Image.open(file).convert("RGB").save(tmp_path / file.name)
+    real = ("--real", folders["real"], *SHORT)
+    assert "--grey" in call(*real, "--generated", tmp_path, code=2)
+    assert call(*real, "--generated", tmp_path, "--grey") == call(*real, "--generated", folders["generated"])
+
+
+def test_small_pictures_are_warned_of_once_a_folder_in_a_sentence(folders):
+    text = call("--real", folders["real"], "--generated", folders["generated"], *SHORT[:2], *SHORT[4:], "--size", "32")
+    said = [line for line in text.splitlines() if "enlarged" in line]
+    assert len(said) == 2 and all(line.startswith("blurvae: ") for line in said)
+    assert said[0].startswith("blurvae: 60 of 60") and "folder.py" not in text

@@ -6,7 +6,9 @@ import errno
 import functools
 import os
 import sys
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -27,7 +29,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warned
+                command(*args, **kwargs)
         except BrokenPipeError:  # the reader of a pipe has seen enough
             sys.stdout = open(os.devnull, "w")
         except KeyboardInterrupt:
@@ -50,6 +54,16 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def _warned(message: Warning | str, category: type[Warning], filename: str, *where: Any, **more: Any) -> None:
+    """Says a warning of this package as a sentence, without the line of the program that gave it."""
+    if category is UserWarning and Path(filename).is_relative_to(PACKAGE):
+        typer.echo(f"blurvae: {message}", err=True)
+    else:
+        _show(message, category, filename, *where, **more)
+
+
+PACKAGE = Path(__file__).parents[1]
+_show = warnings.showwarning
 AGAIN = {  # how an interrupted command goes on
     "run": "; the same command with --resume goes on from the last checkpoint",
     "upscale": "; a folder of frames that was begun goes on with --resume",

@@ -27,6 +27,7 @@ def prd(
             help="squeeze, vgg, inception, inception-softmax, classifier-mnist, classifier-cifar10, pixels or pca."
         ),
     ] = "squeeze",
+    grey: Annotated[bool, typer.Option("--grey", help="Bring all pictures to grey levels.")] = False,
     size: Annotated[int, typer.Option(help="px to which the pictures' centre squares are brought.")] = 64,
     clusters: Annotated[int, typer.Option(help="Of the union of both sets.")] = 20,
     runs: Annotated[int, typer.Option(help="Clusterings whose curves are averaged.")] = 10,
@@ -38,18 +39,31 @@ def prd(
 
     Folders of two sizes are compared in equal numbers: of the larger one some are left out at random.
     """
+    from blurvae.errors import MissingWeights
     from blurvae.evaluation.samples import compare
 
-    sets = {"real": _all(real, size), "generated": _all(generated, size)}
+    folders = {"real": real, "generated": generated}
+    _check(folders, features, size, clusters, runs, k, seed)
+    sets = {name: _all(folder, size, grey) for name, folder in folders.items()}
     n = min(len(images) for images in sets.values())
-    found = compare(
-        **{name: _some(images, n, seed) for name, images in sets.items()},
-        features=features,
-        clusters=clusters,
-        runs=runs,
-        k=k,
-        seed=seed,
-    )
+    if clusters > 2 * (n // 2):
+        raise ValueError(
+            f"{clusters} clusters need as many pictures in each folder, since real ones are compared in two halves, "
+            f"and there are {n}: bring more, or ask for fewer with --clusters."
+        )
+    if len({images.shape[1] for images in sets.values()}) > 1:
+        raise ValueError("One folder is grey and the other in colour: bring both to grey levels with --grey.")
+    try:
+        found = compare(
+            **{name: _some(images, n, seed) for name, images in sets.items()},
+            features=features,
+            clusters=clusters,
+            runs=runs,
+            k=k,
+            seed=seed,
+        )
+    except MissingWeights as error:
+        raise MissingWeights(f"{str(error).partition('; until')[0]}. --features pca needs no file.") from None
     left_out = {name: len(images) - n for name, images in sets.items()}
     if as_json:
         typer.echo(to_json(_record(found, size, runs, left_out)))
@@ -64,14 +78,30 @@ def prd(
     )
 
 
-def _all(folder: Path, size: int) -> Tensor:
+def _check(folders: dict[str, Path], features: str, size: int, clusters: int, runs: int, k: int, seed: int) -> None:
+    """Refuses what no pictures could make right, before any is read."""
+    from blurvae.errors import MissingData
+    from blurvae.metrics.features import FEATURES
+
+    for name, folder in folders.items():
+        if not folder.expanduser().is_dir():
+            raise MissingData(f"{folder} is not a folder: --{name} takes the path of a folder of pictures.")
+    if features not in (known := (*FEATURES, "pca")):
+        raise ValueError(f"--features is one of {', '.join(known)}, not {features!r}.")
+    for name, value, least in (("size", size, 2), ("clusters", clusters, 2), ("runs", runs, 1), ("k", k, 1)):
+        if value < least:
+            raise ValueError(f"--{name} is {least} at least, not {value}.")
+    if seed < 0:
+        raise ValueError(f"--seed is 0 at least, not {seed}.")
+
+
+def _all(folder: Path, size: int, grey: bool) -> Tensor:
     """Every picture of a folder, (n, c, h, w) on [0, 1]."""
     import torch
 
-    from blurvae import datasets
-    from blurvae.evaluation import real
+    from blurvae.datasets.folder import whole
 
-    return torch.cat([real(datasets.load(f"folder:{folder}", split, size=size)) for split in ("train", "test")])
+    return torch.from_numpy(whole(folder, size, gray=grey or None).copy()).float() / 255
 
 
 def _some(images: Tensor, n: int, seed: int) -> Tensor:

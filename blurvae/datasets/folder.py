@@ -98,8 +98,27 @@ def _is_gray(folder: Path, names: tuple[str, ...], stamp: str) -> bool:
     return True
 
 
-def _load(request: Request) -> ImageSet:
-    folder = Path(request.argument).expanduser()
+def whole(folder: Path, size: int, *, gray: bool | None = None) -> Pixels:
+    """Every picture of a folder, of both of its splits, uint8 (n, c, size, size).
+
+    Args:
+        folder: where they lie.
+        size: px a side.
+        gray: bring all to grey levels; None: only where all pictures are grey.
+
+    Raises:
+        MissingData: no such folder, or fewer than two pictures in it.
+        CorruptFile: see `read`.
+    """
+    folder, names, stamp = _found(folder)
+    if gray is None:
+        gray = _is_gray(folder, tuple(names), stamp)
+    return _images(folder, tuple(name for part in split_names(names).values() for name in part), gray, size, stamp)[0]
+
+
+def _found(folder: Path) -> tuple[Path, list[str], str]:
+    """A folder by its full path, the names of its pictures, and a stamp that changes when one of them does."""
+    folder = folder.expanduser()
     if not folder.is_dir():
         raise MissingData(f"{folder} is not a folder: give folder:PATH with the path of a folder of pictures.")
     folder = folder.resolve()
@@ -115,8 +134,12 @@ def _load(request: Request) -> ImageSet:
         )
     if note:
         warnings.warn(f"{len(names)} pictures of {folder} are read; {note}.", stacklevel=2)
+    return folder, names, files.stamp(found.files)  # a changed file is read again
+
+
+def _load(request: Request) -> ImageSet:
+    folder, names, stamp = _found(Path(request.argument))
     chosen = tuple(split_names(names)[request.split])
-    stamp = files.stamp(found.files)  # a changed file is read again
     gray = _is_gray(folder, tuple(names), stamp)
     images, digest = _images(folder, chosen, gray, request.size or 64, stamp)
     return ImageSet(
