@@ -91,6 +91,12 @@ def test_table_prints_what_ran_and_what_did_not(out):
     assert call("table", "table5", "--tier", "smoke", "--results", str(out), "--format", "csv").startswith("method,")
 
 
+def test_table_says_where_runs_are_if_it_has_none(out):
+    text = call("table", "table5", "--tier", "smoke", "--data", "cifar10", "--results", str(out))
+    assert "Recorded are its runs of --tier smoke --data natural." in " ".join(text.split())
+    assert "Recorded are" not in call("table", "table5", "--tier", "smoke", "--results", str(out))
+
+
 @pytest.mark.parametrize("place", ["file", "nowhere"])
 def test_a_data_root_that_is_none_is_named(place, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")

@@ -38,12 +38,24 @@ def table(
     missing = sorted({cell for cell in shown.to_numpy().ravel() if cell.startswith("needs weights (")})
     shown = terminal.headed(shown.replace(dict.fromkeys(missing, "needs weights")))  # which ones is said once, below
     caption = f"{tables.caption(experiment, tier, data, results)} {tables.MEANING[over]}"
+    if shown["seeds"].eq("0").all() and (places := _recorded(experiment, results)):
+        caption += f"\nRecorded are its runs of {', '.join(places)}."
     notes = "\n".join([*missing, *[""] * bool(missing), caption, terminal.LEGEND])
     console = Console(highlight=False)
     if console.is_terminal:
         terminal.show(shown, notes, console)
     else:  # a pipe has no width
         typer.echo(f"{tables.render(shown, form)}\n\n{notes}")
+
+
+def _recorded(experiment: str, results: Path | None) -> list[str]:
+    """The options of the tables of an experiment that have runs."""
+    from blurvae import experiments
+    from blurvae.experiments import recorded
+
+    grid = experiments.get(experiment).GRID
+    every = [(tier, data) for tier, sets in grid.items() for data in sets]
+    return [f"--tier {tier} --data {data}" for tier, data in every if recorded.load(experiment, tier, data, results)]
 
 
 @guarded

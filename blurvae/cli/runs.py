@@ -29,7 +29,8 @@ def list_experiments(as_json: Json = False) -> None:
         return
     for name, e in found.items():
         typer.echo(f"{name}: {e.TITLE}\n  methods:  {', '.join(m.name for m in e.METHODS)}")
-        typer.echo(f"  variants: {', '.join(m.name for m in e.VARIANTS)} (with --only)")
+        if e.VARIANTS:
+            typer.echo(f"  variants: {', '.join(m.name for m in e.VARIANTS)} (with --only)")
 
 
 @guarded
