@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 
 import numpy as np
@@ -296,6 +297,15 @@ def test_float32_features_far_from_the_origin_cluster_as_near_it():
     near = prd(real=real, generated=generated, clusters=5, runs=1)
     far = prd(real=real + 1024, generated=generated + 1024, clusters=5, runs=1)
     np.testing.assert_allclose(far.curve, near.curve, atol=1e-12)
+
+
+def test_the_published_protocol_on_ten_thousand_features_takes_less_than_a_minute_of_processor_time():
+    generator = torch.Generator().manual_seed(0)
+    real, generated = (torch.randn(5000, 512, generator=generator) for _ in range(2))
+    start = time.process_time()
+    found = prd(real=real, generated=generated)
+    assert time.process_time() - start <= 60  # of all cores together
+    assert len(found.runs) == 10 and found.n == 5000 and found.n_floor == 2500
 
 
 def test_repeated_points_share_a_cluster_and_print_nothing():
