@@ -1,5 +1,6 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
+from blurvae.pages.figures.all_models import all_models, model_plane, models
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.choices import at_one_rate, choices
 from blurvae.pages.figures.clips import over_frames, profiles
@@ -31,6 +32,7 @@ __all__ = [
     "RATE_PANELS",
     "SHOWN",
     "VERMILION",
+    "all_models",
     "at_one_rate",
     "choices",
     "curves",
@@ -49,6 +51,8 @@ __all__ = [
     "kernel_widths",
     "lens_changes",
     "looks",
+    "model_plane",
+    "models",
     "neighbours",
     "or_not_run",
     "over_components",

@@ -61,9 +61,10 @@ def distances_on(ax: Axes, experiment: str, tier: str, data: str, folder: Path |
             _mark(ax, own.get(metric), row + 0.15 * (i - 1.5), color=colour, marker=marker, label=source, across=True)
     if FLOOR in runs:
         ax.axvline(intervals.geometric(runs[FLOOR]).mean, color="black", linestyle=":", linewidth=1)
-    ax.set(xscale="log", xlabel="FD-squeeze ↓", ylim=(len(methods) - 0.5, -0.5))
+    ax.set(xscale="log", xlabel="FD-squeeze (thousands) ↓", ylim=(len(methods) - 0.5, -0.5))
     ax.set_yticks(range(len(methods)), [m.label for m in methods])
     plain_ticks(ax.xaxis)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}")
     _admit(ax, bool(ax.containers))
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from blurvae import experiments
 from blurvae.files import write_atomically
+from blurvae.pages.figures.all_models import all_models
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.choices import at_one_rate, choices
 from blurvae.pages.figures.clips import over_frames, profiles
@@ -61,6 +62,7 @@ def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
 
 
 FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded()) | {
+    "all-models": partial(all_models, ("mnist", "natural")),
     "dalal-figure1": swapped_energy,
     "longer-natural-over-training": partial(over_training, "longer", "study", "natural"),
     "sharpness-vae_gan-failures": partial(failures, "sharpness/vae_gan", "lesson", ("mnist", "natural", "faces64")),
