@@ -133,7 +133,7 @@ def _found(folder: Path) -> tuple[Path, list[str], str]:
             f"(known endings: {', '.join(sorted(SUFFIXES))}{f'; {note}' if note else ''})."
         )
     if note:
-        warnings.warn(f"{len(names)} pictures of {folder} are read; {note}.", stacklevel=2)
+        warnings.warn(f"{len(names)} pictures of {folder} are read; {note}.", stacklevel=3)
     return folder, names, files.stamp(found.files)  # a changed file is read again
 
 
