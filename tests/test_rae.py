@@ -285,6 +285,24 @@ def test_erratum_ra_e3_one_sigma_is_a_variance_and_the_other_a_standard_deviatio
     assert kl_divergence(MU[None], VARIANCE.log()[None]).item() == pytest.approx(0.795, abs=5e-4)
 
 
+def test_erratum_ra_e5_without_its_half_the_squared_error_halves_the_weight_of_kl() -> None:
+    """Eq. 6.10 and 6.23 against the densities that they are taken from: −log N(x; x̂, I) and −log N(z; 0, I)."""
+    x, z = draws(7, 5), draws(7, 3)
+    x_hat = z @ torch.linspace(-1, 1, 15).double().view(3, 5)
+    for value, mean in ((x, x_hat), (z, torch.zeros_like(z))):
+        density = -torch.distributions.Normal(mean, 1.0).log_prob(value).sum(1)
+        squares = (value - mean).square().sum(1)
+        assert torch.allclose(density - density[0], 0.5 * (squares - squares[0]))
+        assert not torch.allclose(density - density[0], squares - squares[0])
+    mu = MU.clone().requires_grad_()
+    slopes = []
+    for half, beta in ((1.0, 1.0), (0.5, 0.5), (0.5, 1.0)):
+        loss = half * (x - x_hat + mu.sum()).square().sum() + beta * kl_divergence(mu[None], VARIANCE.log()[None]).sum()
+        slopes.append(torch.autograd.grad(loss, mu)[0])
+    assert torch.allclose(slopes[0], 2 * slopes[1]), "as printed with β = 1 the weights follow β = ½"
+    assert torch.nn.functional.cosine_similarity(slopes[0], slopes[2], 0) < 1 - 1e-6
+
+
 def test_erratum_ra_e7_the_mean_value_theorem_is_an_inequality_for_vectors() -> None:
     """Eq. 6.20 on the unit circle: the ends meet, the slope is 1 everywhere. The bound by the operator norm holds."""
 

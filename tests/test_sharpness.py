@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from blurvae import blur, losses, metrics
+from blurvae.experiments.sharpness import INNER, naive
 from blurvae.metrics.blur_percentage import neighbour_differences, neighbour_maximum
 
 # The report's eight filters as printed, in its order but for the fourth to eighth, which go round.
@@ -109,3 +110,19 @@ def test_the_variants_differ_as_chapter_20_proves() -> None:
     flat = torch.full_like(x, 0.5).requires_grad_()
     assert torch.autograd.grad(c(x, flat).sum(), flat)[0].abs().max() == 0, "(c) starts no edge"
     assert torch.autograd.grad(b(x, flat).sum(), flat)[0].abs().max() > 0.1
+
+
+def test_erratum_s_e2_the_sum_of_the_text_is_676_times_the_average_of_the_caption() -> None:
+    generator = torch.Generator().manual_seed(0)
+    t, t_hat = 2 * torch.rand(2, 3, 1, 28, 28, generator=generator, dtype=torch.float64) - 1
+    inner = neighbour_maximum((t + 1) / 2)
+    average = (inner - neighbour_maximum((t_hat + 1) / 2)).square().flatten(1).mean(1)
+    assert inner[0].numel() == INNER == 26 * 26
+    assert torch.allclose(losses.Sharpness("b")(t, t_hat), INNER * average)
+
+
+def test_erratum_s_e3_the_first_layer_takes_28_by_28_images() -> None:
+    for size, inputs in ((28, 784), (32, 1024)):
+        encoder = naive().players((1, size, size)).vae.encoder
+        first = next(layer for layer in encoder.modules() if isinstance(layer, torch.nn.Linear))
+        assert first.in_features == inputs == size**2
