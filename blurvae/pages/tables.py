@@ -22,7 +22,7 @@ from blurvae.experiments.recorded import (
     paper_data,
     paper_table,
 )
-from blurvae.pages.frames import MARKS, marks
+from blurvae.pages.frames import MARKS, marks, told_collapsed
 from blurvae.record import needs
 from blurvae.text import to_json
 
@@ -204,6 +204,7 @@ def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -
         f"{distinct('run', 'budget', 'seed')};\n{distinct('provenance', 'device')}, "
         f"{distinct('provenance', 'precision')}, commit {distinct('provenance', 'commit')}."
         + "".join(f"\n{note}" for note in (*_search_note(experiment, tier, data), *experiments.get(experiment).NOTES))
+        + told_collapsed(results)
     )
 
 
