@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from blurvae import claims
 from blurvae.claims import Claim, Comparison, Evidence, Finding
 from blurvae.experiments import recorded
-from blurvae.pages.claims import forest, matrix, summary
+from blurvae.pages.claims import decided, forest, matrix, sides, summary
 from blurvae.pages.claims.forest import Axis
 from blurvae.pages.claims.marks import marks
 from blurvae.pages.claims.published import difference
@@ -178,3 +178,21 @@ def test_much_that_is_decided_is_counted():
         for data in ("natural", "faces64")
     ]
     assert re.search(r"for it 6 of 6 on natural.*; 6 of 6 on faces64", summary(many))
+
+
+def test_it_is_said_in_which_metrics_the_side_stays():
+    def piece(*values):
+        made = (claims.Comparison(f"m{i}", "r", own) for i, own in enumerate(values))
+        return claims.Finding(claims.Evidence("at its rate", "18"), tuple(made))
+
+    first, second = piece((1, 2), (1, 2), (3, 1)), piece((2, 1), (-1, -2), (1, 1))
+    assert sides([first, second]) == "the same in m0 and m2, another in m1"
+    assert sides([first, first]) == "the same in m0, m1 and m2"
+    assert sides([first, piece((), (1,), (1,))]) == sides([]) == "not run"
+    silent = claims.Finding(first.evidence, (claims.Comparison("m0", "r", (-1, -1), silent="collapsed"),))
+    assert sides([first, silent]) == "the same in m1 and m2"
+
+
+def test_a_piece_without_its_seeds_says_so():
+    few = claims.Finding(claims.Evidence("better", "01"), (claims.Comparison("PSNR", "L2", (1, 1)),))
+    assert decided(few) == "too few seeds are recorded"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import made_up
 import matplotlib
 
 matplotlib.use("Agg")
@@ -153,3 +154,29 @@ def test_rate_curves_join_the_means_of_each_term_in_order_of_the_rate(folder):
 def test_what_is_not_recorded_says_how_to_record_it(tmp_path, make):
     with pytest.raises(ValueError, match="blurvae run table2 --tier lesson --data faces64"):
         make("table2", "lesson", "faces64", tmp_path)
+
+
+def test_the_widths_of_every_seed_are_drawn(tmp_path):
+    seeds = range(6)
+    for run in experiments.get("figure2").runs("smoke", "natural", seeds):
+        epoch = {"phase": "weighted", "kernel_width": 3.0, "test_width": 3.0, "test_width_sd": 0.1}
+        made_up.write(tmp_path, run, {}, [{"epoch": k, **epoch} for k in (1, 2)])
+    left = figures.kernel_widths("figure2", "smoke", "natural", tmp_path).axes[0]
+    drawn = [line for line in left.lines if line.get_label().startswith("seed")]
+    assert [line.get_label() for line in drawn] == [f"seed {seed}" for seed in seeds]
+    assert len({line.get_color() for line in drawn[:5]}) == 5
+
+
+def test_quality_over_the_length_of_the_training(tmp_path):
+    """Means at the lengths that are recorded, a line a term; the panel of the linear model needs its curve."""
+    for run in experiments.get("longer").runs("study", "natural", (0, 1)):
+        if not run.method.endswith("epochs=100"):
+            entry = {"mean": run.budget.epochs + run.budget.seed, "sd": 0.0, "n": 32}
+            made_up.write(tmp_path, run, dict.fromkeys(("KL", "PSNR", "SSIM", "LPIPS-squeeze"), entry))
+    fig = figures.over_training("longer", "study", "natural", tmp_path)
+    for ax in fig.axes[:3]:
+        lines = [c.lines[0] for c in ax.containers]
+        assert len(lines) == 3
+        for line in lines:
+            assert np.allclose(line.get_ydata(), [8.5, 30.5])
+    assert not any(len(c.lines[0].get_xdata()) for c in fig.axes[3].containers)

@@ -89,7 +89,7 @@ def test_a_row_is_read_off_at_the_kl_of_the_run(tmp_path) -> None:
     assert own.linear["PSNR"] == pytest.approx(22.0) and own.linear["LPIPS-squeeze"] == pytest.approx(0.3)
     assert own.deficit["PSNR"] == pytest.approx(7.0)
     assert own.deficit["LPIPS-squeeze"] == pytest.approx(0.2), "lower is better, and the linear model has less"
-    assert np.isnan(own.deficit["KL"]), "a price has no better side"
+    assert own.linear["KL"] == 20.0 and np.isnan(own.deficit["KL"]), "the rate is the network's, and a price"
     file.write_text("{}")
     with pytest.raises(CorruptFile, match=r"is not a whole record .*python -m blurvae\.experiments\.pca"):
         pca.at_equal_kl(read(next(run for run in runs if run.method == "l2,beta=0.8").path(tmp_path)), tmp_path)

@@ -52,6 +52,15 @@ def test_the_table_shows_the_mean_and_the_sd_over_seeds(finished):
     assert images.loc["L2", "PSNR"] != table.loc["L2", "PSNR"]
 
 
+def test_the_caption_names_the_methods_whose_codes_tell_nothing(tmp_path):
+    kl = {"l2": (4.0, 5.5), "wiener": (4.9, 5.5), "ce": (30.0, 1.0)}  # means of 4.75, 5.2 and 15.5 nats
+    for made in RUNS:
+        if made.method in kl:
+            write(tmp_path, made, KL={"mean": kl[made.method][made.seed], "sd": 1.0, "n": 32})
+    caption = tables.caption("table5", "smoke", "natural", tmp_path)
+    assert caption.endswith("\nCollapsed, with a code of less than 5 nats: L2."), "neither Wiener nor CE in the mean"
+
+
 def test_cells_without_a_run_say_so_and_the_paper_stands_beside_its_own_data(tmp_path):
     table = tables.table("table5", "paper", "cifar10", tmp_path)
     assert (table["PSNR"] == "not run").all()

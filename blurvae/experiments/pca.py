@@ -135,7 +135,8 @@ def at_equal_kl(result: Result, folder: Path | None = None) -> dict[str, float]:
     table = table[table.KL > 0]
     if not table.KL.min() <= kl <= table.KL.max():
         return {}
-    return {str(name): float(np.interp(np.log(kl), np.log(table.KL), table[name])) for name in table}
+    found = {str(name): float(np.interp(np.log(kl), np.log(table.KL), table[name])) for name in table}
+    return found | {"KL": kl}  # by definition: it is no straight line over its own logarithm
 
 
 def rows(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:

@@ -7,7 +7,7 @@ no style sheet (GitHub, Colab, paper) shows the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
@@ -16,7 +16,8 @@ import pandas as pd
 from blurvae.claims.inference import ALPHA, sides
 from blurvae.claims.model import SEEDS
 from blurvae.claims.records import collapsed, gaps
-from blurvae.experiments.recorded import HIGHER_IS_BETTER, NOT_RUN
+from blurvae.experiments.recorded import HIGHER_IS_BETTER, NOT_RUN, label
+from blurvae.record import COLLAPSED, Result
 
 BEST, LEVEL, MARKS = "best", "level", "marks"  # a mark, another, and the key of both in a frame's `attrs`
 NOTE = f"Bold: the best mean. Underlined: not told from it by a paired t test over seeds, at {100 * ALPHA:g} %."
@@ -53,6 +54,16 @@ def marks(runs: pd.DataFrame, shown: Mapping[tuple[str, str], str], labels: Mapp
             if name == best or (len(apart) >= SEEDS and sides(apart).p > ALPHA):
                 found[f"{labels[name]}|{shown[name, metric]}"] = BEST if name == best else LEVEL
     return found
+
+
+def told_collapsed(results: Iterable[Result]) -> str:
+    """A line that names the methods whose codes tell nothing, for a caption: no verdict rests on their numbers."""
+    rates: dict[str, list[float]] = {}
+    for r in results:
+        if (nats := r.record["metrics"].get("KL", {}).get("mean")) is not None:
+            rates.setdefault(label(r.run.experiment, r.run.method), []).append(nats)
+    names = [name for name, own in rates.items() if collapsed(own)]
+    return f"\nCollapsed, with a code of less than {COLLAPSED:g} nats: {'; '.join(names)}." if names else ""
 
 
 def as_html(table: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from blurvae import experiments, metrics
-from blurvae.experiments import intervals, pca
+from blurvae.experiments import intervals, matched, pca
 from blurvae.experiments.recorded import (
     DIGITS,
     HIGHER_IS_BETTER,
@@ -22,7 +22,7 @@ from blurvae.experiments.recorded import (
     paper_data,
     paper_table,
 )
-from blurvae.pages.frames import MARKS, marks
+from blurvae.pages.frames import MARKS, marks, told_collapsed
 from blurvae.record import needs
 from blurvae.text import to_json
 
@@ -31,7 +31,7 @@ MEANING = {
     "images": "± is the sd over images.",
     "interval": "± is half of Student's interval of 95 % over seeds.",
 }
-BESIDE = "wiener"  # at whose KL the linear model is shown
+BESIDE = "wiener"  # at whose KL L2 and the linear model are shown
 # Shown where they are recorded, after the columns of the paper's tables.
 FURTHER = (
     "FD-squeeze (GMM samples)",
@@ -93,23 +93,24 @@ def table(
             cells[name, metric] = row[metric]
         rows.append(row)
     if BESIDE in methods:
-        rows.extend(_linear(experiment, tier, data, folder, measured, over))
+        rows.extend(_controls(experiment, tier, data, folder, measured, over))
     made = pd.DataFrame(rows).set_index("method").fillna("–")
     made.attrs[MARKS] = marks(runs, cells, {name: label(experiment, name) for name, _ in cells})
     return made
 
 
-def _linear(
+def _controls(
     experiment: str, tier: str, data: str, folder: Path | None, measured: Sequence[str], over: str
 ) -> list[dict[str, Any]]:
-    """A row of the linear model at the KL of the main paper's method, seed by seed, where its curve is recorded."""
-    found = pca.rows(experiment, tier, data, folder)
-    found = found[found.method == BESIDE]
-    if found.empty:
-        return []
-    cells = found.assign(value=found.linear, state="recorded", sd_images=float("nan"))
-    row = {"method": f"linear model at the KL of {label(experiment, BESIDE)}", "seeds": str(found.seed.nunique())}
-    return [row | {metric: spread(cells, metric, over) for metric in measured}]
+    """Rows of L2 and of the linear model at the KL of the main paper's method, where their curves are recorded."""
+    linear, rows = pca.rows(experiment, tier, data, folder), []
+    linear = linear[linear.method == BESIDE].assign(value=linear.linear)
+    for name, found in (("L2", matched.rows(experiment, tier, data, folder)), ("linear model", linear)):
+        if not found.empty:
+            cells = found.assign(state="recorded", sd_images=float("nan"))
+            row = {"method": f"{name} at the KL of {label(experiment, BESIDE)}", "seeds": str(found.seed.nunique())}
+            rows.append(row | {metric: spread(cells, metric, over) for metric in measured})
+    return rows
 
 
 def _published(table: pd.DataFrame, method: experiments.Method | None, column: str, over: str) -> str:
@@ -203,6 +204,7 @@ def caption(experiment: str, tier: str, data: str, folder: Path | None = None) -
         f"{distinct('run', 'budget', 'seed')};\n{distinct('provenance', 'device')}, "
         f"{distinct('provenance', 'precision')}, commit {distinct('provenance', 'commit')}."
         + "".join(f"\n{note}" for note in (*_search_note(experiment, tier, data), *experiments.get(experiment).NOTES))
+        + told_collapsed(results)
     )
 
 

@@ -4,7 +4,7 @@ from blurvae.pages.claims.forest import forest
 from blurvae.pages.claims.frames import calls, comparisons, found, pieces
 from blurvae.pages.claims.matrix import matrix
 from blurvae.pages.claims.sections import anchor, details, sections
-from blurvae.pages.claims.words import decided, joined, summary
+from blurvae.pages.claims.words import decided, joined, sides, summary
 
 __all__ = [
     "anchor",
@@ -18,5 +18,6 @@ __all__ = [
     "matrix",
     "pieces",
     "sections",
+    "sides",
     "summary",
 ]

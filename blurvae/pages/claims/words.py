@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from blurvae.claims.model import Evidence
@@ -18,6 +19,7 @@ from blurvae.claims.verdict import (
     predicate,
     weighty,
 )
+from blurvae.experiments.recorded import NOT_RUN
 
 SETTING = r"\b(?:β|K|k) = [\d.]*\d"  # at which something is measured
 LONGEST = 140  # characters of what is decided, before its rivals are left to the plot
@@ -38,6 +40,8 @@ def decided(finding: Finding) -> str:
 
     As in "for it PSNR (L2, CE), against it SSIM (L2); 12 seeds would decide the others".
     """
+    if finding.verdict == NOT_TESTED:
+        return "too few seeds are recorded"
     parts = []
     for call in (FOR, AGAINST):
         rivals: dict[str, list[str]] = {}
@@ -138,3 +142,25 @@ def joined(verdicts: Mapping[str, str]) -> str:
     denied = (FAILS, predicate(NOT_TESTED))
     parts = [f"{words} {(' or ' if words in denied else ' and ').join(where)}" for words, where in places.items()]
     return (" and " if len(parts) == len(verdicts) else ", and ").join(parts)
+
+
+def sides(made: Sequence[Finding]) -> str:
+    """In which metrics all pieces have the mean difference on one side, in a half-sentence; "not run" where one lacks.
+
+    As in "the same in PSNR and SSIM, another in LPIPS-squeeze": of longer and longer trainings, whether their order
+    stays. Means are compared, whatever their intervals are, but of no metric that decides nothing in one of them.
+    """
+    found: dict[str, set[bool]] = {}
+    silent = {c.what for f in made for c in f.comparisons if c.silent}
+    for comparison in (c for f in made for c in f.comparisons if c.what not in silent):
+        if not comparison.values:
+            return NOT_RUN
+        found.setdefault(comparison.what, set()).add(statistics.fmean(comparison.margins) > 0)
+    same, other = ([what for what, own in found.items() if (len(own) == 1) == one] for one in (True, False))
+    parts = [f"{word} in {_listed(names)}" for word, names in (("the same", same), ("another", other)) if names]
+    return ", ".join(parts) or NOT_RUN
+
+
+def _listed(names: Sequence[str]) -> str:
+    """As in "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from matplotlib.figure import Figure
 from blurvae import experiments
 from blurvae.experiments import recorded
 from blurvae.pages.figures.looks import (
+    AMBER,
     BLUE,
     DASHED,
     DOTTED,
     GREEN,
     LOOKS,
+    PINK,
     SOLID,
     VERMILION,
     logarithmic,
@@ -98,7 +101,8 @@ def kernel_widths(experiment: str, tier: str, data: str, folder: Path | None = N
     """
     frame = _epochs(experiment, tier, data, folder).dropna(subset=["test_width"])
     fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), sharey=True)
-    for (seed, own), colour, dash in zip(frame.groupby("seed"), (VERMILION, BLUE, GREEN), (SOLID, DASHED, DOTTED)):
+    styles = cycle(zip((VERMILION, BLUE, GREEN, PINK, AMBER), (SOLID, DASHED, DOTTED, SOLID, DASHED)))
+    for (seed, own), (colour, dash) in zip(frame.groupby("seed"), styles):  # however many seeds there are
         look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": "o", "markersize": 3}
         left.plot(own.epoch, own.kernel_width, label=f"seed {seed}", **look)
         right.plot(own.epoch, own.test_width, **look)
