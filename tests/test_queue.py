@@ -93,11 +93,8 @@ def test_absent_data_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, capsys
 OPEN = {
     "bredell/rate64": {"natural", "faces64", "brain"},
     "bredell/arms": {"faces64"},
-    "dalal/choices": {"mnist-binary"},
     "dalal/rate": {"natural", "mnist", "faces64"},
     "sharpness/vae_gan": {"faces64"},
-    "rae/table2": {"cifar10", "faces64"},
-    "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
     "frvsr/robust": {"moving-flow"},
 }
