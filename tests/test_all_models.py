@@ -11,7 +11,7 @@ import pytest
 
 from blurvae import experiments
 from blurvae.pages import figures
-from blurvae.pages.figures.all_models import LOOKS, kind
+from blurvae.pages.figures.plane import LOOKS, kind
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

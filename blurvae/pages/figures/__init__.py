@@ -1,8 +1,7 @@
 """The figures of the experiments, made from recorded runs, for chapters and for `blurvae figure NAME`."""
 
-from blurvae.pages.figures.all_models import all_models, model_plane, models
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
-from blurvae.pages.figures.choices import at_one_rate, choices
+from blurvae.pages.figures.chosen import at_one_rate, choices
 from blurvae.pages.figures.clips import over_frames, profiles
 from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import (
@@ -22,6 +21,7 @@ from blurvae.pages.figures.local_fourier import swapped_energy, window_panels
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
+from blurvae.pages.figures.plane import all_models, model_plane, models
 from blurvae.pages.figures.tempered import failures_of_points, film, lens_changes, point_picture
 
 __all__ = [

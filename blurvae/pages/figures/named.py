@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 
 from blurvae import experiments
 from blurvae.files import write_atomically
-from blurvae.pages.figures.all_models import all_models
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
-from blurvae.pages.figures.choices import at_one_rate, choices
+from blurvae.pages.figures.chosen import at_one_rate, choices
 from blurvae.pages.figures.clips import over_frames, profiles
 from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import distances, precision_recall, term_ratios
@@ -24,6 +23,7 @@ from blurvae.pages.figures.lengths import over_training
 from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rate_curves
 from blurvae.pages.figures.local_fourier import swapped_energy
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
+from blurvae.pages.figures.plane import all_models
 from blurvae.pages.plotting import Grid
 
 GRIDS = (reconstructions, samples, interpolations)
