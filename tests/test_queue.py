@@ -99,6 +99,7 @@ OPEN = {
     "rae/table2": {"cifar10", "faces64"},
     "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
+    "enhancenet/choices": {"natural"},
     "frvsr/robust": {"moving-flow"},
 }
 

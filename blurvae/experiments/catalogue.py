@@ -46,6 +46,7 @@ EXPERIMENTS = (
     "tempered/targets",
     "enhancenet/figure2",
     "enhancenet/table3",
+    "enhancenet/choices",
     "frvsr/motion",
     "frvsr/davis",
     "frvsr/robust",
