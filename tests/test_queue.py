@@ -100,7 +100,9 @@ OPEN = {
     "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
     "enhancenet/choices": {"natural"},
+    "frvsr/davis": {"davis"},
     "frvsr/robust": {"moving-flow"},
+    "frvsr/occluded": {"moving-occluded"},
 }
 
 

@@ -50,4 +50,5 @@ EXPERIMENTS = (
     "frvsr/motion",
     "frvsr/davis",
     "frvsr/robust",
+    "frvsr/occluded",
 )
