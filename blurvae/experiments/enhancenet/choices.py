@@ -41,7 +41,7 @@ _OWN = (
 )
 METHODS = (*(m for m in table3.METHODS if m.name in SHARED), *_OWN)
 VARIANTS: tuple[Method, ...] = ()
-COLUMNS = table3.COLUMNS[:-3]
+COLUMNS = table3.COLUMNS[:-4]  # without the field's sets
 GRID: dict[str, dict[str, tuple[int, ...]]] = {"smoke": {"natural": (0,)}, "lesson": {"natural": (0, 1, 2)}}
 
 
