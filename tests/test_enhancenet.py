@@ -227,11 +227,24 @@ def test_pictures_that_do_not_fit_are_refused_before_any_work() -> None:
         (enhancenet("E", crop=32), (3, 16, 16), "lower crop"),
         (enhancenet("E"), (3, 15, 16), "do not divide"),
         (enhancenet("EA"), (3, 16, 24), "set crop"),
-        (enhancenet("PAT"), (1, 16, 16), "colour pictures"),
+        (enhancenet("PAT"), (2, 16, 16), "colour or grey pictures"),
         (enhancenet("PAT", patch=6), (3, 16, 16), "do not tile"),
     ):
         with pytest.raises(ValueError, match=message):
             system.players(shape)
+
+
+def test_grey_pictures_have_the_features_of_their_three_equal_channels() -> None:
+    system = enhancenet("PT")
+    assert system.players((1, 8, 8)).features is not None
+    features = doubled(system).features
+    assert features is not None
+    x, x_hat = (random(2, 1, 8, 8, seed=s).double() for s in (1, 2))
+    here = at(system)
+    found = system.compared(features, x, x_hat, here)
+    thrice = system.compared(features, x.repeat(1, 3, 1, 1), x_hat.repeat(1, 3, 1, 1), here)
+    assert {*found} == {"perceptual", "texture"}
+    assert all(torch.equal(found[name], thrice[name]) and found[name] > 0 for name in found)
 
 
 def test_absent_weights_are_named_and_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,7 @@ OPEN = {
     "rae/terms": {"faces64"},
     "tempered/points": {"grid"},
     "enhancenet/choices": {"natural"},
+    "enhancenet/faces": {"faces64"},
     "frvsr/davis": {"davis"},
     "frvsr/robust": {"moving-flow"},
     "frvsr/occluded": {"moving-occluded"},

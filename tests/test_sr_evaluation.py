@@ -222,7 +222,7 @@ def test_what_cannot_be_measured_is_refused_before_the_training() -> None:
 
 
 EXPERIMENTS = (
-    *("enhancenet/table3", "enhancenet/choices", "enhancenet/figure2"),
+    *("enhancenet/table3", "enhancenet/choices", "enhancenet/faces", "enhancenet/figure2"),
     *("frvsr/motion", "frvsr/davis", "frvsr/robust", "frvsr/occluded"),
 )
 

@@ -47,6 +47,7 @@ EXPERIMENTS = (
     "enhancenet/figure2",
     "enhancenet/table3",
     "enhancenet/choices",
+    "enhancenet/faces",
     "frvsr/motion",
     "frvsr/davis",
     "frvsr/robust",

@@ -141,8 +141,8 @@ class EnhanceNet(System[Players]):
             raise ValueError(f"The discriminator and patches take squares, not {height}×{width} px: set crop.")
         generator = Generator(self.scale, channels, self.width, self.blocks, self.global_skip)
         judge = Discriminator(side, channels, self.widths, self.hidden) if self.judges else None
-        if self.taps and channels != 3:
-            raise ValueError(f"The features are those of colour pictures, not of {channels} channels: take E or EA.")
+        if self.taps and channels not in (1, 3):
+            raise ValueError(f"The features are those of colour or grey pictures, not of {channels} channels: take E.")
         if "T" in self.loss and self.patch and (side % self.patch or self.patch < self.scale):
             raise ValueError(f"Patches of {self.patch} px do not tile {side} px: change patch or crop.")
         return Players(generator, judge, textures.network(self.features) if self.taps else None)
@@ -206,7 +206,7 @@ class EnhanceNet(System[Players]):
         """L_P and L_T with their weights, as far as the letters name them."""
         weights = textures.WEIGHTS[self.features]
         with scene.autocast():
-            raw, made = (features(images, self.taps) for images in (x, x_hat))
+            raw, made = (features(images.expand(-1, 3, -1, -1), self.taps) for images in (x, x_hat))  # grey thrice
         raw, made = ({name: f.to(x.dtype) for name, f in maps.items()} for maps in (raw, made))
         truth, made = textures.mean_one(raw, raw), textures.mean_one(made, raw)
         found = {}

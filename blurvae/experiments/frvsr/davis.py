@@ -49,8 +49,6 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """
     own = given(check_tier(tier, GRID))
     if tier == "lesson":
-        budget = Budget(epochs=own.budget.epochs, batch_size=own.budget.batch_size, passes=16)
-        own = own._replace(
-            budget=budget, system={**own.system, "crop": 64}, run={"size": 240, "n_train": 16, "n_test": 4}
-        )
+        parts, images = {**own.system, "crop": 64}, {"size": 240, "n_train": 16, "n_test": 4}
+        own = own._replace(budget=Budget(epochs=8, batch_size=4, passes=16), system=parts, run=images)
     return make("frvsr/davis", METHODS, tier, data, seeds, own)
