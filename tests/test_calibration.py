@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,28 @@ def test_the_pictures_give_the_recorded_row(name: str) -> None:
         assert pictures["bridge"].shape[0] == 1, "its values are luma"
         grey = bicubic.whole(pictures["bridge"], 4)
         assert np.isclose(Protocol().compared(grey).max().item(), 1.0), "from black to white, as no luma of colours"
+
+
+@pytest.mark.parametrize("absent", ["urban100", "set14"])
+def test_a_set_that_a_reader_brings_is_measured_where_it_is(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (3, 32, 40), np.uint8)
+
+    def pictures(name: str) -> dict[str, np.ndarray]:
+        if name == absent:
+            raise MissingData(f"{name} is absent")
+        return {"a": noise, "b": noise}
+
+    galleries = {name: SimpleNamespace(checksum=lambda: "0") for name in (*calibration.SETS, *calibration.BROUGHT)}
+    monkeypatch.setattr(calibration, "GALLERIES", galleries)
+    monkeypatch.setattr(datasets, "pictures", pictures)
+    monkeypatch.setattr(datasets, "videos", lambda name: {"c": np.tile(noise, (6, 1, 2, 2))})
+    if absent == "set14":
+        with pytest.raises(MissingData, match="set14 is absent"):
+            calibration.measure()
+        return
+    assert [*calibration.measure()["pictures"]] == [*calibration.SETS]
+    absent = ""
+    assert [*calibration.measure()["pictures"]] == [*calibration.SETS, "urban100"]
 
 
 def test_a_damaged_record_is_named(tmp_path) -> None:

@@ -84,6 +84,43 @@ def test_a_true_frame_that_is_forgotten_speaks_against_the_claim_and_none_for_it
     assert found.verdict == says
 
 
+def psnr(out: Path, experiment: str, data: str, numbers: dict[str, float], metric: str = "PSNR (video)") -> None:
+    """Runs of three seeds of each of these methods, whose numbers differ by rounding from seed to seed."""
+    for run in experiments.get(experiment).runs("lesson", data, (0, 1, 2)):
+        if run.method in numbers:
+            made_up.write(out, run, {metric: {"mean": numbers[run.method] + 0.001 * run.seed, "sd": 1.0, "n": 48}})
+
+
+@pytest.mark.parametrize(
+    ("two", "five", "ten", "calls"),
+    [(31.6, 32.01, 32.1, ["for"] * 3), (31.6, 31.7, 32.1, ["for", "for", "against"]), (32.0, 31.0, 32.1, None)],
+)
+def test_longer_clips_gain_and_gain_less(
+    two: float, five: float, ten: float, calls: list[str] | None, tmp_path: Path
+) -> None:
+    numbers = {"frvsr-given": ten, "frvsr-5-frames": five, "frvsr-2-frames": two}
+    psnr(tmp_path, "frvsr/robust", DATA, numbers)
+    assert {file.parent.name for file in tmp_path.rglob("*.json")} == {"motion", "robust"}
+    found = finding(tmp_path, "FR-C3", "frvsr-given")
+    assert [np.mean(c.values) for c in found.comparisons] == pytest.approx(
+        [ten - five, five - two, 2 * five - two - ten]
+    )
+    assert found.verdict == "holds" if calls == ["for"] * 3 else found.verdict != "holds"
+    assert calls is None or [judged.call for judged in found.judged] == calls
+
+
+def test_no_lengths_no_verdict(tmp_path: Path) -> None:
+    psnr(tmp_path, "frvsr/robust", DATA, {"frvsr-given": 32.0})
+    assert finding(tmp_path, "FR-C3", "frvsr-given").verdict == "not tested"
+
+
+@pytest.mark.parametrize(("uncovered", "verdict"), [(24.05, "holds"), (25.0, "does not hold"), (23.0, "does not hold")])
+def test_an_estimate_that_does_not_fit_is_made_no_use_of(uncovered: float, verdict: str, tmp_path: Path) -> None:
+    psnr(tmp_path, "frvsr/occluded", "moving-occluded", {"frvsr-given": uncovered, "sisr": 24.0}, "PSNR (uncovered)")
+    found, other = claims.findings(claim("FR-C8"), tmp_path)
+    assert (found.verdict, other.verdict) == (verdict, "not tested")
+
+
 def test_curves_of_bicubic_enlargement_are_those_of_the_runs() -> None:
     clips = datasets.load(DATA, "test", size=32, n=3)
     assert isinstance(clips, datasets.ClipSet)

@@ -10,12 +10,15 @@ from typing import Any
 import made_up
 import numpy as np
 import pytest
+import torch
 
 from blurvae import claims, experiments, paths
 from blurvae.claims.verdict import Finding
+from blurvae.experiments.enhancenet import choices
 from blurvae.pages import figures, plotting
 from blurvae.pages.grids import Grid
 from blurvae.record import execute
+from blurvae.systems import textures
 
 NAME, SEEDS, EPOCHS = "enhancenet/table3", (0, 1, 2), 8
 
@@ -95,3 +98,29 @@ def test_a_grid_is_shown_as_a_figure_is(monkeypatch: pytest.MonkeyPatch) -> None
     grid = plotting.image_grid([np.zeros((1, 1, 2, 2), np.uint8)])
     plotting.show(grid)
     assert displayed == [grid]
+
+
+@pytest.mark.parametrize(("with_it", "verdict"), [(1.0, "holds"), (5.0, "does not hold")])
+def test_what_the_sum_does_is_read_beside_the_runs_of_table_2_3(with_it: float, verdict: str, tmp_path: Path) -> None:
+    colours = {"e": with_it, "pat": with_it, "e-no-sum": 3.0, "pat-no-sum": 3.0}
+    for run in experiments.get("enhancenet/choices").runs("lesson", "natural", SEEDS):
+        if run.method in colours:
+            entry = {"mean": colours[run.method] + 0.01 * run.seed, "sd": 1.0, "n": 100}
+            made_up.write(tmp_path, run, {"colour error": entry})
+    assert {file.parent.name for file in tmp_path.rglob("*.json")} == {"table3", "choices"}
+    for method in ("e", "pat"):
+        found = finding(tmp_path, "EN-C7", method)
+        assert found.verdict == verdict and len(found.comparisons) == 1
+    assert finding(tmp_path, "EN-C6", "pat").verdict == "not tested"
+
+
+def test_equal_textures_weigh_as_much_in_patches_of_any_size() -> None:
+    """Of pictures that repeat a tile, which each size of patch holds equally often; the whole is 64 px."""
+    methods = {m.name: m.system for m in choices.METHODS if m.name.startswith("pt-")}
+    assert {*methods} == {"pt-4", "pt-16", "pt-whole"}
+    f, g = (torch.rand(1, 8, 4, 4, generator=torch.Generator().manual_seed(s)).tile(16, 16) for s in (1, 2))
+    weighed = [
+        system.texture * textures.gram_error(f, g, system.cells(f, torch.zeros(1, 3, 64, 64))).item()
+        for system in methods.values()
+    ]
+    assert weighed == pytest.approx([weighed[0]] * 3, rel=1e-4)

@@ -15,7 +15,7 @@ from blurvae.errors import MissingNetwork
 from blurvae.models.classifier import Classifier, ClassifierMaps, trained_classifier
 from blurvae.resampling import imresize
 from blurvae.systems import EnhanceNet, textures
-from blurvae.systems.enhancenet import LOSSES, Players
+from blurvae.systems.enhancenet import GAMELESS, LOSSES, Players
 from blurvae.systems.textures import WEIGHTS, gram, mean_one, perceptual, texture
 from blurvae.train import Scene
 
@@ -49,7 +49,7 @@ def test_the_weights_are_those_of_table_2_2() -> None:
     assert [*ours.texture.values()] == [*paper.texture.values()]
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", (*LOSSES, *GAMELESS))
 def test_a_loss_is_the_sum_that_its_letters_name(loss: Any) -> None:
     """Written out with numpy from the text's formulas, on the networks' own outputs."""
     system = enhancenet(loss, adversarial=2.0)
@@ -137,11 +137,25 @@ def test_features_of_mean_one_do_not_know_the_scale_of_their_network() -> None:
     )
 
 
+@pytest.mark.parametrize("cells", [1, 2, 3])
+def test_few_places_are_compared_without_their_large_matrices(cells: int) -> None:
+    """Also nearly equal features in float32, and slopes: the sum of the three squares would lose both."""
+    made, truth = (random(2, 100, 6, 7, seed=s).double() for s in (1, 2))
+    near = (truth + 1e-4 * random(2, 100, 6, 7, seed=3).double()).requires_grad_()
+    for other in (made, near):
+        written_out = (textures.gram(other, cells) - textures.gram(truth, cells)).square().flatten(1).mean(1)
+        found = textures.gram_error(other, truth, cells)
+        assert torch.allclose(found, written_out, rtol=1e-9) and (found > 0).all()
+        assert torch.allclose(textures.gram_error(other.float(), truth.float(), cells).double(), found, rtol=1e-2)
+    slopes = [torch.autograd.grad(loss.sum(), near)[0] for loss in (found, written_out)]
+    assert torch.allclose(*slopes, rtol=1e-6, atol=1e-12)
+
+
 def test_patches_are_in_pixels_of_the_picture_or_in_cells_of_each_map() -> None:
     x, maps = torch.zeros(1, 3, 128, 128), torch.zeros(1, 8, 32, 32)
     assert enhancenet("PAT", patch=16).cells(maps, x) == 4
     assert enhancenet("PAT", patch=16, patch_unit="cells").cells(maps, x) == 16
-    assert enhancenet("PAT", patch=128).cells(maps, x) == 32
+    assert enhancenet("PAT", patch=128).cells(maps, x) == 32 == enhancenet("PAT", patch=0).cells(maps, x)
 
 
 def test_the_classifiers_maps_are_what_its_own_layers_see() -> None:
@@ -194,6 +208,7 @@ def test_the_discriminator_learns_after_a_batch_that_it_judged_badly() -> None:
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"loss": "T"}, "has the losses E, P"),
+    ({"patch": -4}, "or 0 for the whole"),
     ({"scale": 3}, "by doubling"),
     ({"crop": 7}, "that the scale of 2 divides"),
     ({"adversarial": -1.0}, "weight of the adversarial loss"),
@@ -212,11 +227,24 @@ def test_pictures_that_do_not_fit_are_refused_before_any_work() -> None:
         (enhancenet("E", crop=32), (3, 16, 16), "lower crop"),
         (enhancenet("E"), (3, 15, 16), "do not divide"),
         (enhancenet("EA"), (3, 16, 24), "set crop"),
-        (enhancenet("PAT"), (1, 16, 16), "colour pictures"),
+        (enhancenet("PAT"), (2, 16, 16), "colour or grey pictures"),
         (enhancenet("PAT", patch=6), (3, 16, 16), "do not tile"),
     ):
         with pytest.raises(ValueError, match=message):
             system.players(shape)
+
+
+def test_grey_pictures_have_the_features_of_their_three_equal_channels() -> None:
+    system = enhancenet("PT")
+    assert system.players((1, 8, 8)).features is not None
+    features = doubled(system).features
+    assert features is not None
+    x, x_hat = (random(2, 1, 8, 8, seed=s).double() for s in (1, 2))
+    here = at(system)
+    found = system.compared(features, x, x_hat, here)
+    thrice = system.compared(features, x.repeat(1, 3, 1, 1), x_hat.repeat(1, 3, 1, 1), here)
+    assert {*found} == {"perceptual", "texture"}
+    assert all(torch.equal(found[name], thrice[name]) and found[name] > 0 for name in found)
 
 
 def test_absent_weights_are_named_and_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -214,6 +214,16 @@ def test_the_motion_that_samples_carry_is_that_of_their_set() -> None:
     assert torch.allclose(pictures * 255, plain.tensor().float(), atol=1e-3)
 
 
+@pytest.mark.parametrize("fields", [{"method": "frvsr"}, {"method": "frvsr", "motion": "given"}, {"method": "sisr"}])
+def test_a_clip_of_one_frame_is_its_first_frame(fields: dict[str, Any]) -> None:
+    system, low = frvsr(**fields), random(2, 3, 3, 4, 4)
+    players = doubled_for(system, (3, 5 if "motion" in fields else 3, 8, 8))
+    motion = torch.zeros(2, 3, 2, dtype=low.dtype) if "motion" in fields else None
+    found = system.enlarged(players, low[:, :1], motion if motion is None else motion[:, :1])
+    whole = system.enlarged(players, low, motion)
+    assert torch.allclose(found.estimate, whole.estimate[:, :1]) and found.flow is None is found.flow_error
+
+
 def test_a_skip_adds_the_bicubic_frame() -> None:
     low = random(2, 3, 3, 4, 4)
     plain, skipped = frvsr("sisr"), frvsr("sisr", global_skip=True)

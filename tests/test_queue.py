@@ -96,7 +96,11 @@ OPEN = {
     "dalal/rate": {"natural", "mnist", "faces64"},
     "sharpness/vae_gan": {"faces64"},
     "tempered/points": {"grid"},
+    "enhancenet/choices": {"natural"},
+    "enhancenet/faces": {"faces64"},
+    "frvsr/davis": {"davis"},
     "frvsr/robust": {"moving-flow"},
+    "frvsr/occluded": {"moving-occluded"},
 }
 
 

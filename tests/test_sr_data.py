@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from blurvae import datasets
-from blurvae.datasets import bars, moving, natural
+from blurvae.datasets import bars, moving, natural, occluded
 from blurvae.errors import CorruptFile, MissingData
 from blurvae.resampling import warp
 
@@ -77,6 +77,37 @@ def test_training_and_test_clips_share_no_pixel() -> None:
             for top, left in taken[split].get(index, ()):
                 used[split][top : top + side, left : left + side] = True
         assert corners and not (used["train"] & used["test"]).any()
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_square_moves_by_itself_over_clips_that_are_those_of_moving(split: str) -> None:
+    clips, plain = (datasets.load(name, split, size=32) for name in ("moving-occluded", "moving-flow"))
+    assert isinstance(clips, datasets.ClipSet) and isinstance(plain, datasets.ClipSet)
+    assert clips.cover is not None and clips.motion is not None and plain.motion is not None
+    assert plain.cover is None and np.array_equal(clips.motion, plain.motion)
+    differs = (clips.images[:, :, :3] != plain.images[:, :, :3]).any(2)
+    assert not (differs & ~clips.cover).any() and differs[clips.cover].mean() > 0.8
+    assert np.array_equal(clips.images[:, :, 3:], plain.images[:, :, 3:]), "the motion is that of the scene"
+    few = clips.head(3)
+    assert few.cover is not None and np.array_equal(few.cover, clips.cover[:3])
+    area = clips.cover.mean((2, 3))
+    assert area.max() <= 13**2 / 32**2 and (area[:, 5] > 0.03).all(), "24 px of the photograph, a half pixel at edges"
+    cut, way = moving.cut(split, 32, 10)
+    chosen, corner = occluded.squares(split, 32, way, cut[:, 0])
+    assert (chosen[:, 0] != cut[:, 0]).all(), "of another photograph"
+    own = np.diff(corner, axis=1)
+    assert (np.abs(own) <= occluded.SPEED).all() and (own != -np.diff(way, axis=1)).any(2).all()
+    with pytest.raises(ValueError, match="16 to 64"):
+        datasets.load("moving-occluded", split, size=96)
+
+
+def test_squares_of_training_come_from_the_parts_of_training() -> None:
+    for split in ("train", "test"):
+        cut, way = moving.cut(split, 64, 10)
+        chosen, _ = occluded.squares(split, 64, way, cut[:, 0])
+        for index, y, x in chosen.tolist():
+            allowed = natural.region([*natural.PHOTOGRAPHS][index], split, 64)
+            assert allowed[y : y + 48, x : x + 48].all()
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from blurvae import datasets, experiments
 from blurvae.datasets.bars import PLACEMENTS
-from blurvae.evaluation import EnhanceNetEvaluation, FRVSREvaluation
+from blurvae.evaluation import EnhanceNetEvaluation, FRVSREvaluation, occlusion, whole_clips
 from blurvae.evaluation import enhancenet as of_pictures
 from blurvae.evaluation.enhancenet import bars
 from blurvae.evaluation.frvsr import temporal_error
 from blurvae.experiments import recorded
+from blurvae.metrics.sr import Protocol
 from blurvae.record import execute, read
 from blurvae.systems import FRVSR, EnhanceNet
 from blurvae.train import Budget
@@ -140,6 +143,71 @@ def test_the_truth_has_no_temporal_error_and_flicker_has() -> None:
     assert torch.allclose(temporal_error(x, flicker, motion), torch.tensor(2 * 0.02 * 255), rtol=1e-3)
 
 
+def test_what_comes_into_sight_was_behind_what_moves_by_itself() -> None:
+    """A column that stands still before a scene that moves by a pixel to the right uncovers one column of it."""
+    cover = torch.zeros(1, 3, 6, 8, dtype=torch.bool)
+    cover[..., 3:5] = True
+    motion = torch.tensor([[[0.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]])  # one looks to the left for what was there before
+    found = occlusion.regions(cover, motion)
+    for name, columns in {"uncovered": [5], "by itself": [3, 4], "elsewhere": [1, 2, 6, 7]}.items():
+        where = torch.zeros(8, dtype=torch.bool)
+        where[columns] = True
+        assert torch.equal(found[name][0, 1:], where.expand(2, 6, 8)) and not found[name][:, 0].any()
+    half = occlusion.regions(cover, motion / 2)
+    assert half["uncovered"][0, 1].any(0).tolist() == [False] * 5 + [True] + [False] * 2, "a part of a pixel counts"
+
+
+def test_error_in_one_region_is_found_in_that_region_alone() -> None:
+    clips = datasets.load("moving-occluded", "test", size=32, n=4)
+    assert isinstance(clips, datasets.ClipSet) and clips.cover is not None and clips.motion is not None
+    x = torch.from_numpy(clips.images[:, :, :3].copy()).float() / 255
+    cover, motion = torch.from_numpy(clips.cover.copy()), torch.from_numpy(clips.motion.copy())
+    protocol, where = Protocol(shave=4, round=False), occlusion.regions(cover, motion)
+    for region in occlusion.REGIONS:
+        y = x + 0.1 * where[region][:, :, None]
+        found = occlusion.by_region(x, y, cover, motion, protocol, slice(2, -2))
+        scale = 219.005 / 255  # of luma
+        assert found[f"PSNR ({region})"]["value"] == pytest.approx(-20 * np.log10(0.1 * scale), abs=1e-3)
+        others = [found[f"PSNR ({name})"]["value"] for name in occlusion.REGIONS if name != region]
+        assert min(others) > 80
+
+
+def test_clips_with_a_square_are_measured_by_region() -> None:
+    train, test = (datasets.load("moving-occluded", split, size=32, n=4) for split in ("train", "test"))
+    system = FRVSR("frvsr", motion="given", blocks=1, filters=4, global_skip=True)
+    evaluation = FRVSREvaluation(system, Budget(), train, test, CPU)
+    measured = evaluation.measure(silent(system.players((10, 5, 32, 32))))
+    assert {*occlusion.DIGITS} <= {*measured.metrics} and "psnr_by_frame_long" not in measured.pictures
+
+
+def fake_videos(place: Path, folder: str, count: int, frames: int, size: tuple[int, int]) -> None:
+    """Clips of noise that moves to the right, as files of frames."""
+    rng = np.random.default_rng(0)
+    for clip in range(count):
+        wide = rng.integers(0, 256, (size[0], size[1] + frames, 3), np.uint8)
+        (place / folder / f"clip{clip}").mkdir(parents=True)
+        for t in range(frames):
+            Image.fromarray(wide[:, t : t + size[1]]).save(place / folder / f"clip{clip}" / f"{t:05d}.png")
+
+
+def test_real_clips_are_measured_whole_beside_those_of_the_field(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setenv("BLURVAE_DATA", str(tmp_path))
+    fake_videos(tmp_path, "video/davis", 5, 21, (72, 104))
+    monkeypatch.setattr(whole_clips, "LONG", 11)
+    train, test = (datasets.load("davis", split, size=64) for split in ("train", "test"))
+    system = FRVSR("frvsr", blocks=1, filters=4, flow_widths=(3, 4), global_skip=True)
+    evaluation = FRVSREvaluation(system, Budget(), train, test, CPU)
+    players = silent(system.players((10, 3, 64, 64)))
+    absent = evaluation.measure(players).metrics["PSNR (vid4-first10)"]
+    assert absent == {"state": "needs data", "what": "vid4-first10"}
+    fake_videos(tmp_path, "video/vid4", 4, 10, (40, 72))
+    measured = evaluation.measure(players)
+    rows = measured.metrics
+    assert rows["PSNR (vid4-first10)"]["n"] == 4 and "frames 2 to −2" in rows["PSNR (vid4-first10)"]["protocol"]
+    assert rows["PSNR (vid4-first10)"]["mean"] == pytest.approx(rows["PSNR (vid4-first10, bicubic)"]["mean"], rel=1e-5)
+    assert measured.pictures["psnr_by_frame_long"].shape == (11,)
+
+
 def test_what_cannot_be_measured_is_refused_before_the_training() -> None:
     system, pictures = FRVSR("sisr"), datasets.load("natural", "test", size=32, n=4)
     with pytest.raises(ValueError, match="`moving` or `davis`"):
@@ -153,19 +221,25 @@ def test_what_cannot_be_measured_is_refused_before_the_training() -> None:
 # Runs ----------------------------------------------------------------------------------------------------------------
 
 
-EXPERIMENTS = ("enhancenet/table3", "enhancenet/figure2", "frvsr/motion", "frvsr/davis", "frvsr/robust")
+EXPERIMENTS = (
+    *("enhancenet/table3", "enhancenet/choices", "enhancenet/faces", "enhancenet/figure2"),
+    *("frvsr/motion", "frvsr/davis", "frvsr/robust", "frvsr/occluded"),
+)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_run_of_each_experiment_is_recorded_and_becomes_columns(name: str, tmp_path: Any) -> None:
     module = experiments.get(name)
     (data,) = module.GRID["smoke"]
-    run = next(r for r in module.runs("smoke", data, (0,)) if r.method in ("pat", "ea", "frvsr", "frvsr-jpeg"))
+    own = [r for r in module.runs("smoke", data, (0,)) if r.experiment == name]
+    run = next(r for r in own if r.method in ("pat", "pt-whole", "ea", "frvsr", "frvsr-jpeg-70", "frvsr-given"))
     execute(run, out=tmp_path, device="cpu")
     again = read(run.path(tmp_path))
     assert again.run == run and again.pictures["original"].dtype == np.uint8
     found = recorded.frame(name, "smoke", data, tmp_path)
     assert {*found.metric} <= {*recorded.DIGITS} and {*module.COLUMNS} & {*found.metric}
-    measured = [column for column in module.COLUMNS if not column.endswith(("(set5)", "(set14)", "(bsd100)"))]
+    measured = [
+        column for column in module.COLUMNS if "(set" not in column and "100)" not in column and "vid4" not in column
+    ]
     assert {*measured} <= {*found.metric}
     assert [entry["phase"] for entry in again.record["history"]] == ["train"] * run.budget.epochs

@@ -58,6 +58,9 @@ def test_a_generator_adds_a_residual_to_bicubic_at_any_size(scale: int) -> None:
     high = net(low)
     assert high.shape == (2, 3, 7 * scale, 9 * scale)
     assert torch.allclose(high - net.residual(low), imresize(low, scale), atol=1e-6)
+    torch.manual_seed(0)
+    alone = Generator(scale, width=4, blocks=2, global_skip=False)
+    assert torch.equal(alone(low), net.residual(low)), "the same network without the sum"
     with torch.no_grad():
         for weight in net.parameters():
             weight.zero_()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import statistics
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
+from blurvae.experiments import recorded
 from blurvae.experiments.frvsr import theory
 
+PSNR = "PSNR (video)"
 SEEN = (4, 12, 24)  # frames before, between which PSNR rises, rises still, and rises no more
 LEVEL, SHOWN = 0.1, 0.01  # dB: what a rise must exceed to be one, and what a table shows
 BEFORE_THE_END = (10, 20, 39)  # frames after the first at which a true first one may still help
@@ -54,6 +57,24 @@ def true_frame(evidence: Evidence, folder: Path | None) -> list[Comparison]:
         silent = "so far" if values and statistics.fmean(values) > SHOWN else ""
         what = f"PSNR {later} frames after a true one, less without, dB"
         made.append(Comparison(what, f"over {SHOWN:g}", values, limit=SHOWN, digits=3, silent=silent))
+    return made
+
+
+def clip_length(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """What each length of the clips in training gains over the next shorter one, and the shorter step over the longer.
+
+    The method has the longest clips, rivals shorter and shorter ones.
+    """
+    values = records.values(evidence, folder).get(PSNR, {})
+    lengths = [values.get(name, {}) for name in (evidence.method, *evidence.rivals)]
+    labels = [recorded.label(evidence.experiment, name) for name in evidence.rivals]
+    gained = [records.gaps(longer, shorter) for longer, shorter in pairwise(lengths)]
+    made = [Comparison(PSNR, label, values, digits=2) for label, values in zip(labels, gained)]
+    seeds = set.intersection(*(set(of) for of in lengths))
+    steps = [[longer[seed] - shorter[seed] for seed in sorted(seeds)] for longer, shorter in pairwise(lengths)]
+    for longer, shorter in pairwise(steps):
+        less = tuple(b - a for a, b in zip(longer, shorter))
+        made.append(Comparison("the gain of the step before, dB", "that of the next", less, digits=2))
     return made
 
 

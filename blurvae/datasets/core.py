@@ -111,9 +111,11 @@ class ClipSet(ImageSet):
     Attributes:
         motion: float32 (n, t, 2), by how many px to the right and downwards one must look in the frame before to see
             what a frame shows, where the same holds for all its pixels; 0 for the first frame. None where not known.
+        cover: bool (n, t, h, w), which pixels show something that moves otherwise. None where nothing does.
     """
 
     motion: npt.NDArray[np.float32] | None = None
+    cover: npt.NDArray[np.bool_] | None = None
     AXES: ClassVar[tuple[str, ...]] = ("n", "t", "c", "h", "w")
 
     @property
@@ -126,7 +128,8 @@ class ClipSet(ImageSet):
         """The first n clips, in stored order; see `ImageSet.head`."""
         whole = super().head(n)
         assert isinstance(whole, ClipSet)
-        return replace(whole, motion=None if self.motion is None else self.motion[:n])
+        motion = None if self.motion is None else self.motion[:n]
+        return replace(whole, motion=motion, cover=None if self.cover is None else self.cover[:n])
 
 
 @dataclass(frozen=True)

@@ -37,23 +37,43 @@ def ways(n: int, frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]
     return np.where(turned > SPAN, 2 * SPAN - turned, turned)
 
 
-@cache
-def _clips(split: str, size: int, frames: int) -> tuple[Pixels, npt.NDArray[np.float32], str]:
+def cut(split: str, size: int, frames: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Where clips are cut: (photograph, y, x) of each one's way, (n, 3), and the window along it, (n, frames, 2)."""
     n = max(32, COUNTS[split] * FRAMES // frames)
     rng = np.random.default_rng(_SEEDS[split])
-    means = [box_means(photographs()[name], 2) for name in PHOTOGRAPHS]
     free = corners_of(split, SIZE, 2 * size + SPAN)  # of the parts that 64-px patches of `natural` may use
-    chosen = free[np.floor(rng.random(n) * len(free)).astype(np.int64)]
-    way = ways(n, frames, rng)
+    return free[np.floor(rng.random(n) * len(free)).astype(np.int64)], ways(n, frames, rng)
+
+
+def motion_of(way: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The motion of clips whose windows go this way (n, frames, 2), as a `ClipSet` has it."""
+    motion = np.zeros(way.shape, np.float32)
+    motion[:, 1:] = np.diff(way, axis=1)[..., ::-1] / 2
+    motion.flags.writeable = False
+    return motion
+
+
+def with_motion(images: Pixels, motion: npt.NDArray[np.float32]) -> Pixels:
+    """Clips (n, t, c, h, w) with two channels behind them, 128 + 2·motion, the same at every pixel."""
+    planes = np.broadcast_to(
+        (128 + 2 * motion).astype(np.uint8)[..., None, None], (*images.shape[:2], 2, *images.shape[3:])
+    )
+    both = np.concatenate((images, planes), 2)
+    both.flags.writeable = False
+    return both
+
+
+@cache
+def _clips(split: str, size: int, frames: int) -> tuple[Pixels, npt.NDArray[np.float32], str]:
+    means = [box_means(photographs()[name], 2) for name in PHOTOGRAPHS]
+    chosen, way = cut(split, size, frames)
+    n = len(chosen)
     images = np.empty((n, frames, 3, size, size), np.uint8)
     for clip, (index, top, left), places in zip(images, chosen.tolist(), way.tolist()):
         for frame, (y, x) in zip(clip, places):
             frame[:] = means[index][:, top + y : top + y + 2 * size : 2, left + x : left + x + 2 * size : 2]
     images.flags.writeable = False
-    motion = np.zeros((n, frames, 2), np.float32)
-    motion[:, 1:] = np.diff(way, axis=1)[..., ::-1] / 2
-    motion.flags.writeable = False
-    return images, motion, checksum(images)
+    return images, motion_of(way), checksum(images)
 
 
 def _load(request: Request) -> ClipSet:
@@ -65,11 +85,7 @@ def _load(request: Request) -> ClipSet:
 def _load_with_motion(request: Request) -> ClipSet:
     """The same with two channels behind them."""
     images, motion, _ = _asked(request)
-    planes = np.broadcast_to(
-        (128 + 2 * motion).astype(np.uint8)[..., None, None], (*images.shape[:2], 2, *images.shape[3:])
-    )
-    both = np.concatenate((images, planes), 2)
-    both.flags.writeable = False
+    both = with_motion(images, motion)
     card = FLOW_CARD
     return ClipSet(card.name, request.split, both, None, card.source, card.licence, None, checksum(both), motion=motion)
 

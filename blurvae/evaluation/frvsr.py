@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blurvae import datasets
 from blurvae.datasets import ClipSet, ImageSet, to_float
+from blurvae.evaluation import occlusion, whole_clips
 from blurvae.evaluation.base import Measured, to_bytes
+from blurvae.evaluation.whole_clips import SKIPPED
 from blurvae.metrics.sr import Protocol
 from blurvae.resampling import warp
 from blurvae.systems import FRVSR
@@ -19,15 +20,15 @@ from blurvae.train import Budget
 from blurvae.train.watch import Watch
 
 BATCH = 8  # clips at a time
-SKIPPED = 2  # frames at either end that do not count, as on Vid4
 PICTURES = 4  # clips of which a frame and a row over time are kept
-LONG, LONG_CLIPS = 40, 16  # frames and clips on which PSNR is followed over time
 DIGITS = {
     **{f"{name} (video{how})": digits for name, digits in (("PSNR", 2), ("SSIM", 3)) for how in ("", ", bicubic")},
     "flow error": 3,
     "flow error (no flow)": 3,
     "temporal error": 2,
     "temporal error (bicubic)": 2,
+    **occlusion.DIGITS,
+    **whole_clips.DIGITS,
 }
 SIDELESS = ("flow error (no flow)", "temporal error (bicubic)")
 
@@ -74,7 +75,8 @@ class FRVSREvaluation:
 
         Beside them the same of bicubic enlargement on the frames' own grid; where the motion is known "flow error", the
         mean distance of FNet's flow from it in px of the small frames, beside that of no flow at all, and "temporal
-        error", see `temporal_error`. As pictures a frame, a row over time, and PSNR by frame; of FRVSR also on long
+        error", see `temporal_error`; where something moves by itself PSNR by `occlusion.regions`; with real clips the
+        sets of `whole_clips.BENCHMARKS`. As pictures a frame, a row over time, and PSNR by frame; of FRVSR also on long
         clips, with its own start and with the true first frame in its place.
         """
         assert isinstance(self.test, ClipSet)
@@ -91,15 +93,19 @@ class FRVSREvaluation:
                 measured.add("flow error (no flow)", self.flow_error(still, motion))
             measured.add("temporal error", temporal_error(x, y, motion))
             measured.add("temporal error (bicubic)", temporal_error(x, plain, motion))
+            if self.test.cover is not None:
+                cover, inner = torch.from_numpy(np.array(self.test.cover)), slice(SKIPPED, -SKIPPED)
+                measured.metrics |= occlusion.by_region(x.clamp(0, 1), y, cover, motion, self.protocol, inner)
+        for name in whole_clips.BENCHMARKS.get(self.test.name, ()):
+            measured.metrics |= whole_clips.benchmark(self.system, players, name, self.protocol)
         middle, row = x.shape[1] // 2, x.shape[3] // 2
         for name, clips in (("original", x), ("reconstruction", y), ("bicubic", plain)):
             measured.pictures[name] = to_bytes(clips[:PICTURES, middle])
             measured.pictures[f"profile_{name}"] = to_bytes(clips[:PICTURES, :, :, row].transpose(1, 2))  # (n, c, t, w)
         measured.pictures["psnr_by_frame"] = self.by_frame(x, y)
         measured.pictures["psnr_by_frame_bicubic"] = self.by_frame(x, plain)
-        if self.system.method == "frvsr" and self.test.name.startswith("moving"):
-            long = datasets.load(f"{self.test.name}:{LONG}", "test", size=self.test.size, n=LONG_CLIPS)
-            assert isinstance(long, ClipSet)
+        long = whole_clips.long(self.test, self.system) if self.system.method == "frvsr" else None
+        if long is not None:
             for name, injected in (("", False), ("_injected", True)):
                 truth, made, _ = self._run(players, long, injected=injected)
                 measured.pictures[f"psnr_by_frame_long{name}"] = self.by_frame(truth, made)

@@ -46,7 +46,10 @@ EXPERIMENTS = (
     "tempered/targets",
     "enhancenet/figure2",
     "enhancenet/table3",
+    "enhancenet/choices",
+    "enhancenet/faces",
     "frvsr/motion",
     "frvsr/davis",
     "frvsr/robust",
+    "frvsr/occluded",
 )

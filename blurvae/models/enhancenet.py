@@ -63,6 +63,7 @@ class Generator(nn.Module):
         channels: of the pictures.
         width: feature maps, 64 in the paper.
         blocks: residual blocks, 10 in the paper.
+        global_skip: whether the bicubic enlargement is added; without it all of the picture is learned.
 
     Attributes:
         config: these arguments.
@@ -72,9 +73,12 @@ class Generator(nn.Module):
         ValueError: a scale that is no power of two.
     """
 
-    def __init__(self, scale: int = 4, channels: int = 3, width: int = 64, blocks: int = 10) -> None:
+    def __init__(
+        self, scale: int = 4, channels: int = 3, width: int = 64, blocks: int = 10, global_skip: bool = True
+    ) -> None:
         super().__init__()
         self.config = {"scale": scale, "channels": channels, "width": width, "blocks": blocks}
+        self.config |= {"global_skip": global_skip}
         self.scale, stages, self.reach = scale, doublings(scale), 2 * blocks + 4
         doubled: list[nn.Module] = []
         for _ in range(stages):
@@ -91,13 +95,14 @@ class Generator(nn.Module):
         glorot(self)
 
     def residual(self, low: Tensor) -> Tensor:
-        """I_res, (n, c, scale·h, scale·w)."""
+        """What is learned, (n, c, scale·h, scale·w): I_res where the bicubic enlargement is added."""
         found: Tensor = self.layers(low)
         return found
 
     def forward(self, low: Tensor) -> Tensor:
         """Enlarges pictures (n, c, h, w) on [−1, 1] of any size; the result is not clamped."""
-        return imresize(low, self.scale) + self.residual(low).to(low.dtype)
+        learned = self.residual(low).to(low.dtype)
+        return imresize(low, self.scale) + learned if self.config["global_skip"] else learned
 
 
 class Discriminator(nn.Module):

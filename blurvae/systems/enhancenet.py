@@ -21,8 +21,9 @@ from blurvae.train import Draw, Move, Scene, System, Turn
 from blurvae.train.optimisers import Adam, Optimiser
 from blurvae.train.schedules import Constant
 
-Loss = Literal["E", "P", "EA", "PA", "EAT", "PAT"]
-LOSSES: tuple[Loss, ...] = ("E", "P", "EA", "PA", "EAT", "PAT")
+Loss = Literal["E", "P", "EA", "PA", "EAT", "PAT", "ET", "PT"]
+LOSSES: tuple[Loss, ...] = ("E", "P", "EA", "PA", "EAT", "PAT")  # of the text
+GAMELESS: tuple[Loss, ...] = ("ET", "PT")  # textures without a discriminator
 
 
 class Players(NamedTuple):
@@ -55,7 +56,7 @@ class EnhanceNet(System[Players]):
     those of `textures`; A is −log D(I_est), which is not the minimax game that the text speaks of (EN-E6).
 
     Attributes:
-        loss: "E", "P", "EA", "PA", "EAT" or "PAT".
+        loss: "E", "P", "EA", "PA", "EAT" or "PAT"; beside these of the text "ET" or "PT".
         scale: 4 or 2.
         kernel: how pictures are made smaller: "bicubic" is MATLAB's, "box" a mean over blocks.
         crop: px, side of the part of each picture that a step sees, cut at random after the whole was made smaller; 0
@@ -64,7 +65,7 @@ class EnhanceNet(System[Players]):
         perceptual: factor of P's weights.
         adversarial: weight of A: 1, and 2 in PAT.
         texture: factor of T's weights.
-        patch: side of the patches of T.
+        patch: side of the patches of T; 0 for one patch, the whole.
         patch_unit: "pixels" of the picture, as the text has it, or "cells" of each feature map, as public code has.
         features: "vgg19-caffe", which the paper takes, or the project's own "classifier" where that is not at hand.
         threshold: the discriminator learns only where it judged less than this share rightly, of the real pictures or
@@ -74,6 +75,7 @@ class EnhanceNet(System[Players]):
         widths: feature maps of the discriminator.
         hidden: its hidden layer.
         lr: Adam's learning rate.
+        global_skip: whether the generator adds to the bicubic enlargement, as in the text.
 
     Raises:
         ValueError: a value out of its range.
@@ -97,6 +99,7 @@ class EnhanceNet(System[Players]):
     widths: tuple[int, ...] = WIDTHS
     hidden: int = 1024
     lr: float = 1e-4
+    global_skip: bool = True
 
     def __post_init__(self) -> None:
         weights = {
@@ -106,9 +109,11 @@ class EnhanceNet(System[Players]):
             "texture": "the factor of the texture loss",
             "threshold": "a share",
         }
-        shared.check_numbers(self, ("lr",), weights, ("patch", "width", "blocks", "widths", "hidden"))
-        if self.loss not in LOSSES:
-            raise ValueError(f"EnhanceNet has the losses {', '.join(LOSSES)}, not {self.loss!r}.")
+        shared.check_numbers(self, ("lr",), weights, ("width", "blocks", "widths", "hidden"))
+        if self.loss not in (offered := (*LOSSES, *GAMELESS)):
+            raise ValueError(f"EnhanceNet has the losses {', '.join(offered)}, not {self.loss!r}.")
+        if type(self.patch) is not int or self.patch < 0:
+            raise ValueError(f"patch is a number of pixels, or 0 for the whole, not {self.patch!r}.")
         doublings(self.scale)
         if type(self.crop) is not int or self.crop < 0 or self.crop % self.scale:
             raise ValueError(f"crop is a number of pixels that the scale of {self.scale} divides, not {self.crop!r}.")
@@ -134,11 +139,11 @@ class EnhanceNet(System[Players]):
             )
         if (self.judges or "T" in self.loss) and not self.crop and height != width:
             raise ValueError(f"The discriminator and patches take squares, not {height}×{width} px: set crop.")
-        generator = Generator(self.scale, channels, self.width, self.blocks)
+        generator = Generator(self.scale, channels, self.width, self.blocks, self.global_skip)
         judge = Discriminator(side, channels, self.widths, self.hidden) if self.judges else None
-        if self.taps and channels != 3:
-            raise ValueError(f"The features are those of colour pictures, not of {channels} channels: take E or EA.")
-        if "T" in self.loss and (side % self.patch or self.patch < self.scale):
+        if self.taps and channels not in (1, 3):
+            raise ValueError(f"The features are those of colour or grey pictures, not of {channels} channels: take E.")
+        if "T" in self.loss and self.patch and (side % self.patch or self.patch < self.scale):
             raise ValueError(f"Patches of {self.patch} px do not tile {side} px: change patch or crop.")
         return Players(generator, judge, textures.network(self.features) if self.taps else None)
 
@@ -201,7 +206,7 @@ class EnhanceNet(System[Players]):
         """L_P and L_T with their weights, as far as the letters name them."""
         weights = textures.WEIGHTS[self.features]
         with scene.autocast():
-            raw, made = (features(images, self.taps) for images in (x, x_hat))
+            raw, made = (features(images.expand(-1, 3, -1, -1), self.taps) for images in (x, x_hat))  # grey thrice
         raw, made = ({name: f.to(x.dtype) for name, f in maps.items()} for maps in (raw, made))
         truth, made = textures.mean_one(raw, raw), textures.mean_one(made, raw)
         found = {}
@@ -214,6 +219,8 @@ class EnhanceNet(System[Players]):
 
     def cells(self, maps: Tensor, x: Tensor) -> int:
         """Side of a patch in a feature map of pictures x."""
+        if not self.patch:
+            return maps.shape[-1]
         return max(1, self.patch * maps.shape[-1] // x.shape[-1]) if self.patch_unit == "pixels" else self.patch
 
     def rule(self, players: Players, measured: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -19,8 +19,9 @@ class Made(NamedTuple):
     Attributes:
         estimate: (n, t, c, sh, sw) on [0, 1] but for overshoots.
         flow: (n, t′, 2, h, w), px of the small frames, from each frame to the one before it ("frvsr", t′ = t − 1), or
-            from all to the one before and then from all to the one behind ("vsr", t′ = 2t); None for "sisr".
-        flow_error: (n,), mean squared error of the small frames that the flow warped; None without FNet.
+            from all to the one before and then from all to the one behind ("vsr", t′ = 2t); None for "sisr", and
+            where there is no frame before.
+        flow_error: (n,), mean squared error of the small frames that the flow warped; None without FNet or flow.
     """
 
     estimate: Tensor

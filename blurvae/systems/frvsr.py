@@ -211,6 +211,8 @@ class FRVSR(System[Players]):
             carried = self.carried(estimates[-1], flow)
             estimates.append(self.made(players, now, [carried], autocast))
             errors.append(frames.flow_error(before, now, flow, self.border))
+        if not flows:  # of one frame
+            return Made(estimates[0][:, None])
         error = torch.stack(errors, 1).mean(1) if self.finds_flow else None
         return Made(torch.stack(estimates, 1), torch.stack(flows, 1), error)
 

@@ -103,12 +103,38 @@ def gram(maps: Tensor, cells: int) -> Tensor:
     Raises:
         ValueError: no whole patch.
     """
+    patches = _patches(maps, cells)
+    return patches @ patches.mT
+
+
+def gram_error(made: Tensor, truth: Tensor, cells: int) -> Tensor:
+    """Mean (Gram(made) − Gram(truth))² over patches and entries, of each picture, (n,).
+
+    Where a patch has few places, m² ≤ c of them, its c × c matrices are not written out: with S and T the difference
+    and the sum of the features, (c, m), ‖F Fᵀ − G Gᵀ‖² = ½ ⟨SᵀS, TᵀT⟩ + ½ ⟨SᵀT, TᵀS⟩, matrices of m × m.
+
+    Args:
+        made: feature maps, (n, c, h, w).
+        truth: the others, (n, c, h, w).
+        cells: side of a patch, as `gram` takes it.
+    """
+    c = made.shape[1]
+    if cells**4 > c:
+        return (gram(made, cells) - gram(truth, cells)).square().flatten(1).mean(1)
+    a, b = _patches(made, cells), _patches(truth, cells)
+    s, t = a - b, a + b
+    st = s.mT @ t
+    squares = ((s.mT @ s) * (t.mT @ t)).sum((2, 3)) + (st * st.mT).sum((2, 3))  # (n, patches)
+    return squares.mean(1) / (2 * c * c)
+
+
+def _patches(maps: Tensor, cells: int) -> Tensor:
+    """(n, patches, c, cells²) of maps (n, c, h, w)."""
     (n, c), rows, columns = maps.shape[:2], maps.shape[2] // cells, maps.shape[3] // cells
     if not rows or not columns:
         raise ValueError(f"No patch of {cells}×{cells} cells lies in feature maps of {maps.shape[2]}×{maps.shape[3]}.")
     kept = maps[..., : rows * cells, : columns * cells].reshape(n, c, rows, cells, columns, cells)
-    patches = kept.permute(0, 2, 4, 1, 3, 5).reshape(n, rows * columns, c, cells * cells)
-    return patches @ patches.mT
+    return kept.permute(0, 2, 4, 1, 3, 5).reshape(n, rows * columns, c, cells * cells)
 
 
 def texture(
@@ -118,10 +144,7 @@ def texture(
 
     Eq. 2.6, patch by patch; `cells` is by layer, as `gram` takes it.
     """
-    errors = [
-        w * (gram(made[name], cells[name]) - gram(truth[name], cells[name])).square().flatten(1).mean(1)
-        for name, w in weights.items()
-    ]
+    errors = [w * gram_error(made[name], truth[name], cells[name]) for name, w in weights.items()]
     return torch.stack(errors).sum(0)
 
 

@@ -111,6 +111,7 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "enhancenet": (EnhanceNet(), IMAGES),
     "enet-e, cropped": (enhancenet("E", crop=6), IMAGES),
     "enet-pat": (enhancenet("PAT", adversarial=2.0), IMAGES),
+    "enet-pt, one patch, without the sum": (enhancenet("PT", patch=0, global_skip=False), IMAGES),
     "enet-ea, cropped": (enhancenet("EA", crop=4, widths=(3, 4), patch=4), IMAGES),
     "frvsr": (FRVSR(), CLIPS),
     "frvsr, of three frames": (frvsr("frvsr"), CLIPS),

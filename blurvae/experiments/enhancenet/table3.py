@@ -38,6 +38,7 @@ COLUMNS = (
     "PSNR (set5)",
     "PSNR (set14)",
     "PSNR (bsd100)",
+    "PSNR (urban100)",
 )
 GRID: dict[str, dict[str, tuple[int, ...]]] = {
     "smoke": {"natural": (0,)},

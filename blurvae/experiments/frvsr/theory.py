@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from blurvae import datasets
 from blurvae.blur import alias_system, least_error
-from blurvae.evaluation.frvsr import LONG, LONG_CLIPS
+from blurvae.evaluation.whole_clips import LONG, LONG_CLIPS
 from blurvae.metrics import Protocol
 from blurvae.models import parameter_count
 from blurvae.systems import FRVSR
