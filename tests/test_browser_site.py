@@ -172,3 +172,45 @@ def test_paper_shows_the_evidence_too(open_page):
     heights = "[...document.querySelectorAll('details.evidence table')].map(t => t.getBoundingClientRect().height)"
     page.emulate_media(media="print")
     assert min(page.evaluate(heights)) > 0
+
+
+_MOMENT = "[...document.querySelectorAll('.film-pane i')].map(i => getComputedStyle(i).backgroundPosition)"
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_film_shows_each_moment_and_plays_to_its_last(open_page, size):
+    page = open_page("notebooks/26-tempered.html", viewport=size)
+    film = page.locator(".film-live").first
+    slider, button, says = film.locator("input"), film.locator("button"), film.locator("output")
+    moments = page.locator(".film-moments").first.text_content().split("|")
+    last, seen = len(moments) - 1, set()
+    slider.focus()
+    for i in range(len(moments)):
+        assert says.inner_text() == slider.get_attribute("aria-valuetext") == moments[i]
+        seen.add(tuple(page.evaluate(_MOMENT)))
+        page.keyboard.press("ArrowRight")
+    assert len(seen) == len(moments) > 2, "each moment is another picture"
+    page.clock.install(time=0)
+    page.clock.pause_at(1_000)  # from now on time passes when it is told to
+    button.click()  # from the end it begins anew
+    assert (button.inner_text(), says.inner_text()) == ("Pause", moments[0])
+    button.click()
+    page.clock.run_for(2_000)
+    assert (button.inner_text(), says.inner_text()) == ("Play", moments[0]), "paused, it stands still"
+    button.click()
+    page.clock.run_for(500 * last)
+    assert (button.inner_text(), says.inner_text()) == ("Play", moments[last])
+    assert page.troubles == []
+
+
+def test_the_film_is_a_strip_without_scripts_for_those_who_want_less_motion_and_on_paper(browser, base, open_page):
+    address = "notebooks/26-tempered.html"
+    for options in ({"java_script_enabled": False}, {"reduced_motion": "reduce"}):
+        context = browser.new_context(**options)
+        page = context.new_page()
+        page.goto(base + address)
+        assert page.locator(".image-grid.film").first.is_visible() and page.locator(".film-live").count() == 0
+        context.close()
+    page = open_page(address)
+    page.emulate_media(media="print")
+    assert page.locator(".image-grid.film").first.is_visible() and not page.locator(".film-live").first.is_visible()
