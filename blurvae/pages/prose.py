@@ -109,7 +109,7 @@ class RunTime:
         torch = self.record["versions"]["torch"]
         changed = "".join(f", `{k}={v!r}`" for k, v in self.record.get("parameters", {}).items() if k != "results")
         return (
-            f"This chapter ran in **{self.record['seconds']:.0f} s** on {self.record['device']}, "
+            f"This chapter takes **{self.record['seconds']:.0f} s** of processor time on {self.record['device']}, "
             f"torch {torch}{changed}. {again}"
         )
 
