@@ -94,7 +94,6 @@ OPEN = {
     "bredell/rate64": {"natural", "faces64", "brain"},
     "bredell/arms": {"faces64"},
     "dalal/rate": {"natural", "mnist", "faces64"},
-    "sharpness/vae_gan": {"faces64"},
     "tempered/points": {"grid"},
     "enhancenet/choices": {"natural"},
     "enhancenet/faces": {"faces64"},
