@@ -82,6 +82,13 @@ def test_a_thumbnail_leads_to_its_figure(open_page):
     assert page.evaluate("document.querySelector(location.hash).querySelector('img').naturalWidth") > 0
 
 
+@pytest.mark.parametrize("address", [FRONT, "book/figures.html"])
+def test_a_thumbnail_is_seen_on_a_phone(open_page, address):
+    page = open_page(address, viewport=PHONE)
+    hidden = "[...document.querySelectorAll('.thumbnail')].filter(t => !t.querySelector('img').checkVisibility())"
+    assert page.locator(".thumbnail").count() >= 4 and page.evaluate(f"{hidden}.map(t => t.innerHTML)") == []
+
+
 def test_tables_of_the_notation_fit_their_column(open_page):
     page = open_page("book/notation.html", viewport=DESKTOP)
     for size in (DESKTOP, PHONE):
