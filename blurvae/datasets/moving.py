@@ -7,6 +7,7 @@ lossless files, so the clips are the same on every machine.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -113,15 +114,11 @@ CARD = Card(
         "test": "914fe39453868b308e108c53e25ecbe1166252f5d53e0912161ac1eab4bc2561",
     },
 )
-FLOW_CARD = Card(
+FLOW_CARD = replace(
+    CARD,
     name="moving-flow",
     title="the clips of moving, each frame with its motion in two channels more; moving-flow:FRAMES",
     shape=(FRAMES, 5, SIZE, SIZE),
-    images=COUNTS,
-    split=CARD.split,
-    source=CARD.source,
-    licence=CARD.licence,
-    how_to_get=CARD.how_to_get,
     reference={
         "train": "943d48abf35b0ad6f2a17bbbfe6795178eb72b8074801aaf7773b99133820147",
         "test": "003bd3dabcbfeda7a2b81bd04deeda10f67fe4fa933f71eb62c2d9b7e61e626a",

@@ -6,13 +6,14 @@ are put into the photographs' windows before these are averaged down, so edges m
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from blurvae.datasets import moving
-from blurvae.datasets.core import Card, ClipSet, Dataset, Pixels, Request, checksum
+from blurvae.datasets.core import ClipSet, Dataset, Pixels, Request, checksum
 from blurvae.datasets.moving import CARD as MOVING
 from blurvae.datasets.moving import FRAMES, LARGEST, SIZE
 from blurvae.datasets.natural import PHOTOGRAPHS, box_means, corners_of, photographs
@@ -88,15 +89,11 @@ def _load(request: Request) -> ClipSet:
     return ClipSet(*facts, motion=motion, cover=cover)
 
 
-CARD = Card(
+CARD = replace(
+    MOVING,
     name="moving-occluded",
     title="the clips of moving-flow with a square before each of them that goes its own way",
     shape=(FRAMES, 5, SIZE, SIZE),
-    images=MOVING.images,
-    split=MOVING.split,
-    source=MOVING.source,
-    licence=MOVING.licence,
-    how_to_get=MOVING.how_to_get,
     reference={
         "train": "6d89702f40b6c40a955f03319df4fb31e75a6a04dda111c7ada55509c81e47ce",
         "test": "9e38df4bce3a036538aca73e80a9af490eb205e08919ce79e693eeabf4c25a00",

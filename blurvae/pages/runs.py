@@ -84,8 +84,8 @@ def by_method(
     return found
 
 
-def by_rate(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
-    """The runs of a rate experiment: columns method, term, beta, seed, and a column for each metric.
+def measured(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """What the recorded runs of an experiment measured, see `recorded.frame`, without what has no value.
 
     Args:
         experiment: its name.
@@ -99,6 +99,22 @@ def by_rate(experiment: str, tier: str, data: str, folder: Path | None = None) -
     runs = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
     if runs.empty:
         raise not_recorded(experiment, tier, data)
+    return runs
+
+
+def by_rate(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """The runs of a rate experiment: columns method, term, beta, seed, and a column for each metric.
+
+    Args:
+        experiment: its name.
+        tier: "smoke", "lesson", "study" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+
+    Raises:
+        ValueError: none of the runs is recorded.
+    """
+    runs = measured(experiment, tier, data, folder)
     wide = runs.pivot_table(index=["method", "beta", "seed"], columns="metric", values="value").reset_index()
     return wide.assign(term=wide.method.map(experiments.term_of))
 

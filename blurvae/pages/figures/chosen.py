@@ -15,7 +15,7 @@ from blurvae.experiments.dalal.choices import GROUPS
 from blurvae.pages.figures.looks import BLUE, VERMILION, logarithmic, quantity
 from blurvae.pages.figures.pictures import grid_of
 from blurvae.pages.grids import Grid
-from blurvae.pages.runs import by_rate, not_recorded
+from blurvae.pages.runs import by_rate, measured, not_recorded
 
 QUALITIES = ("PSNR", "SSIM", "LPIPS-squeeze", "KL")
 
@@ -32,9 +32,7 @@ def choices(experiment: str, tier: str, data: str, folder: Path | None = None) -
     Raises:
         ValueError: none of the runs is recorded.
     """
-    runs = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
-    if runs.empty:
-        raise not_recorded(experiment, tier, data)
+    runs = measured(experiment, tier, data, folder)
     shown = [metric for metric in QUALITIES if metric in set(runs.metric)]
     fig, axes = plt.subplots(
         len(shown), len(GROUPS), figsize=(7.2, 1.5 * len(shown) + 0.6), sharex="col", sharey="row", squeeze=False

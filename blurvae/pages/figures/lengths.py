@@ -9,11 +9,11 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from blurvae.experiments import intervals, pca, recorded
+from blurvae.experiments import intervals, pca
 from blurvae.experiments.bredell.longer import EPOCHS, LENGTHS, TERMS
 from blurvae.pages.figures.looks import BLUE, DASHED, LOOKS, quantity
 from blurvae.pages.plotting import legend_above
-from blurvae.pages.runs import not_recorded
+from blurvae.pages.runs import measured
 
 PANELS = ("PSNR", "SSIM", "LPIPS-squeeze")
 _LOOKS: dict[str, tuple[str, Any]] = {"l2,beta=0.5": (BLUE, DASHED)} | LOOKS
@@ -33,9 +33,7 @@ def over_training(experiment: str, tier: str, data: str, folder: Path | None = N
     Raises:
         ValueError: no run is recorded.
     """
-    runs = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
-    if runs.empty:
-        raise not_recorded(experiment, tier, data)
+    runs = measured(experiment, tier, data, folder)
     behind = pca.rows(experiment, tier, data, folder)
     fig, axes = plt.subplots(2, 2, figsize=(7.2, 6.0), sharex=True)
     for ax, metric in zip(axes.flat, PANELS):
