@@ -17,11 +17,20 @@ class Interval(NamedTuple):
         mean: of the values.
         low: NaN where there are fewer than two values, which say nothing of their spread.
         high: as low.
+
+    Example:
+        >>> f"{student([1, 2, 3]):+.2f} dB"
+        '+2.00 (−0.48 to +4.48) dB'
     """
 
     mean: float
     low: float
     high: float
+
+    def __format__(self, form: str) -> str:
+        """The mean and, where there is one, the interval in brackets, each number in this form."""
+        mean, low, high = (format(number, form).replace("-", "−") for number in self)
+        return f"{mean} ({low} to {high})" if self.low == self.low else mean
 
 
 def student(values: Iterable[float], level: float = LEVEL) -> Interval:

@@ -68,7 +68,7 @@ def deficits(
 def said(found: dict[str, intervals.Interval], unit: str = "dB", digits: int = 1) -> str:
     """Deficits as a sentence says them: "L2 1.2 dB (0.9 to 1.5), Wiener 0.8 dB"; "not run" where there are none."""
     parts = []
-    for label, (mean, low, high) in found.items():
-        bounds = f" ({low:.{digits}f} to {high:.{digits}f})" if low == low else ""
-        parts.append(f"{label} {f'{mean:.{digits}f} {unit}{bounds}'.replace('-', '−')}")
+    for label, interval in found.items():
+        mean, *bounds = f"{interval:.{digits}f}".partition(" ")
+        parts.append(f"{label} {mean} {unit}{''.join(bounds)}")
     return ", ".join(parts) or recorded.NOT_RUN

@@ -29,57 +29,36 @@ def kl_table(data: str, tier: str, folder: Path | None = None) -> pd.DataFrame:
     return text.loc[list(labels)].rename(labels).rename_axis(columns="β")
 
 
-def equal_kl(
+def heights(
     term: str,
+    rival: str,
     data: str,
     tier: str,
     folder: Path | None = None,
-    log_rate: bool = True,
     *,
     experiment: str = "rate",
-    rival: str = "l2",
-) -> dict[str, str]:
-    """A term minus its rival at equal KL, by metric: mean ± sd over seeds, and in how many seeds the term is better.
-
-    "no KL in common" where no seed has both at all of their β with some KL between the least and the largest of both.
-
-    Args:
-        term: name of the term, such as "wiener".
-        data: data set.
-        tier: size of the runs.
-        folder: of results; the recorded ones where None.
-        log_rate: average over the logarithm of the KL term, or over the term itself.
-        experiment: with both terms at several β.
-        rival: name of the other term.
-    """
-    measured, cells = recorded.frame(experiment, tier, data, folder).dropna(subset="value"), {}
-    present = set(measured.metric) - set(_NOT_FOR_PHOTOGRAPHS.get(data, ()))
-    for metric in (panel for panel in RATE_PANELS if panel in present):
-        heights = pd.Series(derived.equal_rate(measured, term, rival, metric, log_rate=log_rate))
-        if heights.empty:
-            cells[metric] = NO_KL
-            continue
-        digits = recorded.DIGITS[metric]
-        cells[metric] = f"{heights.mean():+.{digits}f} ± {heights.std():.{digits}f}".replace("-", "−")
-        if metric in recorded.HIGHER_IS_BETTER:
-            wins = (heights > 0) == recorded.HIGHER_IS_BETTER[metric]
-            cells[metric] += f" ({wins.sum()}/{len(heights)})"
-    return cells
-
-
-def heights(
-    term: str, rival: str, data: str, tier: str, folder: Path | None = None, *, experiment: str = "rate"
+    log_rate: bool = True,
 ) -> dict[str, intervals.Interval | None]:
     """A term minus its rival at equal KL, by metric: the mean over seeds and Student's interval of 95 %.
 
     None where no seed has both at all of their β with some KL between the least and the largest of both; no metric at
-    all where one of the two is not recorded. Arguments as of `equal_kl`.
+    all where one of the two is not recorded.
+
+    Args:
+        term: name of the term, such as "wiener".
+        rival: name of the other term.
+        data: data set.
+        tier: size of the runs.
+        folder: of results; the recorded ones where None.
+        experiment: with both terms at several β.
+        log_rate: average over the logarithm of the KL term, or over the term itself.
     """
     measured = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
     if not {term, rival} <= {*measured.method.map(term_of)}:
         return {}
     present = set(measured.metric) - set(_NOT_FOR_PHOTOGRAPHS.get(data, ()))
-    found = {m: derived.equal_rate(measured, term, rival, m) for m in RATE_PANELS if m in present}
+    panels = (panel for panel in RATE_PANELS if panel in present)
+    found = {m: derived.equal_rate(measured, term, rival, m, log_rate=log_rate) for m in panels}
     return {m: intervals.student(by_seed.values()) if by_seed else None for m, by_seed in found.items()}
 
 
@@ -87,11 +66,23 @@ def height_text(found: dict[str, intervals.Interval | None], metric: str) -> str
     """One of `heights` in words: "+0.12 (+0.03 to +0.21)", "not run" or "no KL in common"."""
     if metric not in found:
         return recorded.NOT_RUN
-    height, digits = found[metric], recorded.DIGITS[metric]
-    if height is None:
-        return NO_KL
-    mean, low, high = (f"{number:+.{digits}f}".replace("-", "−") for number in height)
-    return f"{mean} ({low} to {high})" if height.low == height.low else mean
+    height = found[metric]
+    return NO_KL if height is None else f"{height:+.{recorded.DIGITS[metric]}f}"
+
+
+def equal_kl(
+    term: str,
+    data: str,
+    tier: str,
+    folder: Path | None = None,
+    *,
+    rival: str = "l2",
+    experiment: str = "rate",
+    log_rate: bool = True,
+) -> dict[str, str]:
+    """`heights` in words, by metric; no metric where one of the two is not recorded."""
+    found = heights(term, rival, data, tier, folder, experiment=experiment, log_rate=log_rate)
+    return {metric: height_text(found, metric) for metric in found}
 
 
 def sides(found: dict[str, intervals.Interval | None]) -> dict[str, list[str]]:
@@ -116,5 +107,5 @@ def side_by_side(term: str, data: str, tier: str, folder: Path | None = None) ->
         at_beta = tables.compare(
             "rate", tier, data, f"{term},beta={beta:g}", (f"l2,beta={beta:g}",), tuple(level), folder
         )
-        rows[f"β = {beta:g}"] = at_beta.iloc[:, 0].str.replace("-", "−")
+        rows[f"β = {beta:g}"] = at_beta.iloc[:, 0]
     return pd.DataFrame(rows | {"equal KL": pd.Series(level)}).T

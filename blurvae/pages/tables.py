@@ -12,7 +12,6 @@ from blurvae import experiments, metrics
 from blurvae.experiments import intervals, matched, pca
 from blurvae.experiments.recorded import (
     DIGITS,
-    HIGHER_IS_BETTER,
     NOT_RUN,
     NOTHING,
     PAPER_COLUMNS,
@@ -151,7 +150,7 @@ def compare(
     metrics: tuple[str, ...],
     folder: Path | None = None,
 ) -> pd.DataFrame:
-    """A method against its rivals, seed by seed: difference in the mean ± sd over seeds, and in how many it is better.
+    """A method against its rivals, seed by seed: difference in the mean, and Student's interval of 95 %.
 
     Args:
         experiment: its name.
@@ -159,12 +158,12 @@ def compare(
         data: the data set's name.
         method: the one in question.
         rivals: whom it is compared with.
-        metrics: measured columns; `HIGHER_IS_BETTER` says which side wins.
+        metrics: measured columns.
         folder: of results; the checkout's data/results where None.
 
     Returns:
-        Strings such as "+0.58 ± 0.02 (3/3)": method minus rival, and how many of the seeds the method wins; one row a
-        metric, one column a rival; "not run" or "diverged (epoch n)" where no seed has both.
+        Strings such as "+0.58 (+0.53 to +0.63)", method minus rival; one row a metric, one column a rival; "not run"
+        or "diverged (epoch n)" where no seed has both.
     """
     runs = frame(experiment, tier, data, folder)
     lost = runs[runs.metric == NOTHING].drop_duplicates("method").set_index("method").state
@@ -174,10 +173,7 @@ def compare(
         for rival in rivals:
             cell = lost.get(method, lost.get(rival, NOT_RUN))
             if {method, rival} <= set(values) and not (gap := (values[method] - values[rival]).dropna()).empty:
-                sd = f" ± {gap.std():.{DIGITS[metric]}f}" if len(gap) > 1 else ""
-                cell = f"{gap.mean():+.{DIGITS[metric]}f}{sd}"
-                if metric in HIGHER_IS_BETTER:
-                    cell += f" ({int(((gap > 0) == HIGHER_IS_BETTER[metric]).sum())}/{len(gap)})"
+                cell = f"{intervals.student(gap):+.{DIGITS[metric]}f}"
             rows.setdefault(metric, {})[label(experiment, rival)] = cell
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
 
