@@ -93,7 +93,6 @@ def test_absent_data_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, capsys
 OPEN = {
     "bredell/rate64": {"natural", "faces64", "brain"},
     "bredell/arms": {"faces64"},
-    "dalal/rate": {"faces64"},
     "tempered/points": {"grid"},
     "enhancenet/choices": {"natural"},
     "enhancenet/faces": {"faces64"},
