@@ -217,6 +217,28 @@ def test_erratum_pr_e1_the_printed_parts_are_undefined_where_nothing_is_left_for
     assert attainable(real=p, generated=q, precision=1, recall=0.5) and by_linear_programme(p, q, 1, 0.5)
 
 
+def balanced(formula: str) -> bool:
+    """Whether every bracket is closed by one of its kind, the last opened first."""
+    opened: list[str] = []
+    for mark in formula:
+        if mark in "([":
+            opened.append(mark)
+        elif mark in ")]" and (not opened or opened.pop() + mark not in ("()", "[]")):
+            return False
+    return not opened
+
+
+def test_erratum_pr_e2_the_score_as_printed_does_not_parse():
+    """Eq. 5.1 closes its square bracket over an open divergence; one parenthesis before it mends that."""
+    printed = "exp(E_{x~G}[d_KL(p(y|x), p(y)])"
+    assert not balanced(printed) and printed.count("(") == printed.count(")") + 1
+    assert not balanced(printed + ")")  # at the end the number is right and the order is not
+    assert balanced(printed.replace("]", ")]"))
+    p = torch.from_numpy(np.random.default_rng(0).dirichlet(np.full(4, 0.3), 200))  # as mended it is the score
+    divergence = (p * (p / p.mean(0)).log()).sum(1)
+    assert class_entropies(p).score == pytest.approx(divergence.mean().exp().item())
+
+
 def test_erratum_pr_e4_only_an_entropy_falls_where_answers_get_surer():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(200, 10))

@@ -15,8 +15,9 @@ from torch.func import hessian, jacrev
 from toys import CASES, IMAGES, rae
 from toys.running import BUDGET, made, trained
 
-from blurvae import losses
+from blurvae import experiments, losses, metrics
 from blurvae.datasets import to_float
+from blurvae.experiments import intervals, recorded
 from blurvae.experiments.rae import CELEBA, CIFAR, MNIST, Released
 from blurvae.models import RAENet, kl_divergence, parameter_count, slerp
 from blurvae.systems import RAE
@@ -264,6 +265,18 @@ def eq_6_12(mu: Tensor, sigma: Tensor, sign: int = 1) -> float:
     return 0.5 * (mu.square().sum() + sign * len(mu) + (sigma - sigma.log()).sum()).item()
 
 
+def test_erratum_ra_e1_a_decoder_takes_no_images() -> None:
+    """D(D(x)) of eq. 6.9 has no meaning, as maps or as values in a row; D(E(x)) has the shape of x."""
+    vae, x = made(CASES["ae"]).vae.eval(), to_float(torch.from_numpy(IMAGES.images[:4]))
+    codes, _ = vae.encode(x)
+    assert codes.shape == (4, vae.latent) and vae.decode(codes).x_hat.shape == x.shape
+    for printed in (x, x.flatten(1), vae.decode(codes).x_hat):
+        with pytest.raises(ValueError, match="takes z of shape"):
+            vae.decode(printed)
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):  # nor do its layers take the values in a row
+        vae.decoder(x.flatten(1))
+
+
 def test_errata_ra_e2_and_ra_e4_the_sign_of_d_and_the_scope_of_the_sum() -> None:
     n = 400_000
     z = MU + VARIANCE.sqrt() * draws(n, 3)
@@ -322,6 +335,24 @@ def test_erratum_ra_e7_the_mean_value_theorem_is_an_inequality_for_vectors() -> 
         jacobians = torch.stack([jacrev(lambda z: decoder(z[None]).flatten())(a + t * (b - a)) for t in ts[::10]])
         top = torch.linalg.matrix_norm(jacobians, 2).max() * 1.01  # the supremum lies between two of the points
         assert torch.linalg.vector_norm(decoder(b[None]) - decoder(a[None])) <= top * torch.linalg.vector_norm(b - a)
+
+
+def test_erratum_ra_e9_reconstructions_of_test_images_are_nearer_to_them_than_those_of_others() -> None:
+    """Were all images returned as they are, Rec would be 0 by one reading and the real-against-real floor by the other.
+
+    Of the recorded trainings on MNIST both are measured, and by the mean over the methods they differ in every seed.
+    """
+    test, validation = torch.rand(2, 40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert metrics.frechet_distance(test, test, "pixels") == pytest.approx(0, abs=1e-3)
+    assert metrics.frechet_distance(test, validation, "pixels") > 0.1
+    found = recorded.by_seed("rae/table2", "lesson", "mnist")
+    readings = [found[f"FD-squeeze ({of})"] for of in ("recon", "held-out recon")]
+    methods = [m.name for m in experiments.get("rae/table2").METHODS]
+    ratios = [
+        intervals.geometric(readings[1][m][seed] / readings[0][m][seed] for m in methods).mean
+        for seed in readings[0][methods[0]]
+    ]
+    assert len(ratios) >= 3 and intervals.geometric(ratios).low > 1
 
 
 def test_claim_ra_c9_noise_is_a_jacobian_penalty_and_a_term_of_curvature() -> None:

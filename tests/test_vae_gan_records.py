@@ -1,4 +1,4 @@
-"""What is said of recorded VAE-GANs: how often they fail, what a shift is to them, and the panel of their health."""
+"""What is said of recorded VAE-GANs: how often they fail, what a shift is to them, and the panel of health of games."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from toys import CASES
 
 matplotlib.use("Agg")
 
@@ -20,8 +21,10 @@ from blurvae.evaluation import real
 from blurvae.experiments import intervals
 from blurvae.experiments.failures import failure_rates, interval, mcnemar, paired_failures
 from blurvae.pages.figures import failures, health, over_seeds
+from blurvae.pages.figures.health import PLAYERS
 from blurvae.record import execute, read
 from blurvae.record.files import write
+from blurvae.systems import GAN, VAEGAN, EnhanceNet
 
 NAME = "sharpness/vae_gan"
 
@@ -131,6 +134,42 @@ def test_the_panel_shows_every_seed(tmp_path: Path) -> None:
     assert (dark.min(), dark.max()) == (0.35, pytest.approx(0.7))
     with pytest.raises(ValueError, match="recorded"):
         health(NAME, "lesson", "natural", tmp_path)
+
+
+def test_the_panel_leaves_out_what_a_method_does_not_have(tmp_path: Path) -> None:
+    """A learned lens is a third player of one game; another has no cross-entropies; E has no discriminator at all."""
+    judged = {"epoch": 1, "accuracy_real": 0.75, "accuracy_fake": 0.5}
+    judged |= {"gradient_discriminator": 2.0, "gradient_generator": 3.0}
+    given = {
+        "gan-none": judged | {"on_real": math.log(2), "on_sample": math.log(4)},
+        "gan-learned": judged | {"on_real": math.log(2), "on_sample": math.log(4), "gradient_lens": 0.5},
+        "lsgan-none": judged | {"real_loss": 0.25},
+    }
+    runs = experiments.get("tempered/points").runs("lesson", "ring", (0,))
+    for run in (r for r in runs if r.method in given):
+        made_up.write(tmp_path, run, {}, [given[run.method]])
+    panels = health("tempered/points", "lesson", "ring", tmp_path).axes
+    labels = [[line.get_label() for line in ax.lines] for ax in panels]
+    accuracies, players = ["D on data", "D on fakes"], ["generator", "discriminator"]
+    assert labels[:3] == [accuracies, accuracies, players]
+    assert labels[3:6] == [accuracies, accuracies, ["lens", *players]]
+    assert labels[6:] == [accuracies, [], players]
+    assert [text.get_text() for text in panels[7].texts] == ["no cross-entropy\nin this game"]
+    assert [line.get_ydata()[0] for line in panels[4].lines] == pytest.approx([0.5, 0.25])
+    assert len(health("tempered/points", "lesson", "ring", tmp_path, only=("lsgan-none",)).axes) == 2
+
+    for run in experiments.get("enhancenet/table3").runs("lesson", "natural", (0,)):
+        made_up.write(tmp_path, run, {}, [judged if "a" in run.method else {"epoch": 1, "gradient_generator": 1.0}])
+    titles = [ax.get_title() for ax in health("enhancenet/table3", "lesson", "natural", tmp_path).axes]
+    assert titles[::2] == ["ENet-EA", "ENet-PA", "ENet-EAT", "ENet-PAT"]
+    with pytest.raises(ValueError, match="ENet-E, ENet-P have no discriminator"):
+        health("enhancenet/table3", "lesson", "natural", tmp_path, only=("e", "p"))
+
+
+def test_every_player_of_a_game_has_its_look() -> None:
+    games = [system for system, _ in CASES.values() if "discriminator" in system.optimisers()]
+    assert {type(system) for system in games} >= {GAN, VAEGAN, EnhanceNet}
+    assert {player for system in games for player in system.optimisers()} == {*PLAYERS}
 
 
 def test_rates_are_drawn_with_their_intervals(tmp_path: Path) -> None:

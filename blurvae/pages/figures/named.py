@@ -64,9 +64,15 @@ def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
 FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded()) | {
     "all-models": partial(all_models, ("mnist", "natural")),
     "dalal-figure1": swapped_energy,
+    "enhancenet-table3-natural-health": partial(
+        health, "enhancenet/table3", "lesson", "natural", only=("ea", "pa", "pat")
+    ),
     "longer-natural-over-training": partial(over_training, "longer", "study", "natural"),
     "sharpness-vae_gan-failures": partial(failures, "sharpness/vae_gan", "lesson", ("mnist", "natural", "faces64")),
     "sharpness-vae_gan-mnist-over-seeds": partial(over_seeds, "sharpness/vae_gan", "lesson", "mnist", "equilibrium"),
+    "tempered-points-ring-health": partial(
+        health, "tempered/points", "lesson", "ring", only=("gan-none", "gan-learned", "gan-noise")
+    ),
 }
 """Publication figures by name, for `blurvae figure NAME`."""
 
