@@ -34,7 +34,9 @@ def front(soups, site):
     return soups[site.folder / "book" / "index.html"]
 
 
-@pytest.mark.parametrize(("name", "make"), [("hero-sprite", hero.sprite), ("hero", hero.still)])
+@pytest.mark.parametrize(
+    ("name", "make"), [("hero-sprite", hero.sprite), ("hero", hero.still), ("faces", lambda: np.asarray(hero.faces()))]
+)
 def test_the_pictures_of_the_front_page_are_those_that_the_code_makes(name, make):
     made = make()
     stored = np.asarray(Image.open(STATIC / f"{name}.png")).astype(int)
@@ -55,14 +57,14 @@ def test_the_hero_shows_what_its_caption_says():
 
 def test_the_front_page_comes_to_the_point(front):
     text = front.select_one("article").get_text(" ")
-    before = text.split("Four pictures from the book")[0]
+    before = text.split("Six pictures from the book")[0]
     assert len(before.split()) <= 250
     unexplained = re.findall(r"SSIM|LPIPS|PSNR|FID|Fréchet|KL\b|\bnats?\b|β", before)
     assert not unexplained
     buttons = [a.get_text(strip=True) for a in front.select("a.front-button")]
     assert buttons == ["Read chapter 1", "Run it", "Teach it"]
     cards = front.select(".sd-card")
-    assert len(cards) == 4 and all(card.select_one(".thumbnail img[alt]") for card in cards)
+    assert len(cards) == 6 and all(card.select_one(".thumbnail img[alt]") for card in cards)
 
 
 def test_the_front_page_links_to_the_verdicts_and_to_what_was_found(front):

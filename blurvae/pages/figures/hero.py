@@ -1,4 +1,4 @@
-"""The picture of the front page: an eye photographed at many positions, and the average of those pictures."""
+"""Pictures for who has not opened the book: an eye, photographed at many positions, and its average; faces, coded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from PIL import Image
 
 from blurvae import blur, datasets
 from blurvae.files import write_atomically
+from blurvae.pages.figures.pictures import reconstructions
 
 COUNTS = tuple(2**i for i in range(13))  # 1 to 4096, the stops of the slider
 SHOWN = (1, 4, 64, 4096)  # those of the still picture
@@ -54,11 +55,23 @@ def still() -> np.ndarray:
     return np.kron(canvas, np.ones((4, 4, 1), np.uint8))  # a whole factor: every pixel stays a square
 
 
+def faces() -> Image.Image:
+    """Test faces, and what the networks of the recorded study (chapter 10) make of them, seed 0, three times enlarged.
+
+    Raises:
+        ValueError: the study is not recorded.
+    """
+    return reconstructions("study", "study", "faces64").image(3)
+
+
 def write(folder: Path) -> list[Path]:
-    """Writes `hero.png`, the still, and `hero-sprite.png`, which the slider moves over; returns their paths."""
+    """Writes `hero.png`, the still, `hero-sprite.png`, which the slider moves over, and `faces.png`; their paths."""
     written = []
-    for name, pixels in (("hero", still()), ("hero-sprite", sprite())):
-        picture = Image.fromarray(pixels)
+    for name, picture in (
+        ("hero", Image.fromarray(still())),
+        ("hero-sprite", Image.fromarray(sprite())),
+        ("faces", faces()),
+    ):
         written.append(folder / f"{name}.png")
         write_atomically(written[-1], partial(picture.save, format="PNG", optimize=True))
     return written
