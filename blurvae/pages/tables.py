@@ -117,8 +117,8 @@ def _published(table: pd.DataFrame, method: experiments.Method | None, column: s
     """A printed cell; the paper's ± is over images."""
     if method is None or method.paper is None:
         return "–"
-    row, sd = table[table.method == method.paper].iloc[0], f"{column} sd"
-    if pd.isna(row[column]):
+    rows, sd = table[table.method == method.paper], f"{column} sd"
+    if rows.empty or pd.isna((row := rows.iloc[0])[column]):
         return "–"
     return f"{row[column]:g} ± {row[sd]:g}" if over == "images" and sd in table else f"{row[column]:g}"
 
