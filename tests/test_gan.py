@@ -249,6 +249,7 @@ def test_the_penalty_is_computed_outside_autocast() -> None:
     players.discriminator.register_forward_hook(lambda net, x, value: dtypes.append(value.dtype))
     turn = judge.play(players, at)
     assert dtypes == [torch.bfloat16, torch.bfloat16, torch.float32]
+    assert at.noise["mix"].shape == (len(at.x), 1, 1, 1), "one ε a sample"
     with at.autocast():
         real, fake = players.lens(at.x).float(), players.generator(at.noise["z"]).float()
     wanted = slope_penalty(players.discriminator, real, fake, at.noise["mix"]).mean()

@@ -12,6 +12,7 @@ from blurvae import experiments, metrics
 from blurvae.experiments import intervals, matched, pca
 from blurvae.experiments.recorded import (
     DIGITS,
+    FAILED,
     HIGHER_IS_BETTER,
     NOT_RUN,
     NOTHING,
@@ -130,6 +131,9 @@ def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
     cell = runs[runs.metric.isin((metric, NOTHING))]
     if cell.empty:
         return NOT_RUN if runs.empty else "–"
+    if metric == FAILED:  # a training that diverged has
+        cell = cell.assign(value=cell.value.where(cell.metric != NOTHING, 1.0))
+        cell = cell.assign(state=cell.state.where(cell.metric != NOTHING, "recorded"))
     missing = cell[cell.state != "recorded"]
     if not missing.empty:
         return str(missing.state.iloc[0])

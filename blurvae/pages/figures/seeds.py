@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -12,7 +13,7 @@ from blurvae import experiments
 from blurvae.experiments import recorded
 from blurvae.experiments.failures import outcome
 from blurvae.pages.figures.adversaries import LOGARITHMIC, OF_EPOCHS
-from blurvae.pages.figures.looks import BLACK, DASH_DOT, DOTTED, looks, quantity
+from blurvae.pages.figures.looks import BLACK, DASH_DOT, DOTTED, logarithmic, looks, quantity
 from blurvae.pages.figures.tempered import LENSES
 from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import not_recorded
@@ -61,6 +62,8 @@ def seed_lines(experiment: str, tier: str, data: str, folder: Path | None = None
             shown[game].axvline(on[-1], color="0.6", linestyle=DOTTED, linewidth=1)
     for game, ax in shown.items():
         ax.set(title=games[game], xlabel="epoch", yscale="log" if column in LOGARITHMIC else "linear")
+        if column == "fd":
+            logarithmic(ax)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0][0].set_ylabel(OF_EPOCHS[column])
     legend_above(fig, 4)
@@ -94,9 +97,10 @@ def seed_marks(
     failed = {(r.run.method, r.run.seed): bool(outcome(r)) for r in runs}
     lost = {method: sum(r.run.method == method and bool(r.diverged) for r in runs) for method in methods}
     labels = {method: recorded.label(experiment, method) for method in methods}
+    names = [labels[method] + f" ({lost[method]} diverged)" * bool(lost[method]) for method in methods]
     known, columns = looks(experiment), min(2, len(metrics))
     lines = -(-len(metrics) // columns)
-    size = (7.2, lines * (1.0 + 0.28 * len(methods)))
+    size = (7.2, lines * (1.0 + 0.32 * len(methods)))
     fig, axes = plt.subplots(lines, columns, figsize=size, sharey=True, squeeze=False)
     for ax in axes.flat[len(metrics) :]:
         ax.axis("off")
@@ -110,6 +114,6 @@ def seed_marks(
             ax.axvline(sum(real) / len(real), color="0.5", linestyle=DOTTED)
         ax.set(xlabel=quantity(metric), xscale="log" if metric.startswith("FD-") else "linear")
     for line in axes:
-        line[0].set_yticks(range(len(methods)), [labels[m] + f" ({lost[m]} diverged)" * bool(lost[m]) for m in methods])
+        line[0].set_yticks(range(len(methods)), [fill(name, 24) for name in names])
         line[0].set_ylim(len(methods) - 0.5, -0.5)
     return fig
