@@ -127,7 +127,7 @@ def test_the_plan_fills_slots_of_nine_minutes(paper, capsys, monkeypatch):
     assert re.search(r"slot 1: .* bredell/table5 natural s0 \(8\)", capsys.readouterr().out)
 
 
-def test_of_games_color_mnist_comes_first_and_a_lens_takes_its_time():
+def test_of_games_color_mnist_comes_first():
     """What the text has as its strongest claim; each of the others, as whole comparisons, after it."""
     runs = [entry.run for entry in matrix("paper", Path(os.devnull)) if entry.run.experiment.startswith("tempered/")]
     order = comparisons(runs)
@@ -144,8 +144,6 @@ def test_of_games_color_mnist_comes_first_and_a_lens_takes_its_time():
     assert {r.system.anneal for r in runs if r.experiment != "tempered/wgan_gp"} == {10_000, 100_000}
     counted = {r.data: r.n_test for r in runs}
     assert (counted["cifar10"], counted["faces64"]) == (10_000, 836)
-    none, learned = order[0].runs[:2]
-    assert Pace("cuda").speed(none) == 60_000 and Pace("cuda").speed(learned) < 30_000
 
 
 def test_a_plan_without_time_ends(paper):

@@ -13,9 +13,6 @@ from blurvae.train import State
 # Images/s of a training at the paper's batch of 64, by the side of the images: one at a time, and several side by side.
 # These are the targets of the training core for an H100 or H200, no measurements.
 SPEEDS = {32: (60_000, 120_000), 64: (35_000, 35_000)}
-# What a GPU does in a second, in the unit of `System.cost`: an H100 has about 0.8 ms of arithmetic for 64 images
-# of 64×64 px at the paper's widths. It binds where a network is larger, as a lens of 64 filters at full resolution is.
-ARITHMETIC = 1.3e12
 CPU = 2e9  # images/s × what a system says that one costs, as two threads of an AMD EPYC with bf16 have it
 EVALUATION = 1.0, 4e-4  # seconds of an evaluation, and more for each test image
 SETTLED = 8.0  # seconds of steps after which a run's own speed is believed
@@ -40,8 +37,7 @@ class Pace:
         if self.device == "cpu":
             return CPU / run.system.cost(run.shape)
         side = 32 if run.size <= 32 else 64
-        speed: float = SPEEDS[side][self.width > 1] * (side / run.size) ** 2
-        return min(speed, ARITHMETIC / run.system.cost(run.shape))
+        return SPEEDS[side][self.width > 1] * (side / run.size) ** 2
 
     def training(self, run: Run) -> float:
         """The first estimate of its training, seconds."""

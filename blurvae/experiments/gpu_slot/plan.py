@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from blurvae.experiments.gpu_slot.comparisons import HOURS, Comparison, choose, without
-from blurvae.experiments.gpu_slot.pace import ARITHMETIC, CPU, SPEEDS, Pace
+from blurvae.experiments.gpu_slot.pace import CPU, SPEEDS, Pace
 from blurvae.record import Run
 
 START = 10.0  # seconds to the first step of a process
@@ -89,8 +89,7 @@ def _speeds(pace: Pace) -> str:
         return f"Assumed: {CPU:.0e} images/s, divided by what a system says that one costs."
     sizes = "; ".join(f"{s}×{s} {alone:,} alone, {beside:,} side by side" for s, (alone, beside) in SPEEDS.items())
     used = f"{pace.width} side by side" if pace.width > 1 else "one run at a time"
-    bound = f"at most {ARITHMETIC:.1e} / what a system says that one costs"
-    return f"Assumed, images/s at batch 64 (targets for an H100 or H200, not measured): {sizes}; {bound}. Here {used}."
+    return f"Assumed, images/s at batch 64 (targets for an H100 or H200, not measured): {sizes}. Here {used}."
 
 
 def _methods(runs: Iterable[Run]) -> str:
