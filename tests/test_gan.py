@@ -240,6 +240,43 @@ def test_the_penalty_of_a_linear_critic_is_known() -> None:
         assert torch.allclose(paid, torch.full((4,), (length - 1) ** 2, dtype=torch.float64))
 
 
+def test_the_penalty_is_computed_outside_autocast() -> None:
+    """Slopes of slopes in float32, while all other values of the critic are those of bf16."""
+    system, dtypes = gan("wgan-gp", lens="learned"), []
+    (_, judge), *_ = moves(system)
+    players, at = made((system, IMAGES)), scene((system, IMAGES), judge)
+    at = at._replace(autocast=lambda: torch.autocast("cpu", torch.bfloat16))
+    players.discriminator.register_forward_hook(lambda net, x, value: dtypes.append(value.dtype))
+    turn = judge.play(players, at)
+    assert dtypes == [torch.bfloat16, torch.bfloat16, torch.float32]
+    assert at.noise["mix"].shape == (len(at.x), 1, 1, 1), "one ε a sample"
+    with at.autocast():
+        real, fake = players.lens(at.x).float(), players.generator(at.noise["z"]).float()
+    wanted = slope_penalty(players.discriminator, real, fake, at.noise["mix"]).mean()
+    assert torch.allclose(turn.parts["penalty"], wanted, rtol=1e-6)
+
+
+def test_a_sigmoid_is_all_that_the_option_of_least_squares_adds() -> None:
+    """The open point TA-A1: D's values are those of the network, or σ of them."""
+    plain, bent = gan("lsgan", lens="learned"), gan("lsgan", lens="learned", sigmoid=True)
+    players = made((plain, IMAGES))
+    for (_, move), (_, other) in zip(moves(plain), moves(bent)):
+        at = scene((plain, IMAGES), move)
+        with_sigmoid = other.play(players, at)
+        players.discriminator.append(nn.Sigmoid())
+        assert torch.equal(*(found.losses[move.name] for found in (move.play(players, at), with_sigmoid)))
+        players.discriminator.pop(-1)
+        assert not torch.equal(move.play(players, at).losses[move.name], with_sigmoid.losses[move.name])
+
+
+def test_a_learned_lens_costs_more_than_the_others() -> None:
+    """Its networks keep the full resolution: with the text's 64 filters it is most of the work."""
+    costs = {lens: GAN(lens=lens).cost((3, 32, 32)) for lens in ("none", "blur", "learned")}
+    assert costs["none"] == costs["blur"] == 32 * 32 * 16**2 and costs["learned"] > 100 * costs["none"]
+    small, none = (GAN(lens=lens, filters=64, width=64).cost((2, 1, 1)) for lens in ("learned", "none"))
+    assert small == 1.5 * none
+
+
 def test_verdicts_are_above_0_for_real() -> None:
     """Of a critic, whose values have no zero, by the mean of its two means."""
     for game, values, verdicts in (

@@ -127,6 +127,25 @@ def test_the_plan_fills_slots_of_nine_minutes(paper, capsys, monkeypatch):
     assert re.search(r"slot 1: .* bredell/table5 natural s0 \(8\)", capsys.readouterr().out)
 
 
+def test_of_games_color_mnist_comes_first():
+    """What the text has as its strongest claim; each of the others, as whole comparisons, after it."""
+    runs = [entry.run for entry in matrix("paper", Path(os.devnull)) if entry.run.experiment.startswith("tempered/")]
+    order = comparisons(runs)
+    places = [f"{c.experiment} {c.data}" for c in order]
+    assert places[:5] == ["tempered/color_mnist color-mnist"] * 5 and order[0].seed == 0
+    assert {run.method for run in order[0].runs} == {"dcgan-none", "dcgan-learned", "lsgan-none", "lsgan-learned"}
+    shown = [*dict.fromkeys(places)]
+    images = [f"tempered/images {data}" for data in ("mnist", "cifar10", "faces64")]
+    assert shown == ["tempered/color_mnist color-mnist", *images, "tempered/wgan_gp cifar10"]
+    steps = {f"{r.experiment} {r.data}": queue.images(r) // 64 // r.system.plays for r in runs}
+    assert {name: 100_000 <= n <= 200_000 for name, n in steps.items()} == dict.fromkeys(shown, True) | {
+        "tempered/wgan_gp cifar10": False
+    }
+    assert {r.system.anneal for r in runs if r.experiment != "tempered/wgan_gp"} == {10_000, 100_000}
+    counted = {r.data: r.n_test for r in runs}
+    assert (counted["cifar10"], counted["faces64"]) == (10_000, 836)
+
+
 def test_a_plan_without_time_ends(paper):
     made, long = plan.slots(comparisons(paper[:8]), 20, Pace("cuda"))
     assert not any(made) and len(long) == 8

@@ -80,8 +80,9 @@ def test_a_film_has_the_kept_moments_of_recorded_runs() -> None:
     made = figures.film(NAME, "lesson", "ring")
     epochs = recorded("gan-noise").pictures["snapshot_epoch"]
     assert made.moments == tuple(f"epoch {epoch}" for epoch in epochs)
-    assert made.labels == ("no lens: samples", "learned: data", "learned: samples", "noise: data", "noise: samples")
-    cloud, ring = (made.cells[3].pixels[:, 42 * i : 42 * i + 40] for i in (0, -1 + len(epochs)))
+    lenses = ("learned", "learned, λ = 1", "noise")
+    assert made.labels == ("no lens: samples", *(f"{lens}: {what}" for lens in lenses for what in ("data", "samples")))
+    cloud, ring = (made.cells[5].pixels[:, 42 * i : 42 * i + 40] for i in (0, -1 + len(epochs)))
     inked = [(part != figures.tempered.GROUND).any(2).sum() for part in (cloud, ring)]
     assert inked[0] > 2 * inked[1], "the noise is gone at the end"
     with pytest.raises(ValueError, match="is recorded"):

@@ -33,7 +33,7 @@ from blurvae.claims.precision import (
 )
 from blurvae.claims.scores import at_its_rate, at_the_best_beta, better, equal_rate, fitted_covariance, hardly_differs
 from blurvae.claims.shifts import invariance
-from blurvae.claims.tempered import clears, early_and_late, less_spread, only_the_identity, sooner, stays
+from blurvae.claims.tempered import clears, early_and_late, less_spread, no_gain, only_the_identity, sooner, stays
 from blurvae.claims.verdict import Finding
 
 RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
@@ -71,6 +71,7 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "early and late": early_and_late,
     "sooner": sooner,
     "less spread": less_spread,
+    "no gain": no_gain,
     "only the identity": only_the_identity,
     "mean and draw": mean_and_draw,
     "near bicubic": near_bicubic,

@@ -80,6 +80,21 @@ def less_spread(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     return made
 
 
+def no_gain(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """Whether the method gains less than a margin over each rival none of whose trainings fails; else it is silent."""
+    values, made = records.values(evidence, folder), []
+    for metric, margin in zip(evidence.metrics, evidence.margins, strict=True):
+        side, digits = 1 if recorded.HIGHER_IS_BETTER[metric] else -1, recorded.DIGITS[metric]
+        for rival in evidence.rivals:
+            own, other = (values.get(metric, {}).get(name, {}) for name in (evidence.method, rival))
+            fails = any(values.get(recorded.FAILED, {}).get(rival, {}).values())
+            silent = "trainings fail without it, too" if fails else ""
+            label = f"{recorded.label(evidence.experiment, rival)}, less than {margin:g} gained"
+            gaps = records.gaps(own, other)
+            made.append(Comparison(metric, label, gaps, -side, side * margin, digits, silent=silent))
+    return made
+
+
 def only_the_identity(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Of five small lenses before a constant discriminator: the slope of L^A, and how much of L^R training leaves."""
     found = [theory.before_a_constant(seed) for seed in range(5)]

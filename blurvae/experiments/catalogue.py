@@ -43,6 +43,8 @@ EXPERIMENTS = (
     "sharpness/vae_gan",
     "tempered/points",
     "tempered/color_mnist",
+    "tempered/images",
+    "tempered/wgan_gp",
     "tempered/targets",
     "enhancenet/figure2",
     "enhancenet/table3",

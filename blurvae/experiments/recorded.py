@@ -96,6 +96,7 @@ PAPER_COLUMNS = {
 }
 NOT_RUN = "not run"
 NOTHING = ""  # the metric of a training that diverged
+FAILED = "failed"  # 1 of a training that did, 0 of others
 
 
 def unit(metric: str) -> str:
@@ -202,9 +203,11 @@ def _state(entry: dict[str, Any]) -> str:
 def by_seed(
     experiment: str, tier: str, data: str, folder: Path | None = None
 ) -> dict[str, dict[str, dict[int, float]]]:
-    """The values of `frame` that there are: {metric: {method: {seed: value}}}."""
+    """The values of `frame` that there are: {metric: {method: {seed: value}}}; a training that diverged has failed."""
     found: dict[str, dict[str, dict[int, float]]] = {}
-    runs = frame(experiment, tier, data, folder).dropna(subset="value")
+    runs = frame(experiment, tier, data, folder)
+    runs = runs.assign(value=runs.value.where(runs.metric != NOTHING, 1.0)).replace({"metric": {NOTHING: FAILED}})
+    runs = runs.dropna(subset="value")
     for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
         found.setdefault(metric, {}).setdefault(method, {})[seed] = value
     return found

@@ -119,10 +119,14 @@ def by_rate(experiment: str, tier: str, data: str, folder: Path | None = None) -
     return wide.assign(term=wide.method.map(experiments.term_of))
 
 
-def not_recorded(experiment: str, tier: str, data: str, seed: int | None = None) -> ValueError:
+class NotRecorded(ValueError):
+    """What a page would show is in no record."""
+
+
+def not_recorded(experiment: str, tier: str, data: str, seed: int | None = None) -> NotRecorded:
     """The error of what shows runs where none is recorded, with the way to make them."""
     of, given = ("", "") if seed is None else (f" with seed {seed}", f" --seed {seed}")
-    return ValueError(
+    return NotRecorded(
         f"No run of {experiment} on {data!r} at tier {tier!r}{of} is recorded with its pictures: make it with "
         f"`blurvae run {experiment} --tier {tier} --data {data}{given} --out FOLDER`."
     )

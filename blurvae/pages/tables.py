@@ -12,6 +12,11 @@ from blurvae import experiments, metrics
 from blurvae.experiments import intervals, matched, pca
 from blurvae.experiments.recorded import (
     DIGITS,
+<<<<<<< HEAD
+=======
+    FAILED,
+    HIGHER_IS_BETTER,
+>>>>>>> lens
     NOT_RUN,
     NOTHING,
     PAPER_COLUMNS,
@@ -116,8 +121,8 @@ def _published(table: pd.DataFrame, method: experiments.Method | None, column: s
     """A printed cell; the paper's ± is over images."""
     if method is None or method.paper is None:
         return "–"
-    row, sd = table[table.method == method.paper].iloc[0], f"{column} sd"
-    if pd.isna(row[column]):
+    rows, sd = table[table.method == method.paper], f"{column} sd"
+    if rows.empty or pd.isna((row := rows.iloc[0])[column]):
         return "–"
     return f"{row[column]:g} ± {row[sd]:g}" if over == "images" and sd in table else f"{row[column]:g}"
 
@@ -129,6 +134,9 @@ def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
     cell = runs[runs.metric.isin((metric, NOTHING))]
     if cell.empty:
         return NOT_RUN if runs.empty else "–"
+    if metric == FAILED:  # a training that diverged has
+        cell = cell.assign(value=cell.value.where(cell.metric != NOTHING, 1.0))
+        cell = cell.assign(state=cell.state.where(cell.metric != NOTHING, "recorded"))
     missing = cell[cell.state != "recorded"]
     if not missing.empty:
         return str(missing.state.iloc[0])

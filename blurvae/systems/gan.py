@@ -132,8 +132,11 @@ class GAN(System[Players]):
         )
 
     def cost(self, shape: tuple[int, ...]) -> float:
-        """Pixels × the square of the width: see `System.cost`."""
-        return float(shape[-1] * shape[-2] * self.width**2)
+        """Pixels × the square of the width, and what a learned lens adds: see `System.cost`."""
+        added = 0.0
+        if self.lens == "learned":  # at full resolution throughout, where the others halve it; of points one of three
+            added = self.filters**2 * (0.5 if shape[-1] == 1 else 3.0 * self.blocks)
+        return shape[-1] * shape[-2] * (self.width**2 + added)
 
     def optimisers(self) -> Mapping[str, Optimiser]:
         """The same for all players that there are."""

@@ -16,6 +16,9 @@ FIRST: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("bredell/rate", ("l2,*", "wiener,*")),
     ("bredell/rate", ()),
     ("bredell/table5", ()),
+    ("tempered/color_mnist", ("*-none", "*-learned")),
+    ("tempered/color_mnist", ()),
+    ("tempered/images", ("*-none", "*-learned")),
 )
 HOURS = ("celeba", "celeba-hq", "hcp")  # data sets, under an agreement each, of which one comparison takes hours
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
+from blurvae.experiments.base import Method
 from blurvae.record import Run
 from blurvae.systems import GAN, TemperedVAE
 
@@ -22,7 +23,37 @@ LENSES: dict[str, tuple[str, dict[str, Any]]] = {  # by the name in methods: lab
 }
 
 
+# The text's K, where the captions have 10,000 (TA-E2), and the other reading of eq. 4.2 (TA-E3).
+CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "text-k": ("K = 100,000", {"anneal": 100_000}),
+    "mean": ("mean over pixels", {"reduction": "mean"}),
+}
+GAMES = {"dcgan": "gan", "lsgan": "lsgan", "wgan-gp": "wgan-gp"}  # of images, by the name in methods
 K = 10_000  # plays of the discriminator, of a method before a tier says how many there are
+
+
+def on_images(name: str, lens: str, paper: str | None = None, **fields: Any) -> Method:
+    """A row of images.
+
+    Args:
+        name: of `GAMES`.
+        lens: of `LENSES`.
+        paper: the row's name in the published table.
+        fields: of the system, beside those of game and lens.
+    """
+    words, own = LENSES[lens]
+    system = GAN(GAMES[name], **fields | own)  # type: ignore[arg-type]
+    return Method(f"{name}-{lens}", f"{LABELS[name]}, {words}", system, paper)
+
+
+def changed(methods: tuple[Method, ...]) -> tuple[Method, ...]:
+    """The rows with an annealed learned lens, with each of `CHANGES`."""
+    return tuple(
+        Method(f"{m.name}-{name}", f"{m.label}, {words}", replace(cast(GAN, m.system), **fields))
+        for m in methods
+        for name, (words, fields) in CHANGES.items()
+        if m.name.endswith("-learned")
+    )
 
 
 def annealed(runs: tuple[Run, ...], share: float) -> tuple[Run, ...]:

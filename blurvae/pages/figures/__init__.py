@@ -22,7 +22,8 @@ from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, VERMILION, looks
 from blurvae.pages.figures.named import FIGURES, SHOWN, write
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
 from blurvae.pages.figures.plane import all_models, model_plane, models
-from blurvae.pages.figures.tempered import failures_of_points, film, lens_changes, point_picture
+from blurvae.pages.figures.seeds import seed_lines, seed_marks
+from blurvae.pages.figures.tempered import failures_of_points, film, film_of_images, lens_changes, point_picture
 
 __all__ = [
     "BLUE",
@@ -45,6 +46,7 @@ __all__ = [
     "failures",
     "failures_of_points",
     "film",
+    "film_of_images",
     "health",
     "interpolations",
     "kernel_snapshots",
@@ -70,6 +72,8 @@ __all__ = [
     "reconstructions",
     "residuals",
     "samples",
+    "seed_lines",
+    "seed_marks",
     "spectra",
     "swapped_energy",
     "term_ratios",

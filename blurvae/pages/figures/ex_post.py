@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from blurvae import experiments
 from blurvae.experiments import intervals, recorded
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, SKY, VERMILION, looks
 from blurvae.pages.plotting import legend_above
-from blurvae.pages.runs import by_method
+from blurvae.pages.runs import NotRecorded, by_method
 
 Made = TypeVar("Made")
 FLOOR = "FD-squeeze (data)"
@@ -166,9 +167,13 @@ def panels(draw: Callable[..., None], experiment: str, tier: str, sets: Sequence
 def or_not_run(
     make: Callable[..., Made], experiment: str, tier: str, data: str, folder: Path | None = None, *more: str
 ) -> Made | Figure:
-    """A figure or grid of recorded runs, made with these arguments; a figure that says how to run them if none is."""
+    """A figure or grid of recorded runs, made with these arguments; a figure that says how to run them if none is.
+
+    Runs of which none has what the figure shows count as none.
+    """
     if recorded.load(experiment, tier, data, folder):
-        return make(experiment, tier, data, folder, *more)
+        with suppress(NotRecorded):
+            return make(experiment, tier, data, folder, *more)
     fig, ax = plt.subplots(figsize=(6.4, 0.9))
     ax.axis("off")
     given = f"blurvae run {experiment} --tier {tier} --data {data}"

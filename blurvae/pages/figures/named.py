@@ -24,6 +24,8 @@ from blurvae.pages.figures.lines import curves, determinants, kernel_widths, rat
 from blurvae.pages.figures.local_fourier import swapped_energy
 from blurvae.pages.figures.pictures import interpolations, kernel_snapshots, over_seeds, reconstructions, samples
 from blurvae.pages.figures.plane import all_models
+from blurvae.pages.figures.seeds import seed_lines, seed_marks
+from blurvae.pages.figures.tempered import failures_of_points, film, film_of_images, lens_changes
 from blurvae.pages.plotting import Grid
 
 GRIDS = (reconstructions, samples, interpolations)
@@ -53,12 +55,25 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
 }
 
 
+# Of an experiment whose figures are of one data set at one tier, by the start of their names.
+PLACES: dict[str, tuple[str, str, str, tuple[Callable[..., Figure | Grid], ...]]] = {
+    "tempered-points-ring": ("tempered/points", "lesson", "ring", (film, failures_of_points, lens_changes)),
+    "tempered-color-mnist": (
+        *("tempered/color_mnist", "study", "color-mnist"),
+        (samples, seed_lines, seed_marks, film_of_images, lens_changes),
+    ),
+}
+
+
 def _recorded() -> Iterator[tuple[str, Callable[[], Figure | Grid]]]:
     for experiment, makers in SHOWN.items():
         for data in experiments.get(experiment).GRID["lesson"]:
             for make in makers:
                 name = f"{experiment.replace('/', '-')}-{data}-{make.__name__.replace('_', '-')}"
                 yield name, partial(make, experiment, "lesson", data)
+    for start, (*place, makers) in PLACES.items():
+        for make in makers:
+            yield f"{start}-{make.__name__.replace('_', '-')}", partial(make, *place)
 
 
 FIGURES: dict[str, Callable[[], Figure | Grid]] = dict(_recorded()) | {

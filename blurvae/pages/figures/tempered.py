@@ -82,7 +82,7 @@ def film(
     folder: Path | None = None,
     game: str = "gan",
     seed: int = 0,
-    lenses: tuple[str, ...] = ("none", "learned", "noise"),
+    lenses: tuple[str, ...] = ("none", "learned", "constant", "noise"),
     side: int = 40,
 ) -> Grid:
     """Points at the moments of which runs keep pictures, a row each of the data under a lens and of the samples.
@@ -120,6 +120,44 @@ def film(
                 [point_picture(points, CENTRES[data], REACH, side, colour) for points in kept]
             )
     return image_grid(rows, zoom=1, moments=moments)
+
+
+def film_of_images(
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    method: str = "dcgan-learned",
+    seed: int = 0,
+    count: int = 3,
+) -> Grid:
+    """Images at the moments of which a run keeps pictures (Figs 4.5, 4.7, 4.8 and 4.10): under the lens, and samples.
+
+    Args:
+        experiment: its name; its data are images.
+        tier: "smoke", "lesson", "study" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+        method: its name.
+        seed: of the run, whose pictures are recorded.
+        count: how many images of each kind, at most 8.
+
+    Returns:
+        A grid whose rows are courses of time, which the book plays.
+
+    Raises:
+        ValueError: the run is not recorded with its pictures.
+    """
+    found = by_method(experiment, tier, data, folder, seed, (method,))
+    pictures = next(iter(found.values())).pictures
+    if "snapshot_epoch" not in pictures:
+        raise not_recorded(experiment, tier, data, seed)
+    rows = {
+        f"{name} {i + 1}": pictures[f"snapshot_{key}"][:, i]
+        for name, key in (("data", "lensed"), ("sample", "sample"))
+        for i in range(min(count, pictures[f"snapshot_{key}"].shape[1]))
+    }
+    return image_grid(rows, zoom=2, moments=[f"epoch {epoch}" for epoch in pictures["snapshot_epoch"]])
 
 
 def point_picture(points: np.ndarray, centres: np.ndarray, reach: float, side: int, colour: str) -> np.ndarray:
