@@ -12,11 +12,7 @@ from blurvae import experiments, metrics
 from blurvae.experiments import intervals, matched, pca
 from blurvae.experiments.recorded import (
     DIGITS,
-<<<<<<< HEAD
-=======
     FAILED,
-    HIGHER_IS_BETTER,
->>>>>>> lens
     NOT_RUN,
     NOTHING,
     PAPER_COLUMNS,
