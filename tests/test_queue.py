@@ -95,10 +95,12 @@ OPEN = {
     "bredell/arms": {"faces64"},
     "dalal/rate": {"faces64"},
     "tempered/points": {"grid"},
+    "enhancenet/table4": {"natural"},
     "enhancenet/choices": {"natural"},
     "enhancenet/faces": {"faces64"},
     "frvsr/davis": {"davis"},
     "frvsr/robust": {"moving-flow"},
+    "frvsr/blur": {"moving-flow"},
     "frvsr/occluded": {"moving-occluded"},
 }
 

@@ -46,10 +46,12 @@ EXPERIMENTS = (
     "tempered/targets",
     "enhancenet/figure2",
     "enhancenet/table3",
+    "enhancenet/table4",
     "enhancenet/choices",
     "enhancenet/faces",
     "frvsr/motion",
     "frvsr/davis",
     "frvsr/robust",
+    "frvsr/blur",
     "frvsr/occluded",
 )

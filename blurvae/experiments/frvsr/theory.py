@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from blurvae import datasets
 from blurvae.blur import alias_system, least_error
-from blurvae.evaluation.whole_clips import LONG, LONG_CLIPS
+from blurvae.evaluation.whole_clips import LATER, LONG, LONG_CLIPS
 from blurvae.metrics import Protocol
 from blurvae.models import parameter_count
 from blurvae.systems import FRVSR
@@ -28,6 +28,7 @@ NETWORKS = ((3, 64), (5, 64), (10, 64), (3, 128), (5, 128), (10, 128))  # residu
 FULL_HD = 480 * 270  # px of the small frame
 WIDTHS = (32, 64, 128)  # of FNet
 CHANNELS = 3
+START = LATER + 1  # the first frame that a later start sees (Fig. 3.8)
 
 
 # The linear model ----------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from blurvae.experiments import intervals, recorded
 from blurvae.pages.figures.looks import BLUE, GREEN, LOOKS, SKY, VERMILION, looks
 from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import by_method
+from blurvae.record import Result
 
 Made = TypeVar("Made")
 FLOOR = "FD-squeeze (data)"
@@ -164,10 +165,26 @@ def panels(draw: Callable[..., None], experiment: str, tier: str, sets: Sequence
 
 
 def or_not_run(
-    make: Callable[..., Made], experiment: str, tier: str, data: str, folder: Path | None = None, *more: str
+    make: Callable[..., Made],
+    experiment: str,
+    tier: str,
+    data: str,
+    folder: Path | None = None,
+    *more: str,
+    having: Callable[[Result], bool] = lambda result: True,
 ) -> Made | Figure:
-    """A figure or grid of recorded runs, made with these arguments; a figure that says how to run them if none is."""
-    if recorded.load(experiment, tier, data, folder):
+    """A figure or grid of recorded runs, made with these arguments; a figure that says how to run them if none is.
+
+    Args:
+        make: makes it.
+        experiment: whose runs.
+        tier: of the runs.
+        data: of the runs.
+        folder: of results; the checkout's data/results where None.
+        more: what `make` takes besides.
+        having: what one of the runs must have, such as a curve that older records lack.
+    """
+    if any(having(result) for result in recorded.load(experiment, tier, data, folder)):
         return make(experiment, tier, data, folder, *more)
     fig, ax = plt.subplots(figsize=(6.4, 0.9))
     ax.axis("off")
