@@ -77,9 +77,9 @@ class FRVSREvaluation:
         Beside them the same of bicubic enlargement on the frames' own grid; where the motion is known "flow error", the
         mean distance of FNet's flow from it in px of the small frames, beside that of no flow at all, and "temporal
         error", see `temporal_error`; where something moves by itself PSNR by `occlusion.regions`; with real clips the
-        sets of `whole_clips.BENCHMARKS`; and what a frame takes, see `timing`. As pictures a frame, a row over time, and
-        PSNR by frame; of FRVSR also on long clips, with its own start, with the true first frame in its place, and on
-        the longest with a start at a later frame, before which there is NaN.
+        sets of `whole_clips.BENCHMARKS`; and the time of a frame, see `timing`. As pictures a frame, a row over time,
+        and PSNR by frame; of FRVSR also on long clips, with its own start, with the true first frame in its place, and
+        on the longest with a start at a later frame, before which there is NaN.
         """
         assert isinstance(self.test, ClipSet)
         x, y, flow = self._run(players, self.test)
@@ -108,9 +108,9 @@ class FRVSREvaluation:
         measured.pictures["psnr_by_frame_bicubic"] = self.by_frame(x, plain)
         if self.system.method == "frvsr":
             for name, frames in (("long", whole_clips.LONG), ("longer", whole_clips.LONGER)):
-                clips = whole_clips.long(self.test, self.system, frames)
-                if clips is not None:
-                    measured.pictures |= self._followed(players, clips, f"psnr_by_frame_{name}", name == "longer")
+                long = whole_clips.long(self.test, self.system, frames)
+                if long is not None:
+                    measured.pictures |= self._followed(players, long, f"psnr_by_frame_{name}", name == "longer")
         measured.metrics[timing.NAME] = timing.of_a_frame(self.system, players)
         return measured
 
