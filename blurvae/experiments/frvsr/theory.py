@@ -108,14 +108,14 @@ def fnet_products(widths: Sequence[int] = WIDTHS) -> int:
     return round(encoder + decoder + 9 * (up[-1] * widths[0] + widths[0] * 2))
 
 
-def products(method: Method, blocks: int, filters: int) -> int:
+def products(method: Method, blocks: int, filters: int, widths: Sequence[int] = WIDTHS) -> int:
     """Multiplications a pixel of the small frame: 9(CN + (2B + 5)N² + 48N) of SRNet, and those of FNet.
 
     What a warp costs is left out, and space-to-depth, which multiplies nothing.
     """
     n = filters
     srnet = 9 * (inputs(method) * n + (2 * blocks + 5) * n * n + CHANNELS * SCALE**2 * n)
-    return srnet + flows(method) * fnet_products()
+    return srnet + flows(method) * fnet_products(widths)
 
 
 def counted(method: Method, blocks: int, filters: int, side: int = 16) -> float:

@@ -33,7 +33,7 @@ from blurvae.text import speak_any_encoding
 NAME = "vid4"
 OWN = ("Bicubic", "SISR", "VSR", "FRVSR")  # how rows begin that can be made here
 METRICS = {"PSNR": 2, "SSIM": 3}  # with their digits
-ELSEWHERE = "not tested: its network is not at hand"
+ELSEWHERE = "not tested"  # the networks of others are not at hand
 
 
 def path(folder: Path | None = None) -> Path:
