@@ -101,6 +101,7 @@ OPEN = {
     "frvsr/davis": {"davis"},
     "frvsr/robust": {"moving-flow"},
     "frvsr/blur": {"moving-flow"},
+    "frvsr/filters": {"moving-flow"},
     "frvsr/occluded": {"moving-occluded"},
 }
 

@@ -255,8 +255,9 @@ def test_what_cannot_be_measured_is_refused_before_the_training() -> None:
 
 
 EXPERIMENTS = (
-    *("enhancenet/table3", "enhancenet/table4", "enhancenet/choices", "enhancenet/faces", "enhancenet/figure2"),
-    *("frvsr/motion", "frvsr/davis", "frvsr/robust", "frvsr/blur", "frvsr/occluded"),
+    *("enhancenet/table3", "enhancenet/table4", "enhancenet/choices", "enhancenet/faces"),
+    *("enhancenet/figure2", "enhancenet/study"),
+    *("frvsr/motion", "frvsr/davis", "frvsr/robust", "frvsr/blur", "frvsr/filters", "frvsr/occluded"),
 )
 
 
@@ -265,7 +266,7 @@ def test_a_run_of_each_experiment_is_recorded_and_becomes_columns(name: str, tmp
     module = experiments.get(name)
     (data,) = module.GRID["smoke"]
     own = [r for r in module.runs("smoke", data, (0,)) if r.experiment == name]
-    chosen = "pat", "e-x2", "pt-whole", "ea", "frvsr", "frvsr-jpeg-70", "frvsr-given-sigma-2", "frvsr-given"
+    chosen = "pat", "e-x2", "pt-whole", "ea", "frvsr", "frvsr-jpeg-70", "frvsr-given-sigma-2", "frvsr-given-8-maps", "frvsr-given"
     run = next(r for r in own if r.method in chosen)
     execute(run, out=tmp_path, device="cpu")
     again = read(run.path(tmp_path))

@@ -49,9 +49,11 @@ EXPERIMENTS = (
     "enhancenet/table4",
     "enhancenet/choices",
     "enhancenet/faces",
+    "enhancenet/study",
     "frvsr/motion",
     "frvsr/davis",
     "frvsr/robust",
     "frvsr/blur",
+    "frvsr/filters",
     "frvsr/occluded",
 )
