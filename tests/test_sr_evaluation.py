@@ -266,7 +266,8 @@ def test_a_run_of_each_experiment_is_recorded_and_becomes_columns(name: str, tmp
     module = experiments.get(name)
     (data,) = module.GRID["smoke"]
     own = [r for r in module.runs("smoke", data, (0,)) if r.experiment == name]
-    chosen = "pat", "e-x2", "pt-whole", "ea", "frvsr", "frvsr-jpeg-70", "frvsr-given-sigma-2", "frvsr-given-8-maps", "frvsr-given"
+    pictures, clips = ("pat", "e-x2", "pt-whole", "ea"), ("frvsr", "frvsr-jpeg-70", "frvsr-given")
+    chosen = {*pictures, *clips, "frvsr-given-sigma-2", "frvsr-given-8-maps"}
     run = next(r for r in own if r.method in chosen)
     execute(run, out=tmp_path, device="cpu")
     again = read(run.path(tmp_path))
