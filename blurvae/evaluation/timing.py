@@ -45,9 +45,9 @@ def _frame(system: FRVSR, players: Players, height: int, width: int) -> Callable
     last, weight = players.sr.layers[-1], next(players.sr.parameters())
     assert isinstance(last, nn.Conv2d)
     c, s = last.out_channels, system.scale
-    h, w = height // s, width // s
-    before, now, behind = torch.rand(3, 1, c, h, w).to(weight)
-    estimate = torch.rand(1, c, s * h, s * w).to(weight)
+    h, w, draws = height // s, width // s, torch.Generator().manual_seed(0)
+    before, now, behind = torch.rand(3, 1, c, h, w, generator=draws).to(weight)
+    estimate = torch.rand(1, c, s * h, s * w, generator=draws).to(weight)
     given = None if system.finds_flow else weight.new_zeros(1, 2)
 
     def flow(side: torch.Tensor) -> torch.Tensor:
