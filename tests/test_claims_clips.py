@@ -16,7 +16,7 @@ from blurvae import claims, datasets, experiments, paths
 from blurvae.claims.model import Claim, Evidence
 from blurvae.claims.verdict import Finding, verdict
 from blurvae.evaluation import FRVSREvaluation
-from blurvae.experiments.frvsr import theory
+from blurvae.experiments.frvsr import blur, theory
 from blurvae.record import files
 from blurvae.systems import FRVSR
 from blurvae.train import Budget
@@ -39,9 +39,10 @@ def claim(name: str) -> Claim:
     return next(c for c in claims.load(paths.claims() / "frvsr.toml") if c.name == name)
 
 
-def finding(folder: Path, name: str, method: str) -> Finding:
+def finding(folder: Path, name: str, method: str, rule: str = "") -> Finding:
     whole = claim(name)
-    (found,) = claims.findings(replace(whole, evidence=tuple(e for e in whole.evidence if e.method == method)), folder)
+    pieces = tuple(e for e in whole.evidence if e.method == method and rule in e.rule)
+    (found,) = claims.findings(replace(whole, evidence=pieces), folder)
     return found
 
 
@@ -57,7 +58,7 @@ def test_psnr_rises_over_frames_for_as_long_as_is_claimed(settles: int, calls: l
     frames = np.arange(len(plain))
     noise = [np.random.default_rng(seed).normal(0, 0.002, len(plain)) for seed in SEEDS]
     record(tmp_path, "frvsr", long=lambda s: plain + 0.1 * np.minimum(frames, settles) + noise[s])
-    found = finding(tmp_path, "FR-C2", "frvsr")
+    found = finding(tmp_path, "FR-C2", "frvsr", "over frames")
     assert [judged.call for judged in found.judged] == calls
     assert np.mean(found.comparisons[0].values) == pytest.approx(0.1 * min(4, settles), abs=0.02)
 
@@ -65,7 +66,7 @@ def test_psnr_rises_over_frames_for_as_long_as_is_claimed(settles: int, calls: l
 def test_a_curve_that_never_rose_settles_at_nothing(tmp_path: Path) -> None:
     plain = theory.bicubic_by_frame(DATA)
     record(tmp_path, "frvsr", long=lambda s: plain + 1 - 1e-3 * s * np.arange(len(plain)))
-    found = finding(tmp_path, "FR-C2", "frvsr")
+    found = finding(tmp_path, "FR-C2", "frvsr", "over frames")
     assert [judged.call for judged in found.judged][-1] == "never rose" and found.verdict != "holds"
 
 
@@ -82,6 +83,52 @@ def test_a_true_frame_that_is_forgotten_speaks_against_the_claim_and_none_for_it
     found = finding(tmp_path, "FR-C4", "frvsr")
     assert len(found.comparisons) == 3 and found.comparisons[-1].values == pytest.approx([left] * 5, abs=1e-3)
     assert found.verdict == says
+
+
+@pytest.mark.parametrize(("after", "calls"), [(0.2, ["for"] * 4), (0.001, ["for", "against", "against", "against"])])
+def test_sixty_frames_can_speak_for_a_true_frame_too(after: float, calls: list[str], tmp_path: Path) -> None:
+    def injected(seed: int) -> np.ndarray:
+        return np.concatenate([[np.inf], 25 + after + 1e-4 * seed + 0.3 * 0.8 ** np.arange(1, 60)])
+
+    record(tmp_path, "frvsr", longer=lambda s: np.full(60, 25.0), longer_injected=injected)
+    found = finding(tmp_path, "FR-C4", "frvsr")
+    spoken = [judged.call for judged in found.judged]
+    assert (spoken[-1], len(spoken)) == (calls[-1], 4) and found.comparisons[-1].what.startswith("PSNR 59 frames")
+    assert found.verdict == ("holds" if after > 0.1 else found.verdict)
+    assert after < 0.1 or {c for c in spoken[:-1]} == {"so far"}
+
+
+@pytest.mark.parametrize(
+    ("left", "fades", "calls"),
+    [(0.5, 30.0, ["for"] * 3), (0.5, 3.0, ["for", "for", "against"]), (0.0, 30.0, ["against", "open", "against"])],
+)
+def test_a_later_start_costs_and_its_cost_fades_slowly(
+    left: float, fades: float, calls: list[str], tmp_path: Path
+) -> None:
+    """A gap of half a decibel that is e times smaller after so many frames; seeds differ by rounding."""
+    noise = [np.random.default_rng(seed).normal(0, 1e-3, 60) for seed in SEEDS]
+
+    def later(seed: int) -> np.ndarray:
+        gap = left * np.exp(-(np.arange(60) - 10) / fades)
+        return np.where(np.arange(60) < 10, np.nan, 25 - gap + noise[seed])
+
+    record(tmp_path, "frvsr", longer=lambda s: np.full(60, 25.0), longer_later=later)
+    found = finding(tmp_path, "FR-C2", "frvsr", "later start")
+    assert [judged.call for judged in found.judged] == calls
+
+
+@pytest.mark.parametrize(("best", "verdict_"), [(1.0, "holds"), (2.0, "does not hold"), (3.0, "does not hold")])
+def test_the_best_blur_of_networks_is_read_from_their_runs(best: float, verdict_: str, tmp_path: Path) -> None:
+    """A parabola over σ; one frame is best at 2 px."""
+    rows = {m: blur.over_sigma(m) for m in ("sisr", "frvsr-given")}
+    tops = {"sisr": 2.0, "frvsr-given": best}
+    numbers = {name: 26 - (s - tops[m]) ** 2 for m, row in rows.items() for s, name in row.items()}
+    psnr(tmp_path, "frvsr/blur", DATA, numbers)
+    found = finding(tmp_path, "FR-C5", "frvsr-given")
+    assert found.comparisons[0].values == pytest.approx([best - 2] * 3)
+    assert found.verdict == (verdict_ if best != 2 else "undecided")
+    psnr(tmp_path / "part", "frvsr/blur", DATA, {name: x for name, x in numbers.items() if "sigma-3" not in name})
+    assert finding(tmp_path / "part", "FR-C5", "frvsr-given").verdict == "not tested", "a σ is missing"
 
 
 def psnr(out: Path, experiment: str, data: str, numbers: dict[str, float], metric: str = "PSNR (video)") -> None:

@@ -270,7 +270,7 @@ def test_names_are_those_of_the_contract() -> None:
     made = ("natural", "power-law", "dead-leaves", "ring", "grid", "cifar10", "mnist", "mnist-binary", "color-mnist")
     real = ("faces64", "faces256", "brain", "celeba", "celeba-hq", "hcp", "volumes")
     pictures = ("bars", "moving", "moving-flow", "moving-occluded", "set5", "set14", "bsd100", "urban100", "sr-train")
-    assert datasets.names() == (*made, *real, *pictures, "vid4-first10", "davis")
+    assert datasets.names() == (*made, *real, *pictures, "vid4-first10", "vid4", "davis")
 
 
 @pytest.mark.parametrize(

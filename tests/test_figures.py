@@ -39,11 +39,12 @@ MADE = {
     "enhancenet/figure2": ("e", "ea"),
     "enhancenet/table3": ("e", "ea"),
     "frvsr/motion": ("sisr", "frvsr-given"),
+    "frvsr/blur": ("sisr-sigma-1",),
 }
 SMALL = ("sharpness/variants", "dalal/table1", "dalal/choices")  # 28×28 px, in which natural does not come
 DATA = dict.fromkeys(SMALL, "dead-leaves")
 DATA["enhancenet/figure2"] = "bars"  # its only ones
-DATA["frvsr/motion"] = "moving-flow"  # clips
+DATA["frvsr/motion"] = DATA["frvsr/blur"] = "moving-flow"  # clips
 
 
 @pytest.fixture(autouse=True)

@@ -95,6 +95,8 @@ def test_what_fits_as_a_whole_is_begun_before_what_would_stay_a_part(paper):
 
 def test_runs_are_judged_by_those_before_them(paper):
     cifar, faces = (next(run for run in paper if run.data == data) for data in ("cifar10", "faces64"))
+    (clip,) = (r for r in experiments.get("frvsr/davis").runs("paper", "davis", (0,)) if r.method == "sisr")
+    assert Pace("cuda").speed(clip) == pytest.approx(35_000 * (64 / 240) ** 2 / 10), "ten frames are ten images"
     judge = Pace("cuda")
     assert judge.training(cifar) == pytest.approx(100 * 40_000 / 60_000)
     assert Pace("cuda", 8).training(cifar) == pytest.approx(100 * 40_000 / 120_000)

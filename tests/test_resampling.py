@@ -124,6 +124,25 @@ def test_decimation_keeps_the_pixels_of_its_phase_of_the_blurred_image(phase: in
     assert np.allclose(blur_and_decimate(x, 4, sigma, phase).numpy(), blurred[..., phase::4, phase::4], atol=1e-12)
 
 
+@pytest.mark.parametrize("phase", [0.5, 1.5, 2.5])
+def test_between_pixels_a_gaussian_is_centred_there(phase: float) -> None:
+    """Weight by weight, of mirrored rows; and on the grid of block centres a mirrored picture is a mirrored result."""
+    x, reach = random(1, 1, 16, 24), 6  # ⌈4·1.5⌉
+    row = np.pad(x[0, 0].numpy(), reach, mode="symmetric")
+    at = np.arange(-reach, reach) + 0.5
+    weights = np.exp(-(at**2) / (2 * 1.5**2))
+    weights /= weights.sum()
+    first = int(reach + phase + at[0])
+    wanted = sum(
+        a * b * row[first + i : first + i + 16 : 4, first + j : first + j + 24 : 4][:4, :6]
+        for i, a in enumerate(weights)
+        for j, b in enumerate(weights)
+    )
+    assert np.allclose(blur_and_decimate(x, 4, 1.5, phase)[0, 0].numpy(), wanted, atol=1e-12)
+    flipped = blur_and_decimate(x.flip(2, 3), 4, 1.5, centre_phase(4)).flip(2, 3)
+    assert torch.allclose(flipped, blur_and_decimate(x, 4, 1.5, centre_phase(4)), atol=1e-12)
+
+
 def test_a_sampled_gaussian_has_its_variance_and_sum_one() -> None:
     taps = gaussian(1.5)
     at = torch.arange(len(taps)) - len(taps) // 2
@@ -146,7 +165,8 @@ def test_sizes_and_phases_that_do_not_fit_are_refused() -> None:
     for call, message in (
         (lambda: blur_and_decimate(random(1, 1, 10, 8), 4), "divide by 4"),
         (lambda: blur_and_decimate(random(1, 1, 8, 8), 4, phase=4), "within a block"),
-        (lambda: blur_and_decimate(random(1, 1, 8, 8), 4, phase=1.5), "whole phases"),  # type: ignore[arg-type]
+        (lambda: blur_and_decimate(random(1, 1, 8, 8), 4, phase=1.25), "whole, or a half"),
+        (lambda: blur_and_decimate(random(1, 1, 8, 8), 4, 0.0, phase=1.5), "between pixels"),
         (lambda: blur_and_decimate(random(1, 1, 8, 8), 4, -1.0), "σ"),
         (lambda: upsample(random(1, 1, 8, 8), 4, -0.5), "within a block"),
         (lambda: upsample(random(1, 1, 8, 8), 0), "scale"),

@@ -215,7 +215,7 @@ def test_a_damaged_picture_leaves_nothing(tmp_path: Path) -> None:
     assert not [*(tmp_path / "data").glob(".*")]
 
 
-@pytest.mark.parametrize("name", ["set5", "set14", "bsd100", "urban100", "sr-train", "vid4-first10", "davis"])
+@pytest.mark.parametrize("name", ["set5", "set14", "bsd100", "urban100", "sr-train", "vid4-first10", "vid4", "davis"])
 def test_what_is_not_here_says_where_it_was_looked_for(name: str, tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=f"blurvae data prepare {name}") as caught:
         datasets.load(name, "test", root=tmp_path)
@@ -243,7 +243,7 @@ def test_clips_are_read_in_order_and_split_by_clip(tmp_path: Path) -> None:
 
 
 def test_whole_pictures_and_videos_are_asked_for_by_name() -> None:
-    for read, message in ((datasets.pictures, "set5, set14"), (datasets.videos, "vid4-first10, davis")):
+    for read, message in ((datasets.pictures, "set5, set14"), (datasets.videos, "vid4-first10, vid4, davis")):
         with pytest.raises(ValueError, match=message):
             read("natural")
 

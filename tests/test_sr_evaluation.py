@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from blurvae import datasets, experiments
 from blurvae.datasets.bars import PLACEMENTS
-from blurvae.evaluation import EnhanceNetEvaluation, FRVSREvaluation, occlusion, whole_clips
+from blurvae.evaluation import EnhanceNetEvaluation, FRVSREvaluation, occlusion, timing, whole_clips
 from blurvae.evaluation import enhancenet as of_pictures
 from blurvae.evaluation.enhancenet import bars
 from blurvae.evaluation.frvsr import temporal_error
@@ -114,7 +114,7 @@ def clips_of(system: FRVSR, n: int = 4) -> FRVSREvaluation:
 def test_a_network_that_adds_nothing_is_bicubic_and_finds_no_motion(method: Any) -> None:
     system = FRVSR(method, blocks=1, filters=4, flow_widths=(3, 4), global_skip=True)
     measured = clips_of(system).measure(silent(system.players((10, 3, 32, 32))))
-    rows = {name: entry["mean"] for name, entry in measured.metrics.items()}
+    rows = {name: entry["mean"] for name, entry in measured.metrics.items() if "mean" in entry}
     for name, plain in (("PSNR (video)", "PSNR (video, bicubic)"), ("temporal error", "temporal error (bicubic)")):
         assert rows[name] == pytest.approx(rows[plain], rel=1e-5)
     if method == "sisr":
@@ -130,6 +130,38 @@ def test_a_network_that_adds_nothing_is_bicubic_and_finds_no_motion(method: Any)
     if method == "frvsr":
         long, injected = (measured.pictures[f"psnr_by_frame_long{how}"] for how in ("", "_injected"))
         assert long.shape == (40,) and injected[0] == np.inf and np.allclose(long[1:], injected[1:])
+        longer, later = (measured.pictures[f"psnr_by_frame_longer{how}"] for how in ("", "_later"))
+        assert longer.shape == later.shape == (60,) and np.isnan(later[:10]).all()
+        assert np.allclose(longer[10:], later[10:]), "frames that are enlarged alone know no start"
+
+
+@pytest.mark.parametrize("motion", ["carried", "given"])
+def test_a_later_start_sees_black_before_its_first_frame_and_nothing_of_those_before(motion: Any) -> None:
+    """Fig. 3.8, on a clip of twelve frames."""
+    clips = datasets.load("moving-flow:12", "test", size=32, n=2)
+    system = FRVSR("frvsr", motion=motion, blocks=1, filters=4, flow_widths=(3, 4))
+    players = system.players(clips.shape)
+    evaluation = FRVSREvaluation(system, Budget(), clips, clips, CPU)
+    with torch.no_grad():
+        found = evaluation._followed(players, clips, "psnr", later=True)
+        truth, given = system.parts(datasets.to_float(clips.tensor()))
+        rest = None if given is None else given[:, 10:]
+        made = system.enlarged(players, system.small(truth)[:, 10:], rest).estimate
+    assert np.allclose(found["psnr_later"][10:], evaluation.by_frame(truth[:, 10:], made.clamp(0, 1)))
+    assert not np.allclose(found["psnr_later"][10:], found["psnr"][10:])
+
+
+@pytest.mark.parametrize(("method", "flows"), [("sisr", 0), ("vsr", 2), ("frvsr", 1)])
+def test_the_time_of_a_frame_is_that_of_its_flows_and_one_pass(method: Any, flows: int) -> None:
+    system = FRVSR(method, blocks=1, filters=4, flow_widths=(3, 4))
+    players, calls = system.players((10, 3, 32, 32)), {"flow": 0, "sr": 0}
+    for name, net in players._asdict().items():
+        if net is not None:
+            net.register_forward_hook(lambda *_, name=name: calls.update({name: calls[name] + 1}))
+    found = timing.of_a_frame(system, players, 32, 64)
+    assert found["value"] > 0 and "64×32 px" in found["protocol"]
+    rounds = 1 + timing.REPEATS
+    assert calls == {"flow": flows * rounds, "sr": rounds}
 
 
 def test_the_truth_has_no_temporal_error_and_flicker_has() -> None:
@@ -206,6 +238,7 @@ def test_real_clips_are_measured_whole_beside_those_of_the_field(tmp_path: Path,
     assert rows["PSNR (vid4-first10)"]["n"] == 4 and "frames 2 to −2" in rows["PSNR (vid4-first10)"]["protocol"]
     assert rows["PSNR (vid4-first10)"]["mean"] == pytest.approx(rows["PSNR (vid4-first10, bicubic)"]["mean"], rel=1e-5)
     assert measured.pictures["psnr_by_frame_long"].shape == (11,)
+    assert measured.pictures["psnr_by_frame_longer_later"].shape == (21,), "a real clip is as long as it is"
 
 
 def test_what_cannot_be_measured_is_refused_before_the_training() -> None:
@@ -222,8 +255,9 @@ def test_what_cannot_be_measured_is_refused_before_the_training() -> None:
 
 
 EXPERIMENTS = (
-    *("enhancenet/table3", "enhancenet/choices", "enhancenet/faces", "enhancenet/figure2"),
-    *("frvsr/motion", "frvsr/davis", "frvsr/robust", "frvsr/occluded"),
+    *("enhancenet/table3", "enhancenet/table4", "enhancenet/choices", "enhancenet/faces"),
+    *("enhancenet/figure2", "enhancenet/study"),
+    *("frvsr/motion", "frvsr/davis", "frvsr/robust", "frvsr/blur", "frvsr/filters", "frvsr/occluded"),
 )
 
 
@@ -232,7 +266,9 @@ def test_a_run_of_each_experiment_is_recorded_and_becomes_columns(name: str, tmp
     module = experiments.get(name)
     (data,) = module.GRID["smoke"]
     own = [r for r in module.runs("smoke", data, (0,)) if r.experiment == name]
-    run = next(r for r in own if r.method in ("pat", "pt-whole", "ea", "frvsr", "frvsr-jpeg-70", "frvsr-given"))
+    pictures, clips = ("pat", "e-x2", "pt-whole", "ea"), ("frvsr", "frvsr-jpeg-70", "frvsr-given")
+    chosen = {*pictures, *clips, "frvsr-given-sigma-2", "frvsr-given-8-maps"}
+    run = next(r for r in own if r.method in chosen)
     execute(run, out=tmp_path, device="cpu")
     again = read(run.path(tmp_path))
     assert again.run == run and again.pictures["original"].dtype == np.uint8

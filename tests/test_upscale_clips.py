@@ -144,7 +144,7 @@ def test_bicubic_enlargement_is_matlabs_in_tiles() -> None:
         assert np.abs(upscale(Bicubic(4), pixels, tile) - wanted).max() <= 0.51
 
 
-def test_models_that_cannot_go_frame_by_frame_are_refused() -> None:
+def test_models_that_cannot_go_frame_by_frame_are_refused(tmp_path: Path) -> None:
     of = system(method="vsr")
     with pytest.raises(ValueError, match="sees the frame behind too"):
         Recurrent(of, players(of))
@@ -152,6 +152,9 @@ def test_models_that_cannot_go_frame_by_frame_are_refused() -> None:
     made = of.players((3, 5, 64, 64))
     with pytest.raises(ValueError, match="given the motion"):
         Recurrent(of, made)
+    save_frvsr(tmp_path / "told.safetensors", of, made, {})
+    with pytest.raises(ValueError, match="given the motion"):
+        enlargers.named(str(tmp_path / "told.safetensors"))
 
 
 def test_networks_come_back_from_their_file(tmp_path: Path) -> None:

@@ -11,12 +11,14 @@ import numpy as np
 from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
 from blurvae.experiments import recorded
-from blurvae.experiments.frvsr import theory
+from blurvae.experiments.frvsr import blur, theory
 
 PSNR = "PSNR (video)"
 SEEN = (4, 12, 24)  # frames before, between which PSNR rises, rises still, and rises no more
 LEVEL, SHOWN = 0.1, 0.01  # dB: what a rise must exceed to be one, and what a table shows
 BEFORE_THE_END = (10, 20, 39)  # frames after the first at which a true first one may still help
+CLAIMED = 50  # frames for more than which it is claimed to
+SOON, MUCH_LATER = 10, 30  # frames after a later start: the gap that it leaves has begun to close, and is not closed
 FEW, MANY = 3, 10  # frames of the linear model beside one
 NONE, LEAST = -12.0, 1e-30  # log10 of a slope, relative to that of the last flow, that is rounding; what 0 is taken for
 NETWORKS = 5  # untrained ones
@@ -46,18 +48,33 @@ def over_frames(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 
 
 def true_frame(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """What a true first frame adds to PSNR later; a gain at the end of forty frames says nothing of more than fifty."""
-    both = zip(
-        _curves(evidence, "psnr_by_frame_long_injected", folder), _curves(evidence, "psnr_by_frame_long", folder)
-    )
-    gaps = [injected[1:] - own[1:] for injected, own in both]
+    """What a true first frame adds to PSNR later; a gain at the end of forty frames says nothing of more than fifty.
+
+    Runs that were followed over sixty frames are asked at their end, too.
+    """
+    gaps = _gaps(evidence, "psnr_by_frame_longer_injected", "psnr_by_frame_longer", folder)
+    gaps = gaps or _gaps(evidence, "psnr_by_frame_long_injected", "psnr_by_frame_long", folder)
+    last = len(gaps[0]) - 1 if gaps else 0
     made = []
-    for later in BEFORE_THE_END:
-        values = tuple(float(gap[later - 1]) for gap in gaps)
-        silent = "so far" if values and statistics.fmean(values) > SHOWN else ""
+    for later in BEFORE_THE_END + ((last,) if last > CLAIMED else ()):
+        values = tuple(float(gap[later]) for gap in gaps)
+        silent = "so far" if later <= CLAIMED and values and statistics.fmean(values) > SHOWN else ""
         what = f"PSNR {later} frames after a true one, less without, dB"
         made.append(Comparison(what, f"over {SHOWN:g}", values, limit=SHOWN, digits=3, silent=silent))
     return made
+
+
+def later_start(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """What the frames before a later start were worth: in its first frame, and how slowly that is made up for."""
+    gaps = _gaps(evidence, "psnr_by_frame_longer", "psnr_by_frame_longer_later", folder)
+    first, soon, late = (tuple(float(gap[theory.START - 1 + k]) for gap in gaps) for k in (0, SOON, MUCH_LATER))
+    what = f"PSNR with all frames less that with a start at frame {theory.START}, dB: "
+    closed = tuple(a - b for a, b in zip(first, soon))
+    return [
+        Comparison(f"{what}in that frame", f"over {LEVEL:g}", first, limit=LEVEL, digits=2),
+        Comparison(f"{what}that less {SOON} frames later", "0", closed, digits=2),
+        Comparison(f"{what}{MUCH_LATER} frames later", f"over {SHOWN:g}", late, limit=SHOWN, digits=3),
+    ]
 
 
 def clip_length(evidence: Evidence, folder: Path | None) -> list[Comparison]:
@@ -84,6 +101,23 @@ def best_blur(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     return [
         Comparison(f"best σ, px: {frames} frames minus one", "0", (theory.best_blur(frames) - one,), -1, 0, 2, True)
         for frames in (FEW, MANY)
+    ]
+
+
+def blur_of_networks(evidence: Evidence, folder: Path | None) -> list[Comparison]:
+    """The σ of the runs at which a method has the highest video PSNR, minus a rival's, seed by seed."""
+    values = records.values(evidence, folder).get(PSNR, {})
+
+    def best(method: str) -> dict[int, float]:
+        """By seed, of the seeds that have all σ."""
+        rows = {sigma: values.get(name, {}) for sigma, name in blur.over_sigma(method).items()}
+        seeds = set.intersection(*(set(row) for row in rows.values()))
+        return {seed: max(rows, key=lambda sigma: rows[sigma][seed]) for seed in seeds}
+
+    own = best(evidence.method)
+    return [
+        Comparison("best σ of the networks, px", f"that of {blur.SHARED[rival]}", records.gaps(own, best(rival)), -1)
+        for rival in evidence.rivals
     ]
 
 
@@ -116,6 +150,12 @@ def through_time(evidence: Evidence, folder: Path | None) -> list[Comparison]:
             "the first frame's flow": tuple(float(slopes[0]) for slopes in found),
         }.items()
     ]
+
+
+def _gaps(evidence: Evidence, one: str, other: str, folder: Path | None) -> list[np.ndarray]:
+    """One curve of PSNR by frame less another, seed by seed; NaN where either has no finite value."""
+    both = zip(_curves(evidence, one, folder), _curves(evidence, other, folder))
+    return [np.where(np.isfinite(a) & np.isfinite(b), a, np.nan) - b for a, b in both]
 
 
 def _curves(evidence: Evidence, key: str, folder: Path | None) -> list[np.ndarray]:

@@ -6,7 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from blurvae.claims.autoencoders import as_good, best_of_family, ex_post, noise_as_penalty, trend
-from blurvae.claims.clips import best_blur, clip_length, cost_of_a_frame, over_frames, through_time, true_frame
+from blurvae.claims.clips import (
+    best_blur,
+    blur_of_networks,
+    clip_length,
+    cost_of_a_frame,
+    later_start,
+    over_frames,
+    through_time,
+    true_frame,
+)
 from blurvae.claims.enlarged import near_bicubic, oscillates
 from blurvae.claims.model import Claim, Comparison, Evidence
 from blurvae.claims.observations import (
@@ -77,8 +86,10 @@ RULES: dict[str, Callable[[Evidence, Path | None], list[Comparison]]] = {
     "near bicubic": near_bicubic,
     "oscillates": oscillates,
     "over frames": over_frames,
+    "later start": later_start,
     "true frame": true_frame,
     "best blur": best_blur,
+    "blur of networks": blur_of_networks,
     "clip length": clip_length,
     "cost of a frame": cost_of_a_frame,
     "through time": through_time,

@@ -155,7 +155,8 @@ def verdict(findings: Iterable[Finding]) -> str:
             "the experiment": lambda f: f.evidence.experiment,
             "what is measured": lambda f: f.evidence.rule,
         }
-        return f"{DEPENDS} {_difference([[f for f in found if f.verdict == word] for word in (HOLDS, FAILS)], ways)}"
+        apart = _difference([[f for f in found if f.verdict == word] for word in (HOLDS, FAILS)], ways)
+        return f"{DEPENDS} {apart or 'the method'}"
     own = dict.fromkeys(f.verdict.removeprefix(f"{DEPENDS} ") for f in found if f.verdict.startswith(DEPENDS))
     return f"{DEPENDS} {' and '.join(own)}" if own else UNDECIDED
 

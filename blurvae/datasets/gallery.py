@@ -13,6 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from blurvae.datasets import files, packs, picture
+from blurvae.datasets.clip import in_order
 from blurvae.datasets.core import Card, Pixels
 from blurvae.datasets.folder import SUFFIXES
 from blurvae.errors import CorruptFile, MissingData
@@ -29,6 +30,7 @@ class Gallery:
         clips: whether it is folders of frames rather than pictures.
         ending: of the names of its pictures, without that of the format, where its makers' archive holds others beside
             them; of a source in which no name ends so, all pictures are taken.
+        frames: of each of its clips by name, where nothing less than whole clips will do.
     """
 
     card: Card
@@ -36,6 +38,7 @@ class Gallery:
     elsewhere: str
     clips: bool = False
     ending: str = ""
+    frames: tuple[tuple[str, int], ...] = ()
 
     def folder(self, root: Path | None) -> Path:
         """Where it lies.
@@ -60,10 +63,13 @@ class Gallery:
 
         Raises:
             MissingData: it is not on this machine.
-            CorruptFile: a file is damaged, or a clip has frames of two shapes.
+            CorruptFile: a file is damaged, a clip has frames of two shapes, or too few of them.
         """
         folder = self.folder(root)
-        return _read(folder, self.clips, files.stamp(files.below(folder, [".png"]).files))
+        found = _read(folder, self.clips, files.stamp(files.below(folder, [".png"]).files))
+        if wrong := self._not_whole({name: len(clip) for name, clip in found.items()}):
+            raise CorruptFile(f"{folder} holds {wrong}: remove it and prepare {self.card.name} again.")
+        return found
 
     def checksum(self, root: Path | None = None) -> str:
         """Sha256 of names, shapes and pixels of all that it holds."""
@@ -91,8 +97,12 @@ class Gallery:
         found = tuple(file for file in found if file.stem.endswith(self.ending)) or found
         parts: dict[str, list[Path]] = {}
         for file in found:
-            name = file.parent.relative_to(source).as_posix().replace("/", "-") if self.clips else file.stem
-            parts.setdefault(name, []).append(file)
+            parts.setdefault(self._name(file, source), []).append(file)
+        if wrong := self._not_whole({name: len(own) for name, own in parts.items()}):
+            raise ValueError(
+                f"{source} holds {wrong}. {self.card.name} is whole clips, {', '.join(dict(self.frames))}: name the "
+                "folder that holds these, each with all of its large frames and nothing else."
+            )
         what, held = ("clips, a folder each", len(parts)) if self.clips else ("pictures", len(found))
         if held != self.members or len(parts) != self.members:
             raise ValueError(f"{self.card.name} has {self.members} {what}, not the {held} of {source}: name its own.")
@@ -100,7 +110,7 @@ class Gallery:
         shutil.rmtree(temporary, ignore_errors=True)
         try:
             for name, own in parts.items():
-                for number, file in enumerate(own):
+                for number, file in enumerate(map(Path, in_order([str(file) for file in own]))):
                     place = temporary / name / f"{number:03d}.png" if self.clips else temporary / f"{name}.png"
                     place.parent.mkdir(parents=True, exist_ok=True)
                     with picture.opened(file) as image:
@@ -111,6 +121,21 @@ class Gallery:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         return target
+
+    def _name(self, file: Path, source: Path) -> str:
+        """Of a picture, or of the clip of a frame: the folder above it that bears a clip's name, else all above it."""
+        if not self.clips:
+            return file.stem
+        above = file.parent.relative_to(source)
+        known = [part.lower() for part in above.parts if part.lower() in dict(self.frames)]
+        return known[0] if known else above.as_posix().replace("/", "-")
+
+    def _not_whole(self, held: Mapping[str, int]) -> str:
+        """Which clips have other names, or fewer frames or more than the whole; empty where all is well."""
+        if not self.frames:
+            return ""
+        wrong = [f"{held.get(name, 0)} of {n} frames of {name}" for name, n in self.frames if held.get(name, 0) != n]
+        return ", ".join(wrong + [f"{n} frames of {name}" for name, n in held.items() if name not in dict(self.frames)])
 
 
 @cache

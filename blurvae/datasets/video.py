@@ -1,4 +1,4 @@
-"""`vid4-first10` and `davis`: real clips, whole and as clips of ten frames of one size."""
+"""`vid4-first10`, `vid4` and `davis`: real clips, whole and as clips of ten frames of one size."""
 
 from __future__ import annotations
 
@@ -35,6 +35,23 @@ VID4 = Gallery(
     "video/vid4",
     clips=True,
 )
+WHOLE_VID4 = Gallery(
+    Card(
+        name="vid4",
+        title="four clips of 34 to 49 frames, whole: calendar, city, foliage, walk; in pieces of ten",
+        shape=(FRAMES, 3, *VID4_SHAPE),
+        images={"test": 15},
+        split="all of them are test clips; Table 3.2 is computed on the whole clips",
+        source="Vid4 (Liu and Sun 2011)",
+        licence=_LICENCE,
+        how_to_get="`blurvae data prepare vid4 --source FOLDER` with a folder that holds the large frames of the four "
+        "clips, 41 of calendar, 34 of city, 49 of foliage and 47 of walk, in folders of these names",
+    ),
+    4,
+    "video/vid4-whole",
+    clips=True,
+    frames=(("calendar", 41), ("city", 34), ("foliage", 49), ("walk", 47)),
+)
 DAVIS = Gallery(
     Card(
         name="davis",
@@ -52,7 +69,7 @@ DAVIS = Gallery(
     "video/davis",
     clips=True,
 )
-GALLERIES = {gallery.card.name: gallery for gallery in (VID4, DAVIS)}
+GALLERIES = {gallery.card.name: gallery for gallery in (VID4, WHOLE_VID4, DAVIS)}
 
 
 def _load(gallery: Gallery, request: Request) -> ClipSet:
@@ -64,7 +81,7 @@ def _load(gallery: Gallery, request: Request) -> ClipSet:
     if "train" in card.images:
         clips = clips[-1:] if request.split == "test" else clips[:-1]
     size = request.size
-    height, width = (size, size) if size else VID4_SHAPE if gallery is VID4 else (DAVIS_SIZE, DAVIS_SIZE)
+    height, width = (size, size) if size else (DAVIS_SIZE, DAVIS_SIZE) if gallery is DAVIS else VID4_SHAPE
     cut = [centre(clip, height, width, card.name) for clip in clips]
     pieces = [clip[start : start + FRAMES] for clip in cut for start in range(0, len(clip) - FRAMES + 1, FRAMES)]
     images = np.stack(pieces)
@@ -80,13 +97,13 @@ def videos(name: str, root: Path | None = None) -> Mapping[str, Pixels]:
     """The whole clips of a set: uint8 (t, c, h, w) by name, frames in order.
 
     Args:
-        name: "vid4-first10" or "davis".
+        name: "vid4-first10", "vid4" or "davis".
         root: folder of prepared data sets; the one that BLURVAE_DATA names if not given.
 
     Raises:
         ValueError: another name.
         MissingData: the set is not on this machine.
-        CorruptFile: a file is damaged.
+        CorruptFile: a file is damaged, or a clip of `vid4` is not whole.
     """
     if name not in GALLERIES:
         raise ValueError(f"Whole clips are those of {', '.join(GALLERIES)}, not of {name!r}.")

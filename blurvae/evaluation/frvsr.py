@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from blurvae.datasets import ClipSet, ImageSet, to_float
-from blurvae.evaluation import occlusion, whole_clips
+from blurvae.evaluation import occlusion, timing, whole_clips
 from blurvae.evaluation.base import Measured, to_bytes
-from blurvae.evaluation.whole_clips import SKIPPED
+from blurvae.evaluation.whole_clips import LATER, SKIPPED
 from blurvae.metrics.sr import Protocol
 from blurvae.resampling import warp
 from blurvae.systems import FRVSR
@@ -29,8 +29,9 @@ DIGITS = {
     "temporal error (bicubic)": 2,
     **occlusion.DIGITS,
     **whole_clips.DIGITS,
+    timing.NAME: 0,
 }
-SIDELESS = ("flow error (no flow)", "temporal error (bicubic)")
+SIDELESS = ("flow error (no flow)", "temporal error (bicubic)", timing.NAME)  # times are of several machines
 
 
 class FRVSREvaluation:
@@ -76,8 +77,9 @@ class FRVSREvaluation:
         Beside them the same of bicubic enlargement on the frames' own grid; where the motion is known "flow error", the
         mean distance of FNet's flow from it in px of the small frames, beside that of no flow at all, and "temporal
         error", see `temporal_error`; where something moves by itself PSNR by `occlusion.regions`; with real clips the
-        sets of `whole_clips.BENCHMARKS`. As pictures a frame, a row over time, and PSNR by frame; of FRVSR also on long
-        clips, with its own start and with the true first frame in its place.
+        sets of `whole_clips.BENCHMARKS`; and the time of a frame, see `timing`. As pictures a frame, a row over time,
+        and PSNR by frame; of FRVSR also on long clips, with its own start, with the true first frame in its place, and
+        on the longest with a start at a later frame, before which there is NaN.
         """
         assert isinstance(self.test, ClipSet)
         x, y, flow = self._run(players, self.test)
@@ -104,12 +106,25 @@ class FRVSREvaluation:
             measured.pictures[f"profile_{name}"] = to_bytes(clips[:PICTURES, :, :, row].transpose(1, 2))  # (n, c, t, w)
         measured.pictures["psnr_by_frame"] = self.by_frame(x, y)
         measured.pictures["psnr_by_frame_bicubic"] = self.by_frame(x, plain)
-        long = whole_clips.long(self.test, self.system) if self.system.method == "frvsr" else None
-        if long is not None:
-            for name, injected in (("", False), ("_injected", True)):
-                truth, made, _ = self._run(players, long, injected=injected)
-                measured.pictures[f"psnr_by_frame_long{name}"] = self.by_frame(truth, made)
+        if self.system.method == "frvsr":
+            for name, frames in (("long", whole_clips.LONG), ("longer", whole_clips.LONGER)):
+                long = whole_clips.long(self.test, self.system, frames)
+                if long is not None:
+                    measured.pictures |= self._followed(players, long, f"psnr_by_frame_{name}", name == "longer")
+        measured.metrics[timing.NAME] = timing.of_a_frame(self.system, players)
         return measured
+
+    def _followed(self, players: Players, clips: ClipSet, name: str, later: bool) -> dict[str, np.ndarray]:
+        """PSNR by frame with the own start, with the true first frame, and where asked with a later start."""
+        found = {}
+        for how, injected in (("", False), ("_injected", True)):
+            truth, made, _ = self._run(players, clips, injected=injected)
+            found[f"{name}{how}"] = self.by_frame(truth, made)
+        if later:
+            truth, made, _ = self._run(players, clips, first=LATER)
+            unseen = np.full(LATER, np.nan, np.float32)
+            found[f"{name}_later"] = np.concatenate((unseen, self.by_frame(truth[:, LATER:], made)))
+        return found
 
     def small(self, clip: Tensor) -> Tensor:
         """Small frames of clips on [0, 1], with the noise that the training has, always the same."""
@@ -119,13 +134,18 @@ class FRVSREvaluation:
             low = low + self.system.noise * torch.randn(low.shape, generator=generator).to(low)
         return low
 
-    def _run(self, players: Players, clips: ClipSet, injected: bool = False) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Truth and estimates, (n, t, c, h, w) on [0, 1], and the flow to the frame before, (n, t − 1, 2, h′, w′)."""
+    def _run(
+        self, players: Players, clips: ClipSet, injected: bool = False, first: int = 0
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Truth and estimates, (n, t, c, h, w) on [0, 1], and the flow to the frame before, (n, t − 1, 2, h′, w′).
+
+        Estimates and flows begin with the first frame that is seen.
+        """
         truths, estimates, flows = [], [], []
         for start in range(0, len(clips), BATCH):
             truth, motion = self._clips(clips, start)
-            first = truth[:, 0] if injected else None
-            made = self.system.enlarged(players, self.small(truth), motion, start=first)
+            low, known = self.small(truth)[:, first:], None if motion is None else motion[:, first:]
+            made = self.system.enlarged(players, low, known, start=truth[:, first] if injected else None)
             truths.append(truth.cpu())
             estimates.append(made.estimate.clamp(0, 1).cpu())
             if made.flow is not None:

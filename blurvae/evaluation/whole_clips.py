@@ -18,6 +18,7 @@ from blurvae.systems.frvsr import Players
 BENCHMARKS = {"davis": ("vid4-first10",)}  # by training data: the sets that are measured beside its own clips
 SKIPPED = 2  # frames at either end that do not count, as on Vid4
 LONG, LONG_CLIPS = 40, 16  # frames and clips on which PSNR is followed over time
+LONGER, LATER = 60, 10  # frames of those on which starts are compared, and how many of them a later start has not seen
 
 
 def whole(name: str, system: FRVSR) -> list[Tensor]:
@@ -29,17 +30,17 @@ def whole(name: str, system: FRVSR) -> list[Tensor]:
     return [bicubic.whole(pixels, 8 * system.scale)[None] for pixels in datasets.videos(name).values()]
 
 
-def long(test: ClipSet, system: FRVSR) -> ClipSet | None:
-    """Clips of `LONG` frames beside the test clips; None where there are none.
+def long(test: ClipSet, system: FRVSR, frames: int) -> ClipSet | None:
+    """Clips of many frames beside the test clips; None where there are none.
 
-    Of `moving` and `moving-flow` they are longer ways, of `davis` the whole of its last clip.
+    Of `moving` and `moving-flow` they are longer ways, of `davis` its last clip, which has 40 frames.
     """
     if test.name == "davis":
-        frames = whole("davis", system)[-1][:, :LONG]
-        return replace(test, images=(255 * frames).round().byte().numpy())
+        clip = whole("davis", system)[-1][:, :frames]
+        return replace(test, images=(255 * clip).round().byte().numpy())
     if not test.name.startswith("moving") or test.cover is not None:
         return None
-    found = datasets.load(f"{test.name}:{LONG}", "test", size=test.size, n=LONG_CLIPS)
+    found = datasets.load(f"{test.name}:{frames}", "test", size=test.size, n=LONG_CLIPS)
     assert isinstance(found, ClipSet)
     return found
 

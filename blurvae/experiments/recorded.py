@@ -73,6 +73,7 @@ _UNITS = {
     **dict.fromkeys(("colour error", "temporal error"), "grey levels"),
     "flow error": "px",
     "kernel width": "px",
+    "time of a frame": "ms",
 }
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
 PAPER_COLUMNS = {

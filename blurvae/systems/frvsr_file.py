@@ -12,6 +12,7 @@ from torch import nn
 
 from blurvae.errors import CorruptFile, MissingWeights
 from blurvae.models.files import contents
+from blurvae.systems.frames import MOTION
 from blurvae.systems.frvsr import FRVSR, Players
 
 _FRAMES = 3  # of the shape that `players` is asked with; the networks are the same for all
@@ -44,7 +45,8 @@ def load_frvsr(path: Path) -> tuple[FRVSR, Players, dict[str, Any]]:
     """Reads a file of `save_frvsr`.
 
     Returns:
-        (system, players, note), the networks in evaluation mode.
+        (system, players, note), the networks in evaluation mode. The system takes pictures, without motion behind their
+        channels, unless its networks cannot do without being given it.
 
     Raises:
         MissingWeights: there is no such file.
@@ -55,8 +57,11 @@ def load_frvsr(path: Path) -> tuple[FRVSR, Players, dict[str, Any]]:
     try:
         config, note, tensors = contents(path, "frvsr")
         fields: dict[str, Any] = config["system"]
-        system = FRVSR(**fields | {"flow_widths": tuple(fields["flow_widths"]), "crop": 0, "motion": "no"})
-        shape = (_FRAMES, config["channels"], 16 * system.scale, 16 * system.scale)
+        told = fields["motion"] == "given" and fields["method"] != "sisr"
+        system = FRVSR(
+            **fields | {"flow_widths": tuple(fields["flow_widths"]), "crop": 0, "motion": "given" if told else "no"}
+        )
+        shape = (_FRAMES, config["channels"] + MOTION * told, 16 * system.scale, 16 * system.scale)
         with torch.device("meta"):  # a configuration of other networks must not take the memory that it asks for
             expected = _shapes(system.players(shape))
         if expected != {key: tensor.shape for key, tensor in tensors.items()}:

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from blurvae import datasets
 from blurvae.blur import alias_system, least_error
-from blurvae.evaluation.whole_clips import LONG, LONG_CLIPS
+from blurvae.evaluation.whole_clips import LATER, LONG, LONG_CLIPS
 from blurvae.metrics import Protocol
 from blurvae.models import parameter_count
 from blurvae.systems import FRVSR
@@ -28,6 +28,7 @@ NETWORKS = ((3, 64), (5, 64), (10, 64), (3, 128), (5, 128), (10, 128))  # residu
 FULL_HD = 480 * 270  # px of the small frame
 WIDTHS = (32, 64, 128)  # of FNet
 CHANNELS = 3
+START = LATER + 1  # the first frame that a later start sees (Fig. 3.8)
 
 
 # The linear model ----------------------------------------------------------------------------------------------------
@@ -107,14 +108,14 @@ def fnet_products(widths: Sequence[int] = WIDTHS) -> int:
     return round(encoder + decoder + 9 * (up[-1] * widths[0] + widths[0] * 2))
 
 
-def products(method: Method, blocks: int, filters: int) -> int:
+def products(method: Method, blocks: int, filters: int, widths: Sequence[int] = WIDTHS) -> int:
     """Multiplications a pixel of the small frame: 9(CN + (2B + 5)N² + 48N) of SRNet, and those of FNet.
 
     What a warp costs is left out, and space-to-depth, which multiplies nothing.
     """
     n = filters
     srnet = 9 * (inputs(method) * n + (2 * blocks + 5) * n * n + CHANNELS * SCALE**2 * n)
-    return srnet + flows(method) * fnet_products()
+    return srnet + flows(method) * fnet_products(widths)
 
 
 def counted(method: Method, blocks: int, filters: int, side: int = 16) -> float:

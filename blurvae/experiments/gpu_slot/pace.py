@@ -33,11 +33,11 @@ class Pace:
         self._taken: dict[int, float] = defaultdict(float)
 
     def speed(self, run: Run) -> float:
-        """The first estimate of its training, images/s."""
+        """The first estimate of its training, images/s, or clips/s: each frame of a clip is an image."""
         if self.device == "cpu":
             return CPU / run.system.cost(run.shape)
-        side = 32 if run.size <= 32 else 64
-        return SPEEDS[side][self.width > 1] * (side / run.size) ** 2
+        side, frames = 32 if run.size <= 32 else 64, run.shape[0] if len(run.shape) == 4 else 1
+        return SPEEDS[side][self.width > 1] * (side / run.size) ** 2 / frames
 
     def training(self, run: Run) -> float:
         """The first estimate of its training, seconds."""

@@ -2,7 +2,7 @@
 
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.chosen import at_one_rate, choices
-from blurvae.pages.figures.clips import over_frames, profiles
+from blurvae.pages.figures.clips import over_blur, over_frames, over_starts, profiles
 from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import (
     distances,
@@ -57,10 +57,12 @@ __all__ = [
     "models",
     "neighbours",
     "or_not_run",
+    "over_blur",
     "over_components",
     "over_frames",
     "over_methods",
     "over_seeds",
+    "over_starts",
     "over_training",
     "pairs_on",
     "panels",

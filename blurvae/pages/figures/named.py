@@ -14,7 +14,7 @@ from blurvae import experiments
 from blurvae.files import write_atomically
 from blurvae.pages.figures.autoencoders import densities, neighbours, over_components, over_methods
 from blurvae.pages.figures.chosen import at_one_rate, choices
-from blurvae.pages.figures.clips import over_frames, profiles
+from blurvae.pages.figures.clips import over_blur, over_frames, over_starts, profiles
 from blurvae.pages.figures.enlarged import enlargements, residuals
 from blurvae.pages.figures.ex_post import distances, precision_recall, term_ratios
 from blurvae.pages.figures.frequencies import error_spectra, radial_spectra, spectra
@@ -51,7 +51,8 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "dalal/rate": (rate_curves, at_one_rate),
     "enhancenet/figure2": (enlargements,),
     "enhancenet/table3": (enlargements, residuals),
-    "frvsr/motion": (over_frames, profiles),
+    "frvsr/motion": (over_frames, over_starts, profiles),
+    "frvsr/blur": (over_blur,),
 }
 
 
