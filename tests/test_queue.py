@@ -94,7 +94,6 @@ OPEN = {
     "bredell/rate64": {"natural", "faces64", "brain"},
     "bredell/arms": {"faces64"},
     "tempered/points": {"grid"},
-    "enhancenet/table4": {"natural"},
     "enhancenet/choices": {"natural"},
     "enhancenet/faces": {"faces64"},
     "frvsr/davis": {"davis"},
