@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import made_up
 import numpy as np
@@ -277,9 +278,10 @@ def again(e, what, against):
             gaps, rival = [], [raw(e.experiment, e.tier, e.data, name) for name in e.rivals]
             for seed in sorted(own):
                 at = np.log(measured(own[seed], "KL"))
-                (x0, y0), (x1, y1) = sorted((np.log(measured(r[seed], "KL")), measured(r[seed], what)) for r in rival)
-                if x0 <= at <= x1:
-                    gaps.append(measured(own[seed], what) - (y0 * (x1 - at) + y1 * (at - x0)) / (x1 - x0))
+                line = sorted((np.log(measured(r[seed], "KL")), measured(r[seed], what)) for r in rival)
+                for (x0, y0), (x1, y1) in pairwise(line):
+                    if x0 <= at <= x1:
+                        gaps.append(measured(own[seed], what) - (y0 * (x1 - at) + y1 * (at - x0)) / (x1 - x0))
             return gaps, (1 if what in ("PSNR", "SSIM") else -1), 0
         case "searched":
             chosen = [best_of_others(e, name) for name in (e.method, term_behind(e, against))]
