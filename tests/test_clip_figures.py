@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from blurvae import experiments
-from blurvae.experiments.frvsr import blur, theory
+from blurvae.experiments.frvsr import blur, motion, theory
 from blurvae.pages import figures
 from blurvae.record import files
 
@@ -86,7 +86,7 @@ def test_a_record_without_the_longest_clips_is_as_good_as_none(tmp_path: Path) -
 def test_psnr_over_the_blur_is_one_line_a_method_and_one_of_bicubic(tmp_path: Path) -> None:
     """Made-up numbers: one frame is best at 2 px, recurrence at 1, and of three frames only 1.5 px is recorded."""
     best = {"sisr": 2.0, "frvsr-given": 1.0}
-    names = {row: (method, s) for method in blur.SHARED for s, row in blur.over_sigma(method).items()}
+    names = {row: (method, s) for method in motion.SHARED for s, row in blur.over_sigma(method).items()}
     for run in experiments.get("frvsr/blur").runs("lesson", DATA, (0, 1)):
         method, sigma = names[run.method]
         if method in best or run.method == "vsr-given":

@@ -11,7 +11,7 @@ import numpy as np
 from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
 from blurvae.experiments import recorded
-from blurvae.experiments.frvsr import blur, theory
+from blurvae.experiments.frvsr import blur, motion, theory
 
 PSNR = "PSNR (video)"
 SEEN = (4, 12, 24)  # frames before, between which PSNR rises, rises still, and rises no more
@@ -116,7 +116,7 @@ def blur_of_networks(evidence: Evidence, folder: Path | None) -> list[Comparison
 
     own = best(evidence.method)
     return [
-        Comparison("best σ of the networks, px", f"that of {blur.SHARED[rival]}", records.gaps(own, best(rival)), -1)
+        Comparison("best σ of the networks, px", f"that of {motion.SHARED[rival]}", records.gaps(own, best(rival)), -1)
         for rival in evidence.rivals
     ]
 

@@ -201,14 +201,20 @@ def _state(entry: dict[str, Any]) -> str:
     return "not finite" if entry.get("mean", entry.get("value")) is None else "recorded"
 
 
+def lost_as_failed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `frame`, in which a training that diverged has `FAILED`, a value as those of the others."""
+    lost = runs.metric == NOTHING
+    return runs.assign(
+        metric=runs.metric.mask(lost, FAILED), value=runs.value.mask(lost, 1.0), state=runs.state.mask(lost, "recorded")
+    )
+
+
 def by_seed(
     experiment: str, tier: str, data: str, folder: Path | None = None
 ) -> dict[str, dict[str, dict[int, float]]]:
     """The values of `frame` that there are: {metric: {method: {seed: value}}}; a training that diverged has failed."""
     found: dict[str, dict[str, dict[int, float]]] = {}
-    runs = frame(experiment, tier, data, folder)
-    runs = runs.assign(value=runs.value.where(runs.metric != NOTHING, 1.0)).replace({"metric": {NOTHING: FAILED}})
-    runs = runs.dropna(subset="value")
+    runs = lost_as_failed(frame(experiment, tier, data, folder)).dropna(subset="value")
     for metric, method, seed, value in zip(runs.metric, runs.method, runs.seed, runs.value):
         found.setdefault(metric, {}).setdefault(method, {})[seed] = value
     return found

@@ -76,12 +76,10 @@ def equal_kl(
     tier: str,
     folder: Path | None = None,
     *,
-    rival: str = "l2",
-    experiment: str = "rate",
     log_rate: bool = True,
 ) -> dict[str, str]:
-    """`heights` in words, by metric; no metric where one of the two is not recorded."""
-    found = heights(term, rival, data, tier, folder, experiment=experiment, log_rate=log_rate)
+    """`heights` of a term over L2 in words, by metric; no metric where one of the two is not recorded."""
+    found = heights(term, "l2", data, tier, folder, log_rate=log_rate)
     return {metric: height_text(found, metric) for metric in found}
 
 

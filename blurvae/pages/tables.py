@@ -19,6 +19,7 @@ from blurvae.experiments.recorded import (
     frame,
     label,
     load,
+    lost_as_failed,
     paper_data,
     paper_table,
 )
@@ -130,9 +131,8 @@ def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
     cell = runs[runs.metric.isin((metric, NOTHING))]
     if cell.empty:
         return NOT_RUN if runs.empty else "–"
-    if metric == FAILED:  # a training that diverged has
-        cell = cell.assign(value=cell.value.where(cell.metric != NOTHING, 1.0))
-        cell = cell.assign(state=cell.state.where(cell.metric != NOTHING, "recorded"))
+    if metric == FAILED:
+        cell = lost_as_failed(cell)
     missing = cell[cell.state != "recorded"]
     if not missing.empty:
         return str(missing.state.iloc[0])

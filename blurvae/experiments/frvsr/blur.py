@@ -22,8 +22,6 @@ NOTES = (
     "Published as curves; of numbers there are the best σ, and how far apart the best of the three are.",
 )
 SIGMAS = (0.0, 1.0, 1.5, 2.0, 3.0)  # px; the printed best ones, 1.5 and 2, among them
-SHARED = {"sisr": "SISR", "vsr-given": "VSR", "frvsr-given": "FRVSR"}
-_PLAIN = tuple(m for m in motion.METHODS if m.name in SHARED)
 
 
 def _at(method: Method, sigma: float) -> Method:
@@ -32,12 +30,12 @@ def _at(method: Method, sigma: float) -> Method:
     assert isinstance(system, FRVSR)
     if sigma == system.sigma:
         return method
-    label = f"{SHARED[method.name]}, σ = {sigma:g} px"
+    label = f"{motion.SHARED[method.name]}, σ = {sigma:g} px"
     return Method(f"{method.name}-sigma-{sigma:g}", label, replace(system, sigma=sigma))
 
 
-METHODS = tuple(_at(method, sigma) for method in _PLAIN for sigma in SIGMAS)
-_OWN = tuple(m for m in METHODS if m not in _PLAIN)
+METHODS = tuple(_at(method, sigma) for method in motion.PLAIN for sigma in SIGMAS)
+_OWN = tuple(m for m in METHODS if m not in motion.PLAIN)
 VARIANTS: tuple[Method, ...] = ()
 COLUMNS = motion.COLUMNS[:5]
 GRID: dict[str, dict[str, tuple[int, ...]]] = {
@@ -50,14 +48,14 @@ def over_sigma(method: str) -> dict[float, str]:
     """The names of a method's rows by σ, rising.
 
     Args:
-        method: of `SHARED`, such as "frvsr-given".
+        method: of `motion.SHARED`, such as "frvsr-given".
 
     Raises:
         ValueError: another name.
     """
-    if method not in SHARED:
-        raise ValueError(f"Over σ there are {', '.join(SHARED)}, not {method!r}.")
-    plain = next(m for m in _PLAIN if m.name == method)
+    if method not in motion.SHARED:
+        raise ValueError(f"Over σ there are {', '.join(motion.SHARED)}, not {method!r}.")
+    plain = next(m for m in motion.PLAIN if m.name == method)
     return {sigma: _at(plain, sigma).name for sigma in SIGMAS}
 
 
@@ -73,5 +71,4 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         data: "moving-flow".
         seeds: one run a method and seed.
     """
-    plain = tuple(run for run in motion.runs(check_tier(tier, GRID), data, seeds) if run.method in SHARED)
-    return plain + make("frvsr/blur", _OWN, tier, data, seeds, given(tier))
+    return motion.plain(check_tier(tier, GRID), data, seeds) + make("frvsr/blur", _OWN, tier, data, seeds, given(tier))

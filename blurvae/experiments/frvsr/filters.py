@@ -23,18 +23,16 @@ NOTES = (
     "Times are of the machine that each record names.",
 )
 FILTERS = (8, 24)
-SHARED = {"sisr": "SISR", "vsr-given": "VSR", "frvsr-given": "FRVSR"}
-_PLAIN = tuple(m for m in motion.METHODS if m.name in SHARED)
 
 
 def _with(method: Method, filters: int) -> Method:
     assert isinstance(method.system, FRVSR)
-    label = f"{SHARED[method.name]}, {filters} maps"
+    label = f"{motion.SHARED[method.name]}, {filters} maps"
     return Method(f"{method.name}-{filters}-maps", label, replace(method.system, filters=filters))
 
 
-_OWN = tuple(_with(method, filters) for filters in FILTERS for method in _PLAIN)
-METHODS = (*_PLAIN, *_OWN)
+_OWN = tuple(_with(method, filters) for filters in FILTERS for method in motion.PLAIN)
+METHODS = (*motion.PLAIN, *_OWN)
 VARIANTS: tuple[Method, ...] = ()
 COLUMNS = (*motion.COLUMNS[:3], TIME)
 GRID: dict[str, dict[str, tuple[int, ...]]] = {
@@ -57,5 +55,5 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """
     budget, system, images = given(check_tier(tier, GRID))
     shared = {name: value for name, value in system.items() if name != "filters"}
-    plain = tuple(run for run in motion.runs(tier, data, seeds) if run.method in SHARED)
-    return plain + make("frvsr/filters", _OWN, tier, data, seeds, Given(budget, shared, images))
+    own = make("frvsr/filters", _OWN, tier, data, seeds, Given(budget, shared, images))
+    return motion.plain(tier, data, seeds) + own

@@ -23,6 +23,8 @@ METHODS = (
     Method("vsr-given", "VSR, motion given", FRVSR("vsr", motion="given")),
     Method("frvsr-given", "FRVSR, motion given", FRVSR("frvsr", motion="given")),
 )
+SHARED = {"sisr": "SISR", "vsr-given": "VSR", "frvsr-given": "FRVSR"}  # without FNet: what other experiments vary
+PLAIN = tuple(m for m in METHODS if m.name in SHARED)
 VARIANTS: tuple[Method, ...] = ()
 COLUMNS = (
     "PSNR (video)",
@@ -52,3 +54,8 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         seeds: one run a method and seed.
     """
     return make("frvsr/motion", METHODS, check_tier(tier, GRID), data, seeds, given(tier))
+
+
+def plain(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
+    """Those of `runs` without FNet, of the methods `PLAIN`."""
+    return tuple(run for run in runs(tier, data, seeds) if run.method in SHARED)

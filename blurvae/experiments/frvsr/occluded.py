@@ -16,7 +16,7 @@ NOTES = (
     "The motion that is given is that of the scene; that of the square is known to nobody.",
     "PSNR of a region is of all its pixels in all clips; of a frame's uncovered pixels, the frame before has none.",
 )
-METHODS = tuple(m for m in motion.METHODS if m.name in ("sisr", "vsr-given", "frvsr-given"))
+METHODS = motion.PLAIN
 VARIANTS: tuple[Method, ...] = ()
 COLUMNS = (*REGIONS, *motion.COLUMNS[:3])
 GRID: dict[str, dict[str, tuple[int, ...]]] = {

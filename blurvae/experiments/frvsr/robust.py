@@ -35,7 +35,6 @@ DAMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "noise-0.075": ("noise of σ 0.075", {"noise": 0.075}),
     "jpeg-40": ("JPEG at quality 40", {"jpeg": 40}),
 }
-SHARED = ("sisr", "vsr-given", "frvsr-given")
 _OWN = (
     *(
         _method(f"{kind}-{name}", f"{kind.upper()}, {said}", kind, **fields)
@@ -47,7 +46,7 @@ _OWN = (
     _method("vsr-4-blocks", "VSR, 4 blocks", "vsr", 4),
     _method("frvsr-1-block", "FRVSR, 1 block", "frvsr", 1),
 )
-METHODS = (*(m for m in motion.METHODS if m.name in SHARED), *_OWN)
+METHODS = (*motion.PLAIN, *_OWN)
 VARIANTS: tuple[Method, ...] = ()
 COLUMNS = motion.COLUMNS[:5]
 GRID: dict[str, dict[str, tuple[int, ...]]] = {
@@ -70,5 +69,5 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """
     budget, system, images = given(check_tier(tier, GRID))
     shared = {name: value for name, value in system.items() if name not in ("blocks", "filters")}
-    plain = tuple(run for run in motion.runs(tier, data, seeds) if run.method in SHARED)
-    return plain + make("frvsr/robust", _OWN, tier, data, seeds, Given(budget, shared, images))
+    own = make("frvsr/robust", _OWN, tier, data, seeds, Given(budget, shared, images))
+    return motion.plain(tier, data, seeds) + own

@@ -29,6 +29,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "mean": ("mean over pixels", {"reduction": "mean"}),
 }
 GAMES = {"dcgan": "gan", "lsgan": "lsgan", "wgan-gp": "wgan-gp"}  # of images, by the name in methods
+SMOKE: dict[str, Any] = {"width": 2, "filters": 2, "blocks": 1, "latent": 4}  # of images
 K = 10_000  # plays of the discriminator, of a method before a tier says how many there are
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from blurvae.experiments.base import Given, check_tier, make
-from blurvae.experiments.tempered import CHANGES, annealed, changed, on_images
+from blurvae.experiments.tempered import CHANGES, SMOKE, annealed, changed, on_images
 from blurvae.record import Run
 from blurvae.train import Budget
 
@@ -65,8 +65,7 @@ def given(tier: str) -> Given:
     if tier == "study":
         system: dict[str, Any] = {"width": 8, "filters": 8, "lr": 1e-3}
         return Given(Budget(epochs=12, batch_size=32), system, {"n_train": 8000, "n_test": 1000})
-    smoke = {"width": 2, "filters": 2, "blocks": 1, "latent": 4}
-    return Given(Budget(epochs=2, batch_size=16), smoke, {"n_train": 64, "n_test": 32})
+    return Given(Budget(epochs=2, batch_size=16), SMOKE, {"n_train": 64, "n_test": 32})
 
 
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:

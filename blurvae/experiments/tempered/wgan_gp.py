@@ -7,9 +7,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from blurvae.experiments.base import Given, Method, check_tier, make
-from blurvae.experiments.tempered import annealed, images, on_images
-from blurvae.experiments.tempered.color_mnist import NOTES as OF_COLOR_MNIST
-from blurvae.experiments.tempered.color_mnist import SHARE
+from blurvae.experiments.tempered import SMOKE, annealed, color_mnist, images, on_images
 from blurvae.record import Run
 from blurvae.systems import GAN
 from blurvae.train import Budget
@@ -18,8 +16,7 @@ TITLE = "WGAN-GP on CIFAR-10, tempered by a lens (Figs 4.9 and 4.10 of Sajjadi 2
 PAPER_DATA = "cifar10"
 PAPER_TABLE = "tempered/color_mnist"
 NOTES = (
-    *OF_COLOR_MNIST[:2],
-    OF_COLOR_MNIST[-1],
+    *images.NOTES,
     "The text has RMSProp, the code that it cites has Adam (erratum TA-E4): rows are by Adam, both are trained.",
 )
 # As the cited code has them (Gulrajani et al. 2017), but for its kernels of 5×5.
@@ -50,8 +47,7 @@ def given(tier: str) -> Given:
     if tier == "paper":
         run = {"n_train": 40_000, "n_test": 10_000}
         return Given(Budget(epochs=120, batch_size=64, passes=2), {}, run)
-    smoke: dict[str, Any] = {"width": 2, "filters": 2, "blocks": 1, "latent": 4}
-    return Given(Budget(epochs=2, batch_size=4), smoke, {"n_train": 64, "n_test": 32})
+    return Given(Budget(epochs=2, batch_size=4), SMOKE, {"n_train": 64, "n_test": 32})
 
 
 def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
@@ -64,4 +60,4 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
     """
     rows = (*METHODS, *VARIANTS) if check_tier(tier, GRID) == "paper" else METHODS
     made = make("tempered/wgan_gp", rows, tier, data, seeds, given(tier))
-    return made if tier == "paper" else annealed(made, SHARE)
+    return made if tier == "paper" else annealed(made, color_mnist.SHARE)

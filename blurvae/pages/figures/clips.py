@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blurvae.experiments import recorded
-from blurvae.experiments.frvsr import blur, theory
+from blurvae.experiments.frvsr import blur, motion, theory
 from blurvae.pages.figures.looks import AMBER, BLACK, BLUE, DASHED, DOTTED, GREEN, PINK, SOLID, VERMILION
 from blurvae.pages.grids import Grid, image_grid
 from blurvae.pages.plotting import legend_above
@@ -130,7 +130,7 @@ def over_blur(experiment: str, tier: str, data: str, folder: Path | None = None)
         raise not_recorded(experiment, tier, data)  # but perhaps what it borrows
     values = recorded.by_seed(experiment, tier, data, folder)
     fig, ax = plt.subplots(figsize=(6.0, 3.4))
-    rows = {method: (label, "PSNR (video)", method) for method, label in blur.SHARED.items()}
+    rows = {method: (label, "PSNR (video)", method) for method, label in motion.SHARED.items()}
     rows["bicubic"] = ("bicubic", "PSNR (video, bicubic)", "sisr")  # the same for all three
     for name, (label, metric, method) in rows.items():
         own = {sigma: values.get(metric, {}).get(row, {}) for sigma, row in blur.over_sigma(method).items()}
