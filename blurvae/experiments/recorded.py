@@ -71,8 +71,7 @@ _UNITS = {
     "blur percentage": "%",
     **dict.fromkeys(("KL", "−ELBO", "−log p", "log-spectrum", "log q", "checkerboard"), "nats"),
     **dict.fromkeys(("colour error", "temporal error"), "grey levels"),
-    "flow error": "px",
-    "kernel width": "px",
+    **dict.fromkeys(("flow error", "kernel width"), "px"),
     "time of a frame": "ms",
 }
 # The paper's columns and the measured one that each stands beside. LPIPS and Fréchet distances use other networks.
@@ -203,10 +202,8 @@ def _state(entry: dict[str, Any]) -> str:
 
 def lost_as_failed(runs: pd.DataFrame) -> pd.DataFrame:
     """Rows of `frame`, in which a training that diverged has `FAILED`, a value as those of the others."""
-    lost = runs.metric == NOTHING
-    return runs.assign(
-        metric=runs.metric.mask(lost, FAILED), value=runs.value.mask(lost, 1.0), state=runs.state.mask(lost, "recorded")
-    )
+    alike = {"metric": FAILED, "value": 1.0, "state": "recorded"}
+    return runs.assign(**{column: runs[column].mask(runs.metric == NOTHING, own) for column, own in alike.items()})
 
 
 def by_seed(
@@ -222,11 +219,8 @@ def by_seed(
 
 def history(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
     """One row a run and epoch: method, seed and what `train.fit` returns of an epoch."""
-    rows = [
-        {"method": result.run.method, "seed": result.run.seed, **record}
-        for result in load(experiment, tier, data, folder)
-        for record in result.record["history"]
-    ]
+    runs = load(experiment, tier, data, folder)
+    rows = [{"method": r.run.method, "seed": r.run.seed, **epoch} for r in runs for epoch in r.record["history"]]
     return pd.DataFrame(rows)
 
 
