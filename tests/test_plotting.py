@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import os
+import subprocess
+import sys
 from base64 import b64decode
 from io import BytesIO
 
@@ -14,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib import font_manager
 from PIL import Image
 
 from blurvae.pages import grids, plotting, showing
@@ -220,3 +225,23 @@ def test_a_shown_figure_has_two_pixels_for_each_of_the_screen_and_is_closed(monk
     for png, width in ((data["image/png"], 7.2), (shown["narrow"], showing.NARROWEST)):
         assert Image.open(BytesIO(b64decode(png))).width == pytest.approx(2 * 96 * width, abs=1)
     assert shown["width"] == round(96 * 7.2) and not plt.fignum_exists(fig.number)
+
+
+def test_formulae_keep_their_fonts_where_the_kept_list_of_fonts_lacks_them(tmp_path):
+    """As on a machine where Matplotlib's own fonts could not be read when its list was made."""
+    kept = tmp_path / f"fontlist-v{font_manager.FontManager.__version__}.json"
+    fonts = copy.copy(font_manager.fontManager)
+    fonts.ttflist = [font for font in fonts.ttflist if font.name.startswith("DejaVu Sans")]
+    font_manager.json_dump(fonts, kept)
+    draw = (
+        "import matplotlib.pyplot as plt\nfrom blurvae.pages import plotting\n{}\n"
+        "fig = plt.figure()\nfig.text(0.5, 0.5, '$H(0) = 1$')\nfig.canvas.draw()"
+    )
+    environment = os.environ | {"MPLCONFIGDIR": str(tmp_path), "MPLBACKEND": "Agg"}
+
+    def said(code: str) -> str:
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        return run.stderr
+
+    assert "['STIXGeneral'] not found" in said(draw.format(""))
+    assert said(draw.format("plotting.use_style()")) == ""

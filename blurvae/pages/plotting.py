@@ -5,10 +5,13 @@ Importing this module changes nothing; `use_style()` sets the look.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib import font_manager
 
 from blurvae.pages.grids import Grid, image_grid, show_kernels, values
 from blurvae.pages.showing import INCH, legend_above, show
@@ -40,6 +43,7 @@ def use_style() -> None:
     from blurvae.pages import frames  # pandas, which a figure alone does without
 
     frames.install()
+    _complete_fonts()
     plt.rcParams.update(
         {
             "figure.figsize": (6.0, 3.4),
@@ -63,6 +67,15 @@ def use_style() -> None:
             "image.cmap": "gray",
         }
     )
+
+
+def _complete_fonts() -> None:
+    # Matplotlib keeps its list of fonts between processes, and never looks again for what was unreadable when it was
+    # made: formulae would be set in another font, with a warning for each.
+    known = {str(font.fname) for font in font_manager.fontManager.ttflist}
+    for path in font_manager.findSystemFonts([str(Path(mpl.get_data_path(), "fonts", "ttf"))]):
+        if path not in known:
+            font_manager.fontManager.addfont(path)
 
 
 def full_spectrum(half: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
