@@ -18,6 +18,7 @@ from blurvae.datasets import (
     brain,
     celeba,
     cifar10,
+    clips,
     color_mnist,
     dead_leaves,
     faces,
@@ -59,17 +60,18 @@ _DATASETS = (
     *super_resolution.DATASETS,
     *video.DATASETS,
     folder.DATASET,
+    clips.DATASET,
     mnist.IDX,
     packs.DATASET,
 )
 _BY_NAME = {dataset.card.name: dataset for dataset in _DATASETS}
-_BY_PATH = ("folder", "idx", "pack")
+_BY_PATH = ("folder", "clips", "idx", "pack")
 
 Root = str | os.PathLike[str] | None
 
 
 def names() -> tuple[str, ...]:
-    """The registered names; `folder:PATH`, `idx:PATH`, `pack:PATH`, `power-law:ALPHA` and `moving:FRAMES` load besides.
+    """The registered names; a path after `folder:`, `clips:`, `idx:` or `pack:` and the sets with a value load besides.
 
     >>> names()[:3]
     ('natural', 'power-law', 'dead-leaves')
@@ -91,7 +93,8 @@ def find(name: str) -> tuple[Dataset, str]:
         close = difflib.get_close_matches(name, names(), 1)
         hint = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(
-            f"Unknown data set {name!r}{hint}: there are {', '.join(names())}, folder:PATH, idx:PATH and pack:PATH."
+            f"Unknown data set {name!r}{hint}: there are {', '.join(names())}, folder:PATH, "
+            "clips:PATH, idx:PATH and pack:PATH."
         )
     if key in _BY_PATH and not argument:
         raise ValueError(f"{key!r} needs a path after a colon: {key}:PATH.")
@@ -104,12 +107,13 @@ def load(name: str, split: str, *, size: int | None = None, root: Root = None, n
     """One split of a data set.
 
     Args:
-        name: a registered name, `power-law:ALPHA`, `moving:FRAMES`, `folder:PATH`, `idx:PATH` or `pack:PATH`.
+        name: a registered name, `power-law:ALPHA`, `moving:FRAMES`, `folder:PATH`, `clips:PATH`, `idx:PATH` or
+            `pack:PATH`.
         split: "train" or "test".
         size: side of the images in pixels. Each set has a default, and offers what suits it: natural 32, 64 and 256,
             generated sets any, faces and CelebA whole fractions, brain, hcp and volumes one random patch of each
             slice (always the same), pack:PATH a crop of the centre or what its card says, mnist and idx:PATH a wider
-            border, ring and grid 1, photographs and videos a central square, a folder anything.
+            border, ring and grid 1, photographs, videos and clips:PATH a central square, a folder anything.
         root: folder of prepared data sets; the one that BLURVAE_DATA names if not given.
         n: only the first n images, in stored order (natural and dead-leaves are stored in random order).
 

@@ -162,8 +162,9 @@ def _look(file: Path, frame: VideoFrame, field_order: int, matrix: str | None) -
         why = " (as asked for)"
     elif found == NOT_SAID and (h > SD[0] or w > SD[1]):
         raise ValueError(
-            f"{file} has frames of {w}×{h} px and does not say by which matrix its colours are coded: add --colours "
-            "bt709, as nearly all of this size are, or bt601 (with the wrong one reds and greens are off)."
+            f"{file} has frames of {w}×{h} px and does not say by which matrix its colours are coded: write it into "
+            "the file, or add --colours bt709 to `blurvae upscale`, as nearly all of this size are, or bt601 (with the "
+            "wrong one reds and greens are off)."
         )
     elif found == NOT_SAID:
         found = BT601

@@ -16,6 +16,21 @@ SMALL: dict[str, Any] = {
     "lr": 1e-3,
 }
 
+WITH_MOTION = ("moving-flow", "moving-occluded")
+
+
+def check_motion(data: str) -> None:
+    """Refuse clips whose frames do not carry their motion: two of their colours would be taken for it.
+
+    Raises:
+        ValueError: such a data set.
+    """
+    if data.partition(":")[0] not in WITH_MOTION:
+        raise ValueError(
+            f"The clips of {data} do not carry their motion, which these networks are given or judged by: take "
+            "moving-flow, or train on other clips by frvsr/davis."
+        )
+
 
 def given(tier: str) -> Given:
     """What all methods are given, of a tier that is known to be offered: the same SRNet, the same clips.

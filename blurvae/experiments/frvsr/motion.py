@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from blurvae.experiments.base import Method, check_tier, make
-from blurvae.experiments.frvsr import given
+from blurvae.experiments.frvsr import check_motion, given
 from blurvae.record import Run
 from blurvae.systems import FRVSR
 
@@ -52,8 +52,13 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         tier: "smoke" or "lesson", see `frvsr.given`.
         data: "moving-flow".
         seeds: one run a method and seed.
+
+    Raises:
+        ValueError: clips without their motion.
     """
-    return make("frvsr/motion", METHODS, check_tier(tier, GRID), data, seeds, given(tier))
+    own = given(check_tier(tier, GRID))
+    check_motion(data)
+    return make("frvsr/motion", METHODS, tier, data, seeds, own)
 
 
 def plain(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:

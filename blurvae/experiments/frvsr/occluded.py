@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from blurvae.evaluation.occlusion import DIGITS as REGIONS
 from blurvae.experiments.base import Method, check_tier, make
-from blurvae.experiments.frvsr import given, motion
+from blurvae.experiments.frvsr import check_motion, given, motion
 from blurvae.record import Run
 
 TITLE = "Something moves by itself, the motion of the scene given (Section 3.5)"
@@ -36,5 +36,10 @@ def runs(tier: str, data: str, seeds: Sequence[int]) -> tuple[Run, ...]:
         tier: "smoke" or "lesson", see `frvsr.given`.
         data: "moving-occluded".
         seeds: one run a method and seed.
+
+    Raises:
+        ValueError: clips without their motion.
     """
-    return make("frvsr/occluded", METHODS, check_tier(tier, GRID), data, seeds, given(tier))
+    own = given(check_tier(tier, GRID))
+    check_motion(data)
+    return make("frvsr/occluded", METHODS, tier, data, seeds, own)
