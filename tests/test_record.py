@@ -20,6 +20,7 @@ from blurvae.experiments.recorded import load
 from blurvae.models import load_model
 from blurvae.pages import figures
 from blurvae.record import Result, execute, execution, image_sets, needs, queue, read
+from blurvae.record import files as record_files
 from blurvae.record.encode import encode
 from blurvae.record.files import VALUE, VALUES, half, shared_file, write
 from blurvae.record.run import outcome
@@ -527,3 +528,21 @@ def test_what_is_measured_of_padded_images_is_their_own_part(tmp_path):
     assert result.pictures["original"].shape == (4, 1, 32, 32)
     vae, _, _ = load_model(made.path(tmp_path / "out").with_suffix(".safetensors"))
     assert vae.image_shape[0] == 1
+
+
+def test_a_record_is_read_once_as_long_as_its_file_is_the_same(recorded, tmp_path, monkeypatch):
+    result, times = read(WIENER.path(recorded)), []
+    write(result, tmp_path)
+    file = WIENER.path(tmp_path)
+    monkeypatch.setattr(record_files, "read", lambda path: times.append(path) or read(path))
+    first, second = record_files.read_once(file), record_files.read_once(file)
+    assert len(times) == 1 and first == second == result and first.pictures.keys() == result.pictures.keys()
+    assert "pictures" not in vars(record_files.read_once(file)), "what one reader unpacked is not kept for all"
+    record = json.loads(file.read_text()) | {"outcome": {"state": "diverged", "epoch": 1}}
+    files.write_json(file, record)
+    assert record_files.read_once(file).diverged and len(times) == 2
+    file.write_text("{")
+    with pytest.raises(CorruptFile, match="is not a whole record"):
+        record_files.read_once(file)
+    with pytest.raises(CorruptFile, match="is not a whole record"):
+        record_files.read_once(tmp_path / "absent.json")

@@ -21,7 +21,7 @@ from blurvae.evaluation.small_vae import LIKENESSES
 from blurvae.evaluation.vae_gan import SHIFTED
 from blurvae.experiments.base import term_of
 from blurvae.metrics.shift import SHIFTS
-from blurvae.record import Result, read
+from blurvae.record import Result, read_once
 
 SAMPLED = ("samples", "Gaussian samples", "GMM samples", "N", "data")  # sets with a precision and a recall
 HOWS = ("", " (z ~ q)", " (raw)", " (raw, z ~ q)")  # likenesses are measured
@@ -158,7 +158,7 @@ def _records(folder: Path, experiment: str, tier: str) -> Iterator[Result]:
     for file in sorted((folder / experiment).glob(f"*-{tier}-s*.json")):
         if file.name.startswith("."):  # macOS's own
             continue
-        result = read(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None
+        result = read_once(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None
         if result is not None and result.run.path(folder) == file:
             yield result
         else:

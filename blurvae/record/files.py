@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,28 @@ def read(path: Path) -> Result:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CorruptFile(f"{path} is not a whole record of a run ({error}): remove it and run it again.") from error
     return Result(run, record, path.with_suffix(".npz"))
+
+
+def read_once(path: Path) -> Result:
+    """`read`, from memory as long as the file is the same one: verdicts ask for the same records again and again.
+
+    The record is shared by all who read it so: it is not to be changed.
+
+    Raises:
+        CorruptFile: the file is not a whole record.
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+    except OSError:
+        return read(path)  # which says what is wrong
+    kept = _kept(path, (status.st_size, status.st_mtime_ns, status.st_ino))
+    return replace(kept)  # pictures that were asked for are not kept
+
+
+@lru_cache(maxsize=1024)
+def _kept(path: Path, stamp: tuple[int, ...]) -> Result:
+    return read(path)
 
 
 def result_of(run: Run, out: Path) -> Result | None:
