@@ -15,7 +15,7 @@ from blurvae.datasets.gallery import centre
 from blurvae.errors import MissingData
 
 FRAMES, SIZE = 10, 64
-LARGEST = 8 << 30  # bytes of all pieces, which lie in memory
+LARGEST = 4 << 30  # bytes of all pieces, which lie in memory, and those of a split once more
 VIDEOS = frozenset({".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".ogv", ".y4m"})
 
 CARD = Card(
