@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from toys.folders import folder_of
 
 from blurvae import datasets
 from blurvae.datasets import clip, cuts
@@ -22,14 +23,6 @@ MATRIX = {"bt601": 6, "bt709": 1}
 
 
 # Folders of frames ---------------------------------------------------------------------------------------------------
-
-
-def folder_of(place: Path, frames: np.ndarray, names: list[str] | None = None) -> Path:
-    """Pictures (t, h, w, 3) as files."""
-    place.mkdir(parents=True)
-    for i, frame in enumerate(frames):
-        Image.fromarray(frame).save(place / (names[i] if names else f"{i:03d}.png"))
-    return place
 
 
 def test_pictures_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:

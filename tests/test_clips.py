@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from toys.folders import folder_of
 from typer.testing import CliRunner
 
 from blurvae import datasets
@@ -16,19 +17,12 @@ from blurvae.cli import app
 from blurvae.datasets import ClipSet, clips
 from blurvae.errors import MissingData
 
-PHOTOS = [pixels for pixels in datasets.photographs().values()]  # (3, h, w)
+PHOTOS = list(datasets.photographs().values())  # (3, h, w)
 
 
 def scene(photo: int, frames: int, side: int = 80) -> np.ndarray:
     """A window that wanders over a photograph: (frames, side, side, 3)."""
     return np.stack([PHOTOS[photo][:, 60 : 60 + side, i : i + side].transpose(1, 2, 0) for i in range(frames)])
-
-
-def folder_of(place: Path, frames: np.ndarray) -> Path:
-    place.mkdir(parents=True)
-    for i, frame in enumerate(frames):
-        Image.fromarray(frame).save(place / f"{i}.png")
-    return place
 
 
 def loaded(path: Path, split: str, size: int | None = None) -> ClipSet:
@@ -66,11 +60,11 @@ def test_several_clips_are_apart_by_their_names(tmp_path: Path) -> None:
 def test_a_changed_clip_is_read_again(tmp_path: Path) -> None:
     place = folder_of(tmp_path / "c", scene(0, 20))
     before = loaded(place, "train").checksum
-    Image.fromarray(scene(1, 1)[0]).save(place / "3.png")
+    Image.fromarray(scene(1, 1)[0]).save(place / "003.png")
     with pytest.raises(MissingData, match="1 pieces of 10 frames without a cut"):
         loaded(place, "train")
-    Image.fromarray(255 - scene(0, 4)[3]).save(place / "3.png")
-    Image.fromarray(scene(0, 4)[3]).save(place / "3.png")
+    Image.fromarray(255 - scene(0, 4)[3]).save(place / "003.png")
+    Image.fromarray(scene(0, 4)[3]).save(place / "003.png")
     assert loaded(place, "train").checksum == before
 
 
@@ -119,4 +113,4 @@ def test_a_network_trained_on_clips_of_ones_own_enlarges_another(tmp_path: Path)
     assert result.exit_code == 0, result.output
     result = CliRunner().invoke(app, ["run", "frvsr/motion", "--data", place, "--out", str(out)])
     assert result.exit_code == 2 and "do not carry their motion" in result.output
-    assert [Image.open(large / f"{i}.png").size for i in range(3)] == [(128, 128)] * 3
+    assert [Image.open(large / f"{i:03d}.png").size for i in range(3)] == [(128, 128)] * 3

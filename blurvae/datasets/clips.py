@@ -30,17 +30,21 @@ CARD = Card(
 )
 
 
+def _files(path: Path) -> tuple[Path, ...]:
+    """Videos and pictures at a place: the file itself, or what lies below the folder; none where nothing is."""
+    if path.is_dir():
+        return files.below(path, SUFFIXES | VIDEOS).files
+    return (path,) if path.is_file() else ()
+
+
 def places(path: Path) -> dict[str, Path]:
     """The clips at a place by name: it is one itself, or the videos and the folders of pictures below it.
 
     Raises:
         MissingData: there is none.
     """
-    if not path.is_dir():
-        found = [path] if path.is_file() else []
-    else:
-        below = files.below(path, SUFFIXES | VIDEOS).files
-        found = sorted({file if file.suffix.casefold() in VIDEOS else file.parent for file in below})
+    alone = path.is_file()  # whatever its ending
+    found = sorted({file if alone or file.suffix.casefold() in VIDEOS else file.parent for file in _files(path)})
     if not found:
         raise MissingData(f"{path} holds no clip. To get one: {CARD.how_to_get}.")
     return {path.name if place == path else place.relative_to(path).as_posix(): place for place in found}
@@ -75,8 +79,7 @@ def _pieces(path: Path, size: int, stamp: str) -> dict[str, Pixels]:
 
 def _load(request: Request) -> ClipSet:
     path = Path(request.argument).expanduser().resolve()
-    held = files.below(path, SUFFIXES | VIDEOS).files if path.is_dir() else [path] if path.is_file() else []
-    pieces = _pieces(path, request.size or SIZE, files.stamp(held))
+    pieces = _pieces(path, request.size or SIZE, files.stamp(_files(path)))
     total = sum(map(len, pieces.values()))
     if total < 2:
         raise MissingData(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from blurvae.datasets.files import stamp
 from blurvae.errors import CorruptFile
 from blurvae.files import load_arrays, save_arrays, write_json
 from blurvae.record.encode import decode
@@ -181,15 +182,14 @@ def read_once(path: Path) -> Result:
     """
     path = Path(path)
     try:
-        status = path.stat()
+        now = stamp([path])
     except OSError:
         return read(path)  # which says what is wrong
-    kept = _kept(path, (status.st_size, status.st_mtime_ns, status.st_ino))
-    return replace(kept)  # pictures that were asked for are not kept
+    return replace(_kept(path, now))  # pictures that were asked for are not kept
 
 
 @lru_cache(maxsize=1024)
-def _kept(path: Path, stamp: tuple[int, ...]) -> Result:
+def _kept(path: Path, now: str) -> Result:
     return read(path)
 
 
