@@ -55,6 +55,12 @@ def test_what_is_missing_is_quiet_and_words_are_escaped():
     assert ['class="quiet"' in cell for cell in cells] == [True, True, True, False] and cells[3] == "a &lt; b"
 
 
+def test_a_sentence_may_break_over_lines_and_an_interval_in_it_may_not():
+    cells = frames.aligned(["+1159 [−3553, +5870] real against real is as far", "+1159 [−3553, +5870]", "holds"])
+    assert ['class="words"' in cell for cell in cells] == [True, False, False]
+    assert "+1159\u00a0[−3553,\u00a0+5870] real against real is as far" in cells[0]
+
+
 def runs(**values):
     rows = [
         {"metric": metric, "method": method, "seed": seed, "value": value}

@@ -24,6 +24,7 @@ NOTE = f"Bold: the best mean. Underlined: not told from it by a paired t test ov
 _NUMBER = re.compile(r"([+\-−]?\d[\d,]*)(\.\d+)?(?: ± (\d[\d,]*)(\.\d+)?)?([^\w]*|.*)$", re.DOTALL)
 _QUIET = re.compile(rf"–|{NOT_RUN}|needs weights.*|diverged.*|not finite.*|nan|None|")
 _DIGIT, _POINT, _HARD = "\u2007", "\u2008", "\u00a0"  # blanks as wide as a digit and as a point, and one that holds
+_WORDS = 40  # characters of a cell that may break over lines, as sentences do and numbers do not
 
 
 def marks(runs: pd.DataFrame, shown: Mapping[tuple[str, str], str], labels: Mapping[str, str]) -> dict[str, str]:
@@ -97,7 +98,7 @@ def as_html(table: pd.DataFrame) -> str:
 
 
 def aligned(texts: list[str]) -> list[str]:
-    """The cells of a column as HTML: numbers on one point, if all are written alike, and the rest quiet or as it is."""
+    """The cells of a column as HTML: numbers on one point, if all are written alike; long words free to break."""
     parts = [_NUMBER.fullmatch(text) for text in texts]
     numbers = [found for found in parts if found]
     lengths = [max((len(found[k] or "") for found in numbers), default=0) for k in range(6)]
@@ -108,14 +109,14 @@ def aligned(texts: list[str]) -> list[str]:
     for text, found in zip(texts, parts):
         if not found:
             quiet = f'<span class="quiet" style="opacity: 0.65">{escape(text)}</span>'
-            cells.append(quiet if _QUIET.fullmatch(text) else _plain(text))
+            cells.append(quiet if _QUIET.fullmatch(text) else _sentence(text))
             continue
         whole, fraction, spread, more, rest = (found[k] or "" for k in range(1, 6))
         if alike:
             fraction = _pad(fraction, lengths[2])
             spread, more = _DIGIT * (lengths[3] - len(spread)) + spread, _pad(more, lengths[4])
         joined = f"{_HARD}±{_HARD}{spread}{more}" if found[3] else ""
-        cells.append(_plain(f"{whole}{fraction}{joined}{rest}"))
+        cells.append(_sentence(f"{whole}{fraction}{joined}{rest}"))
     return cells
 
 
@@ -127,6 +128,13 @@ def _pad(fraction: str, length: int) -> str:
 
 def _plain(text: str) -> str:
     return re.sub(r"(?<![\w)\]])-(?=\d)", "−", escape(text, quote=False)).replace(" ± ", f"{_HARD}±{_HARD}")
+
+
+def _sentence(text: str) -> str:
+    """A cell: a long one may break between its words, and nowhere in an interval."""
+    if len(text) <= _WORDS:
+        return _plain(text)
+    return f'<span class="words">{_plain(re.sub(r", (?=[^[]*])", f",{_HARD}", text).replace(" [", f"{_HARD}["))}</span>'
 
 
 def _formatted(column: pd.Series[Any]) -> list[str]:
