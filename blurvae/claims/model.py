@@ -58,7 +58,11 @@ class Evidence:
 
     @property
     def point(self) -> str:
-        """Where on their curves methods are compared: "β = 1", "β searched", "β not searched", "equal KL"; or ""."""
+        """Where on their curves methods are compared, or "".
+
+        "β = 1", "β searched", by a search with the same methods and networks, "β of another search", "β not searched"
+        or "equal KL".
+        """
         if self.rule in POINTS:
             return POINTS[self.rule]
         if not self.rivals:
@@ -66,9 +70,11 @@ class Evidence:
         module = experiments.get(self.experiment)
         searched = module.searched(self.data)
         if searched and experiments.tuned(self.tier, *searched):
-            return "β searched"
+            own = experiments.resolve(self.experiment), self.data
+            return "β searched" if tuple(searched) == own else "β of another search"
         runs = (r for r in module.runs(self.tier, self.data, (0,)) if r.method in (self.method, *self.rivals))
-        return "β = 1" if {run.beta for run in runs} == {1.0} else "β not searched"
+        betas = {run.beta for run in runs}
+        return "" if betas == {None} else "β = 1" if betas == {1.0} else "β not searched"
 
     @property
     def command(self) -> str:

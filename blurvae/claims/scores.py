@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from blurvae import experiments
 from blurvae.claims import records
 from blurvae.claims.model import Comparison, Evidence
 from blurvae.experiments import derived, recorded
 from blurvae.experiments.floors import DISTANCE
+from blurvae.experiments.tune import CRITERION
 
 
 def better(evidence: Evidence, folder: Path | None) -> list[Comparison]:
@@ -47,13 +50,13 @@ def hardly_differs(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 def at_the_best_beta(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """The method minus each rival, each at the β at which the other seeds' samples are nearest to the test images.
 
-    The main paper chose β by the distance of samples. A seed has no part in the choice of its own β.
+    The main paper chose β by the distance of samples. A seed has no part in the choice of its own β. Nothing is decided
+    where the choice is none: at an end of the grid, or by a distance that is as large between real images.
     """
     runs = recorded.frame(evidence.experiment, evidence.tier, evidence.data, folder)
-    found = {
-        term: derived.at_the_best_beta(runs, term, f"{DISTANCE} (samples)")
-        for term in (evidence.method, *evidence.rivals)
-    }
+    terms = (evidence.method, *evidence.rivals)
+    found = {term: derived.at_the_best_beta(runs, term, CRITERION) for term in terms}
+    unchosen = {term: _unchosen(evidence, folder, runs, term) for term in terms}
     made = []
     for metric in evidence.metrics:
         sign = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
@@ -62,13 +65,28 @@ def at_the_best_beta(evidence: Evidence, folder: Path | None) -> list[Comparison
                 {seed: values[metric] for seed, values in found[term].items()} for term in (evidence.method, rival)
             )
             label, gaps = recorded.label(evidence.experiment, rival), records.gaps(own, other)
-            silent = records.drowned(metric, evidence, folder, own, other)
+            silent = unchosen[evidence.method] or unchosen[rival]
+            silent = silent or records.drowned(metric, evidence, folder, own, other)
             made.append(Comparison(metric, label, gaps, sign, digits=recorded.DIGITS[metric], silent=silent))
     return made
 
 
+def _unchosen(evidence: Evidence, folder: Path | None, runs: pd.DataFrame, term: str) -> str:
+    """Why the β that is chosen for a term is no best one; empty where it is."""
+    own = runs[runs.method.map(experiments.term_of) == term]
+    distances = own[own.metric == CRITERION]
+    if records.drowned(CRITERION, evidence, folder, dict(enumerate(distances.value))):
+        return "no β can be chosen"
+    chosen = {*derived.chosen(runs, term, CRITERION).values()}
+    ends = {own.beta.min(), own.beta.max()}
+    return "β at an end of its grid" if ends & {*own[own.method.isin(chosen)].beta} else ""
+
+
 def fitted_covariance(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """The method's −ELBO minus that of L2 with one variance, and with one spectrum, fitted to its errors."""
+    """The method's −ELBO minus that of L2 with one variance, and with one spectrum, fitted to its errors.
+
+    The first decides nothing: the method has no scale of its own, which alone can turn the sign (chapter 17).
+    """
     own = records.values(evidence, folder).get("−ELBO", {}).get(evidence.method, {})
     squared = records.runs(replace(evidence, method="l2"), folder)
     rivals = {r.run.seed: derived.fitted_bounds(r) for r in squared}
@@ -76,7 +94,8 @@ def fitted_covariance(evidence: Evidence, folder: Path | None) -> list[Compariso
     for name in derived.FITTED:
         seeds = sorted(seed for seed in own if name in rivals.get(seed, {}))
         gaps = tuple(own[seed] - rivals[seed][name] for seed in seeds)
-        made.append(Comparison("−ELBO", f"L2, {name}", gaps, sign=-1, digits=0))
+        silent = "the method has no scale" if name == derived.SCALE else ""
+        made.append(Comparison("−ELBO", f"L2, {name}", gaps, sign=-1, digits=0, silent=silent))
     return made
 
 

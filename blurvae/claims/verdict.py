@@ -9,13 +9,14 @@ from functools import cached_property
 from typing import TypeVar
 
 from blurvae.claims.inference import ALPHA, holm, interval, seeds_needed
-from blurvae.claims.model import Comparison, Evidence
+from blurvae.claims.model import POINTS, Comparison, Evidence
 from blurvae.experiments.base import TIERS
 
 HOLDS, FAILS, UNDECIDED, NOT_TESTED = "holds", "does not hold", "undecided", "not tested"
 DEPENDS = "depends on"
 FOR, AGAINST, OPEN = "for", "against", "open"
 One = TypeVar("One")
+BUDGET = "the budget"
 REFUTES = ("converges",)  # rules that a training hardly fails: they can speak against a claim, not for it
 
 
@@ -77,10 +78,8 @@ class Finding:
 
     @cached_property
     def judged(self) -> tuple[Judged, ...]:
-        """The comparisons with their calls: Holm's correction is over those that chance has a part in."""
-        chances = [c for c in self.comparisons if c.tested and not c.silent and not c.exact]
-        found = dict(zip(map(id, chances), holm([c.sides.p for c in chances]), strict=True))
-        return tuple(_judge(c, *found.get(id(c), (True, 1))) for c in self.comparisons)
+        """The comparisons with their calls, see `judge`."""
+        return judge(self.comparisons)
 
     @property
     def calls(self) -> set[str]:
@@ -116,6 +115,13 @@ class Finding:
         return max((n for n in needed if n), default=None) if all(needed) else None
 
 
+def judge(comparisons: Sequence[Comparison]) -> tuple[Judged, ...]:
+    """Comparisons with their calls: Holm's correction is over those of them that chance has a part in."""
+    chances = [c for c in comparisons if c.tested and not c.silent and not c.exact]
+    found = dict(zip(map(id, chances), holm([c.sides.p for c in chances]), strict=True))
+    return tuple(_judge(c, *found.get(id(c), (True, 1))) for c in comparisons)
+
+
 def _judge(c: Comparison, decided: bool, family: int) -> Judged:
     if not c.tested:
         return Judged(c, NOT_TESTED)
@@ -128,11 +134,14 @@ def _judge(c: Comparison, decided: bool, family: int) -> Judged:
 
 
 def _difference(sides: Sequence[Iterable[One]], ways: dict[str, Callable[[One], object]]) -> str:
-    """The names of what tells two sides apart: the first that does so by itself, else all that differ at all."""
+    """The names of what tells two sides apart: the first that does so by itself, else all that differ at all.
+
+    Where the budget does so, too, no other can be told from it, and both are named.
+    """
     first, second = map(list, sides)
-    for name, way in ways.items():
-        if not {way(one) for one in first} & {way(one) for one in second}:
-            return name
+    apart = [name for name, way in ways.items() if not {way(one) for one in first} & {way(one) for one in second}]
+    if apart:
+        return " and ".join(name for name in apart if name in (apart[0], BUDGET))
     differ = [name for name, way in ways.items() if len({way(one) for one in (*first, *second)}) > 1]
     return " and ".join(differ)
 
@@ -141,17 +150,20 @@ def verdict(findings: Iterable[Finding]) -> str:
     """The verdict on a claim, which is about all of its tested evidence, at the largest tier that is tested of each.
 
     That of its pieces where they agree. Where they do not, it depends on what pieces differ by in which it holds and
-    does not hold, or on what single pieces say; else it is undecided.
+    does not hold, or on what single pieces say, if some comparisons are for it and some against it with Holm's
+    correction over all of the claim, too; else it is undecided.
     """
     found = weighty(findings)
     words = {f.verdict for f in found}
     if len(words) < 2:
         return words.pop() if words else NOT_TESTED
+    if not {FOR, AGAINST} <= {j.call for j in judge([c for f in found for c in f.comparisons])}:
+        return UNDECIDED
     if {HOLDS, FAILS} <= words:
         ways: dict[str, Callable[[Finding], object]] = {
             "the data": lambda f: f.evidence.data,
             "β": lambda f: f.evidence.point,
-            "the budget": lambda f: f.evidence.tier,
+            BUDGET: lambda f: f.evidence.tier,
             "the experiment": lambda f: f.evidence.experiment,
             "what is measured": lambda f: f.evidence.rule,
         }
@@ -165,8 +177,8 @@ def weighty(findings: Iterable[Finding]) -> list[Finding]:
     """Those that are tested, without pieces that ask the same of smaller trainings."""
     tested = [f for f in findings if f.verdict != NOT_TESTED]
 
-    def asked(f: Finding) -> tuple[str, str, str]:
-        return f.evidence.rule, f.evidence.data, f.evidence.point
+    def asked(f: Finding) -> tuple[str, str, str]:  # two rules compare at equal KL
+        return POINTS.get(f.evidence.rule, f.evidence.rule), f.evidence.data, f.evidence.point
 
     def size(f: Finding) -> int:
         return TIERS.index(f.evidence.tier) if f.evidence.tier else 0

@@ -13,10 +13,10 @@ from blurvae.blur import hermitian_weights
 from blurvae.experiments.base import term_of
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.metrics.rate_curves import Curve, mean_difference
-from blurvae.record import Result
+from blurvae.record import COLLAPSED, Result
 
 BySeed = Mapping[str, Mapping[str, Mapping[int, float]]]  # {metric: {method: {seed: value}}}
-FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
+SCALE, SPECTRUM = FITTED = ("σ² fitted", "one spectrum fitted")  # the covariances of `fitted_bounds`
 
 
 def fitted_bounds(result: Result) -> dict[str, float]:
@@ -37,16 +37,16 @@ def fitted_bounds(result: Result) -> dict[str, float]:
         return {}
     size, channels = result.run.size, datasets.describe(result.run.data)["shape"][0]
     squared_error = 2 * (printed - kl)
-    found = {"σ² fitted": scalar_nats(squared_error, channels * size**2) + kl}
+    found = {SCALE: scalar_nats(squared_error, channels * size**2) + kl}
     if "error_power" in result.pictures:
         power = torch.from_numpy(result.pictures["error_power"].astype(np.float64))  # (h, w//2+1), mean of the channels
         power *= squared_error / (channels * (power * hermitian_weights((size, size))).sum())
-        found["one spectrum fitted"] = channels * stationary_nats(power, power, (size, size)).item() + kl
+        found[SPECTRUM] = channels * stationary_nats(power, power, (size, size)).item() + kl
     return found
 
 
-def at_the_best_beta(runs: pd.DataFrame, term: str, criterion: str) -> dict[int, dict[str, float]]:
-    """The values of a term at the β that the other seeds choose, seed by seed.
+def chosen(runs: pd.DataFrame, term: str, criterion: str) -> dict[int, str]:
+    """The row of a term, one of several β, that the other seeds choose, by seed.
 
     Args:
         runs: of `frame`, of an experiment with terms at several β.
@@ -54,15 +54,20 @@ def at_the_best_beta(runs: pd.DataFrame, term: str, criterion: str) -> dict[int,
         criterion: a metric that is to be low, in the mean over the other seeds.
 
     Returns:
-        {seed: {metric: value}}, for the seeds in which the term is recorded at every β that it has anywhere.
+        {seed: method}, for the seeds in which the term is recorded at every β that it has anywhere.
     """
-    own = runs[runs.method.map(term_of) == term]
-    wanted = own[own.metric == criterion].pivot(index="seed", columns="method", values="value").dropna()
-    found: dict[int, dict[str, float]] = {}
-    for seed in wanted.index if len(wanted) > 1 else ():
-        best = wanted.drop(index=seed).mean().idxmin()
-        chosen = own[(own.seed == seed) & (own.method == best)]
-        found[int(seed)] = dict(zip(chosen.metric, chosen.value))
+    own = runs[(runs.method.map(term_of) == term) & (runs.metric == criterion)]
+    wanted = own.pivot(index="seed", columns="method", values="value").dropna()
+    seeds = wanted.index if len(wanted) > 1 else ()
+    return {int(seed): str(wanted.drop(index=seed).mean().idxmin()) for seed in seeds}
+
+
+def at_the_best_beta(runs: pd.DataFrame, term: str, criterion: str) -> dict[int, dict[str, float]]:
+    """The values of a term at the β that the other seeds choose, {seed: {metric: value}}; arguments as of `chosen`."""
+    found = {}
+    for seed, method in chosen(runs, term, criterion).items():
+        own = runs[(runs.seed == seed) & (runs.method == method)]
+        found[seed] = dict(zip(own.metric, own.value))
     return found
 
 
@@ -78,12 +83,15 @@ def equal_rate(runs: pd.DataFrame, term: str, rival: str, metric: str, *, log_ra
 
     Returns:
         The mean difference by seed, for the seeds in which both terms are recorded at every β that they have anywhere
-        and some KL lies between the least and the largest of both: nothing is extrapolated.
+        and some KL lies between the least and the largest of both: nothing is extrapolated. A β at which a term's codes
+        have collapsed is no point of its curve.
 
     Raises:
         ValueError: see `mean_difference`.
     """
-    points = {name: sorted({m for m in runs.method if term_of(m) == name}) for name in (rival, term)}
+    rates = runs[runs.metric == "KL"].groupby("method").value.mean()
+    speak = {m for m in runs.method if not rates.get(m, COLLAPSED) < COLLAPSED}
+    points = {name: sorted(m for m in speak if term_of(m) == name) for name in (rival, term)}
     found: dict[int, float] = {}
     if not all(points.values()):
         return found

@@ -33,7 +33,7 @@ COLUMNS: tuple[str, ...] = ()
 # Which data sets and seeds a tier records.
 GRID = {
     "smoke": {"natural": (0,)},
-    "lesson": {"natural": (0, 1, 2, 3, 4), "cifar10": (0, 1, 2)},
+    "lesson": {"natural": (0, 1, 2, 3, 4), "cifar10": (0, 1, 2, 3, 4)},
     "paper": {"cifar10": (0, 1, 2)},
 }
 

@@ -10,7 +10,7 @@ from blurvae.claims.verdict import DEPENDS, FAILS, HOLDS, NOT_TESTED, UNDECIDED,
 from blurvae.pages.claims.words import place
 
 LETTERS = {HOLDS: "H", FAILS: "N", DEPENDS: "D", UNDECIDED: "U"}
-POINTS = ("", "β = 1", "β searched", "β not searched", "equal KL")
+POINTS = ("", "β = 1", "β searched", "β of another search", "β not searched", "equal KL")
 
 
 def kind(word: str) -> str:
