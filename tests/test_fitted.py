@@ -12,7 +12,7 @@ from torch.distributions import MultivariateNormal
 
 from blurvae import experiments
 from blurvae.blur import fourier, squared_gain
-from blurvae.experiments.derived import FITTED, fitted_bounds
+from blurvae.experiments.derived import FITTED, fitted_bounds, scale_gain
 from blurvae.metrics.fitted import scalar_nats, stationary_nats
 from blurvae.record import Result, read
 from blurvae.record.files import shared_file
@@ -118,3 +118,10 @@ def test_what_a_record_lacks_is_absent(tmp_path) -> None:
     bare = recorded(tmp_path / "other")
     del bare.record["metrics"]["KL"]
     assert fitted_bounds(bare) == {}
+
+
+def test_a_scale_gains_what_the_best_of_many_scales_does(tmp_path) -> None:
+    result, error, size = recorded(tmp_path), 400.0, 3 * 32 * 32
+    result.record["history"] = [{"reconstruction": 9e9}, {"reconstruction": error}]
+    best = min(size / 2 * math.log(s) + error / s for s in np.linspace(0.05, 3, 50_001))
+    assert scale_gain(result) == pytest.approx(error - best, rel=1e-6)

@@ -4,11 +4,12 @@ from blurvae.claims.ledger import find_all, load
 from blurvae.claims.model import Claim, Comparison, Evidence
 from blurvae.claims.records import COLLAPSED
 from blurvae.claims.rules import RULES, findings
-from blurvae.claims.verdict import Finding, Judged, predicate, verdict
+from blurvae.claims.verdict import UNDECIDED, Finding, Judged, predicate, verdict
 
 __all__ = [
     "COLLAPSED",
     "RULES",
+    "UNDECIDED",
     "Claim",
     "Comparison",
     "Evidence",

@@ -62,7 +62,7 @@ def _evidence(claim: str, group: dict[str, Any]) -> list[Evidence]:
     module = experiments.get(group["experiment"])
     methods = {m.name for m in (*module.METHODS, *module.VARIANTS)}
     if group["rule"] in OVER_BETA:
-        methods = {experiments.term_of(name) for name in methods}
+        methods |= {experiments.term_of(name) for name in methods}
     sides = recorded.HIGHER_IS_BETTER
     for what, names, allowed in (
         ("method", (group["method"], *group.get("rivals", ())), methods),

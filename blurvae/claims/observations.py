@@ -82,7 +82,7 @@ def error_share(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     shares: dict[float, list[float]] = {}
     rates: dict[float, list[float]] = {}
     found = recorded.load(evidence.experiment, evidence.tier, evidence.data, folder)
-    of_method = [result for result in found if experiments.term_of(result.run.method) == evidence.method]
+    of_method = [r for r in found if evidence.method in (r.run.method, experiments.term_of(r.run.method))]
     own_name = experiments.resolve(evidence.experiment)
     for result in [r for r in of_method if r.run.experiment == own_name] or of_method:
         if "error_power" in result.pictures:

@@ -105,11 +105,14 @@ def _controls(
 ) -> list[dict[str, Any]]:
     """Rows of L2 and of the linear model at the KL of the main paper's method, where their curves are recorded."""
     linear, rows = pca.rows(experiment, tier, data, folder), []
+    seeds = len({result.run.seed for result in load(experiment, tier, data, folder) if result.run.method == BESIDE})
     linear = linear[linear.method == BESIDE].assign(value=linear.linear)
     for name, found in (("L2", matched.rows(experiment, tier, data, folder)), ("linear model", linear)):
         if not found.empty:
             cells = found.assign(state="recorded", sd_images=float("nan"))
-            row = {"method": f"{name} at the KL of {label(experiment, BESIDE)}", "seeds": str(found.seed.nunique())}
+            n = found.seed.nunique()
+            few = f" ({n} of {seeds} seeds)" if n < seeds else ""  # whose KL no two runs enclose
+            row = {"method": f"{name} at the KL of {label(experiment, BESIDE)}{few}", "seeds": str(n)}
             rows.append(row | {metric: spread(cells, metric, over) for metric in measured})
     return rows
 

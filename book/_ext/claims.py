@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from blurvae import claims
 from blurvae.experiments import SOURCES, linear
-from blurvae.pages.claims import anchor, forest, matrix, sections
+from blurvae.pages.claims import anchor, forest, matrix, sections, tally
 
 _found = cache(lambda source: claims.find_all(source=source))  # all parts of a build show the same
 _GAMES = ("tempered", "enhancenet", "frvsr")
@@ -78,7 +78,10 @@ class Claims(SphinxDirective):
 
 
 class Verdict(SphinxRole):
-    """What a sentence says of a claim: {verdict}`B2`, such as "is undecided"; {verdict}`B2 on brain` of its data."""
+    """What a sentence says of a claim: {verdict}`B2`, such as "holds"; {verdict}`B2 on brain` of its data.
+
+    "Is undecided" is followed by how many comparisons are for the claim, against it and open.
+    """
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """The words, as a link to the claim's section."""
@@ -90,8 +93,10 @@ class Verdict(SphinxRole):
             return [], [problem]
         own = [f for f in made if data in ("", f.evidence.data)]
         address = f"{_address(self.env, _source(name))}#{anchor(claim)}"
-        link = nodes.reference("", "", nodes.strong("", claims.predicate(claims.verdict(own))), refuri=address)
-        return [nodes.inline("", "", link, classes=["verdict-words"])], []
+        word = claims.verdict(own)
+        link = nodes.reference("", "", nodes.strong("", claims.predicate(word)), refuri=address)
+        counted = [nodes.Text(f" ({tally(own)})")] if word == claims.UNDECIDED else []
+        return [nodes.inline("", "", link, *counted, classes=["verdict-words"])], []
 
 
 def _address(env: Any, source: str) -> str:

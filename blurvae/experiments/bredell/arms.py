@@ -14,8 +14,8 @@ TITLE = "A learned covariance, a learned σ² and one change at a time, 64×64 p
 PAPER_DATA = ""
 PAPER_TABLE = ""
 NOTES = (
-    "β = 1, where the objective is the bound, but for the rows that say another: L2's sends more than Wiener, so that "
-    "L2 at Wiener's KL lies between it and the first row, and so does that of L2 between the two of λ^(−1/2).",
+    "β = 1, where the objective is the bound, but for the rows that say another: L2's are meant to enclose the KL of "
+    "Wiener, and those of λ^(−1/2) that of L2. A seed in which they do not is left out of comparisons at equal KL.",
 )
 COLUMNS: tuple[str, ...] = ()
 SHARED = ("l2", "wiener", "wiener-proper")  # Table 6's rows

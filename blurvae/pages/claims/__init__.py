@@ -4,7 +4,7 @@ from blurvae.pages.claims.forest import forest
 from blurvae.pages.claims.frames import calls, comparisons, found, pieces
 from blurvae.pages.claims.matrix import matrix
 from blurvae.pages.claims.sections import anchor, details, sections
-from blurvae.pages.claims.words import decided, joined, sides, summary
+from blurvae.pages.claims.words import decided, joined, sides, summary, tally
 
 __all__ = [
     "anchor",
@@ -20,4 +20,5 @@ __all__ = [
     "sections",
     "sides",
     "summary",
+    "tally",
 ]

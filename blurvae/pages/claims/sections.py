@@ -62,5 +62,7 @@ def details(claim: Claim, made: Iterable[Finding], link: Callable[[str], str] = 
         seeds = min(len(c.values) for c in finding.comparisons if not c.tested)
         line = f"- {finding.evidence.where}: **{NOT_TESTED}**, `{finding.evidence.command}`"
         waiting[line] = min(seeds, waiting.get(line, seeds))
-    lines += [f"{line} ({seeds} of at least {SEEDS} seeds recorded)" for line, seeds in waiting.items()]
+    for line, seeds in waiting.items():
+        shared = " with a KL in common" if "equal KL" in line else ""
+        lines.append(f"{line} ({seeds} of at least {SEEDS} seeds recorded{shared})")
     return [*lines, ""]

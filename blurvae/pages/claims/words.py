@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import statistics
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from blurvae.claims.inference import MOST
 from blurvae.claims.model import Evidence
 from blurvae.claims.verdict import (
     AGAINST,
@@ -59,7 +61,7 @@ def _rest(made: Sequence[Finding], some: bool) -> str:
     the_rest = "the others" if some else "all"
     needed = [f.seeds for f in made if OPEN in f.calls]
     if not all(needed):
-        return f"no number of seeds that could be trained would decide {the_rest}"
+        return f"more than {MOST:,} seeds would be needed to decide {the_rest}"
     return f"{max(n for n in needed if n)} seeds would decide {the_rest}"
 
 
@@ -78,6 +80,12 @@ def summary(made: Iterable[Finding]) -> str:
     if any(OPEN in f.calls for f in found):
         text += f"; {_rest(found, bool(parts))}"
     return _sentence(f"{head}{text}")
+
+
+def tally(made: Iterable[Finding]) -> str:
+    """How many comparisons are for a claim, against it and open: "1 for, 4 against, 25 open"."""
+    found = Counter(j.call for f in weighty(made) for j in f.judged)
+    return ", ".join(f"{found[call]} {call}" for call in (FOR, AGAINST, OPEN))
 
 
 def _sentence(text: str) -> str:
