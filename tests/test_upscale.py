@@ -147,6 +147,17 @@ def test_a_picture_of_any_size_is_enlarged_whole(model: Path, tmp_path: Path) ->
     assert np.array_equal(np.asarray(Image.open(tmp_path / "large.png")).transpose(2, 0, 1), wanted)
 
 
+def test_a_network_is_trained_at_two_and_enlarges_by_two_in_two_commands(tmp_path: Path) -> None:
+    words = ["run", "enhancenet/table4", "--only", "e-x2", "--keep-model", "--device", "cpu", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    kept = done.output.split()[-1]  # the path that it says
+    Image.fromarray(RNG(1).integers(0, 256, (13, 21, 3), np.uint8)).save(tmp_path / "p.png")
+    done = call(tmp_path / "p.png", "--model", kept, "--out", tmp_path / "large.png")
+    assert done.exit_code == 0 and "×2, 42×26 px, trained by e-x2" in done.output, done.output
+    assert Image.open(tmp_path / "large.png").size == (42, 26)
+
+
 def test_nothing_is_written_over_unasked_and_no_half_file_stays(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
