@@ -105,7 +105,7 @@ def test_bands_that_are_another_picture_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=message):
             write_png(tmp_path / "a.png", shape, [band, band])
     with pytest.raises(ValueError, match="float32"):
-        write_png(tmp_path / "a.png", (3, 4, 6), [band.astype(np.float32)])  # type: ignore[list-item]
+        write_png(tmp_path / "a.png", (3, 4, 6), [band.astype(np.float32)])
 
 
 # Weights -------------------------------------------------------------------------------------------------------------
