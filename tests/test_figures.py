@@ -39,12 +39,14 @@ MADE = {
     "enhancenet/figure2": ("e", "ea"),
     "enhancenet/table3": ("e", "ea"),
     "frvsr/motion": ("sisr", "frvsr-given"),
+    "frvsr/davis": ("frvsr",),
     "frvsr/blur": ("sisr-sigma-1",),
 }
 SMALL = ("sharpness/variants", "dalal/table1", "dalal/choices")  # 28×28 px, in which natural does not come
 DATA = dict.fromkeys(SMALL, "dead-leaves")
 DATA["enhancenet/figure2"] = "bars"  # its only ones
 DATA["frvsr/motion"] = DATA["frvsr/blur"] = "moving-flow"  # clips
+DATA["frvsr/davis"] = "moving"
 
 
 @pytest.fixture(autouse=True)

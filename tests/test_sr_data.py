@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 from blurvae import datasets
-from blurvae.datasets import bars, moving, natural, occluded
+from blurvae.cli import app
+from blurvae.datasets import bars, moving, natural, occluded, super_resolution, video
 from blurvae.errors import CorruptFile, MissingData
 from blurvae.resampling import warp
 
 RNG = np.random.default_rng
+GALLERIES = super_resolution.GALLERIES | video.GALLERIES
+SETS = ("set5", "set14", "bsd100", "urban100", "sr-train", "vid4-first10", "vid4", "davis")
 
 
 # Clips ---------------------------------------------------------------------------------------------------------------
@@ -175,8 +179,18 @@ def test_another_number_of_pictures_is_refused_and_leaves_nothing(tmp_path: Path
     with pytest.raises(ValueError, match="has 5 pictures, not the 4"):
         datasets.prepare("set5", tmp_path / "data", source)
     assert not (tmp_path / "data").exists()
-    with pytest.raises(MissingData, match="--source FOLDER"):
-        datasets.prepare("set5", tmp_path / "data")
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_without_a_source_it_is_said_what_to_get_or_where_it_lies(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"{name} is not downloaded.*Licence: .*--source FOLDER"):
+        datasets.prepare(name, tmp_path / "data")
+    with pytest.raises(MissingData, match=r"nowhere is no folder.*--source FOLDER"):
+        datasets.prepare(name, tmp_path / "data", tmp_path / "nowhere")
+    assert not (tmp_path / "data").exists()
+    place = GALLERIES[name].elsewhere
+    (tmp_path / place).mkdir(parents=True)
+    assert datasets.prepare(name, tmp_path) == tmp_path / place
 
 
 def test_urban100_is_read_from_its_makers_folder_or_from_one_of_its_pictures_alone(tmp_path: Path) -> None:
@@ -215,7 +229,7 @@ def test_a_damaged_picture_leaves_nothing(tmp_path: Path) -> None:
     assert not [*(tmp_path / "data").glob(".*")]
 
 
-@pytest.mark.parametrize("name", ["set5", "set14", "bsd100", "urban100", "sr-train", "vid4-first10", "vid4", "davis"])
+@pytest.mark.parametrize("name", SETS)
 def test_what_is_not_here_says_where_it_was_looked_for(name: str, tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=f"blurvae data prepare {name}") as caught:
         datasets.load(name, "test", root=tmp_path)
@@ -229,6 +243,9 @@ def test_clips_are_read_in_order_and_split_by_clip(tmp_path: Path) -> None:
         folder_of(source / clip, [(240, 250)] * 23)
     root = tmp_path / "data"
     datasets.prepare("davis", root, source)
+    report = datasets.check("davis", root)
+    assert report.shape == (10, 10, 3, 240, 240) and len(report.checksum or "") == 64, "one for both splits"
+    assert "(n, t, c, h, w)" in CliRunner().invoke(app, ["data", "check", "moving"]).output
     whole = datasets.videos("davis", root)
     assert [*whole] == [*"abcde"] and all(clip.shape == (23, 3, 240, 250) for clip in whole.values())
     frame = np.asarray(Image.open(source / "b" / "07.png")).transpose(2, 0, 1)

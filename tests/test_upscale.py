@@ -11,9 +11,11 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
+from blurvae import datasets
 from blurvae.cli import app
 from blurvae.errors import CorruptFile, MissingWeights
 from blurvae.evaluation import upscale as work
+from blurvae.evaluation.png import write_png
 from blurvae.evaluation.upscale import tiles, upscale
 from blurvae.models.enhancenet import Generator, load_generator, save_generator
 
@@ -64,6 +66,51 @@ def test_a_grey_picture_stays_grey_and_memory_is_that_of_a_tile(monkeypatch: pyt
         upscale(net, np.zeros((4, 8, 8), np.uint8))
 
 
+def test_a_row_of_tiles_comes_before_the_next_is_made() -> None:
+    net, seen = made(2), []
+    net.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    pixels = RNG(0).integers(0, 256, (3, 50, 45), np.uint8)
+    found = [(band, len(seen)) for band in work.bands(net, pixels, 20)]
+    assert [(band.shape, n) for band, n in found] == [((3, 40, 90), 3), ((3, 40, 90), 6), ((3, 20, 90), 9)]
+    assert np.array_equal(np.concatenate([band for band, _ in found], 1), upscale(net, pixels, 20))
+
+
+# The file ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["noise", "photograph", "grey photograph", "level"])
+@pytest.mark.parametrize("rows", [1, 7, 64])
+def test_pillow_reads_the_pixels_that_came_in_bands(kind: str, rows: int, tmp_path: Path) -> None:
+    """Its own file of the same picture is no smaller by a tenth."""
+    photograph = datasets.photographs()["chelsea"][:, 100:164, 200:290]
+    pixels = {
+        "noise": RNG(0).integers(0, 256, (3, 64, 90), np.uint8),
+        "photograph": photograph,
+        "grey photograph": photograph[:1],
+        "level": np.full((3, 64, 90), 200, np.uint8),
+    }[kind]
+    c = len(pixels)
+    write_png(tmp_path / "a.png", pixels.shape, (pixels[:, k : k + rows] for k in range(0, 64, rows)))
+    with Image.open(tmp_path / "a.png") as image:
+        image.load()  # checks every chunk
+        assert image.mode == ("RGB" if c == 3 else "L")
+        assert np.array_equal(np.asarray(image).reshape(64, 90, c).transpose(2, 0, 1), pixels)
+        image.save(tmp_path / "b.png")
+    assert (tmp_path / "a.png").stat().st_size < 1.1 * (tmp_path / "b.png").stat().st_size + 200
+
+
+def test_bands_that_are_another_picture_are_refused(tmp_path: Path) -> None:
+    band = np.zeros((3, 4, 6), np.uint8)
+    for shape, message in {(3, 9, 6): "9 rows, and 8 came", (3, 8, 7): "no band", (1, 8, 6): "no band"}.items():
+        with pytest.raises(ValueError, match=message):
+            write_png(tmp_path / "a.png", shape, [band, band])
+    with pytest.raises(ValueError, match="float32"):
+        write_png(tmp_path / "a.png", (3, 4, 6), [band.astype(np.float32)])
+
+
+# Weights -------------------------------------------------------------------------------------------------------------
+
+
 def test_a_generator_comes_back_from_its_file(tmp_path: Path) -> None:
     net, file = made(), tmp_path / "g.safetensors"
     save_generator(file, net, {"run": {"method": "e"}})
@@ -100,6 +147,17 @@ def test_a_picture_of_any_size_is_enlarged_whole(model: Path, tmp_path: Path) ->
     assert np.array_equal(np.asarray(Image.open(tmp_path / "large.png")).transpose(2, 0, 1), wanted)
 
 
+def test_a_network_is_trained_at_two_and_enlarges_by_two_in_two_commands(tmp_path: Path) -> None:
+    words = ["run", "enhancenet/table4", "--only", "e-x2", "--keep-model", "--device", "cpu", "--out", str(tmp_path)]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    kept = done.output.split()[-1]  # the path that it says
+    Image.fromarray(RNG(1).integers(0, 256, (13, 21, 3), np.uint8)).save(tmp_path / "p.png")
+    done = call(tmp_path / "p.png", "--model", kept, "--out", tmp_path / "large.png")
+    assert done.exit_code == 0 and "×2, 42×26 px, trained by e-x2" in done.output, done.output
+    assert Image.open(tmp_path / "large.png").size == (42, 26)
+
+
 def test_nothing_is_written_over_unasked_and_no_half_file_stays(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,9 +170,9 @@ def test_nothing_is_written_over_unasked_and_no_half_file_stays(
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(work, "upscale", stop)
+    monkeypatch.setattr(work, "to_bytes", stop)
     done = call(tmp_path / "p.png", "--model", model, "--out", tmp_path / "new.png")
-    assert done.exit_code == 130
+    assert done.exit_code == 130 and "--resume" not in done.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["g.safetensors", "large.png", "p.png"]
 
 

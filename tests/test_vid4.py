@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -178,9 +179,10 @@ def test_one_command_fills_the_table(
     system = FRVSR("frvsr", blocks=1, filters=4, flow_widths=(3, 4), global_skip=True)
     model = tmp_path / "own.safetensors"
     save_frvsr(model, system, system.players((3, 3, 64, 64)), {})
-    table.main(["--source", str(whole), "--model", str(model), "--results", str(tmp_path)])
+    results = tmp_path / "not" / "there"
+    table.main(["--source", str(whole), "--model", str(model), "--results", str(results)])
     said = capsys.readouterr().out
-    rows = table.load(tmp_path)["rows"]
+    rows = table.load(results)["rows"]
     assert [*rows] == ["Bicubic", "FRVSR 1-4"] and {*rows["Bicubic"]["clips"]} == {*FRAMES}
     mean = sum(clip["PSNR"] for clip in rows["Bicubic"]["clips"].values()) / 4
     assert rows["Bicubic"]["PSNR"] == pytest.approx(mean, abs=1e-3)
@@ -189,7 +191,35 @@ def test_one_command_fills_the_table(
     assert shown.loc["Bicubic", "PSNR here"] == f"{rows['Bicubic']['PSNR']:.2f}"
     assert shown.loc["FRVSR 1-4", "PSNR"] == "–" and shown.loc["FRVSR 1-4", "SSIM here"] != "not run"
     assert all(part in said for part in ("23.53", "FRVSR 1-4", "Gaussian of σ 1.5 px", "frames 2 to −2"))
-    assert not [*tmp_path.glob("vid4/*")], "the frames are not kept"
+    assert not [*tmp_path.glob("**/calendar")], "the frames are not kept"
+    record = table.path(results)
+    again = ["--source", str(whole), "--model", "bicubic", "--results", str(results)]
+    table.main(again)
+    assert [*table.load(results)["rows"]] == ["Bicubic", "FRVSR 1-4"], "what was measured on these clips stays"
+    record.write_text(record.read_text(encoding="utf-8").replace('"checksums": {', '"checksums": {"other": "clips",'))
+    table.main(again)
+    assert [*table.load(results)["rows"]] == ["Bicubic"], "what was measured on others goes"
+
+
+@pytest.mark.parametrize("fault", ["model", "results", "record", "interrupt"])
+def test_what_cannot_be_used_is_said_in_a_sentence_before_the_clips_are_read(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+
+    def stop(source: Path | None) -> Any:
+        read.append(source)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(table, "clips", stop)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    (tmp_path / "vid4.json").write_text("{" if fault == "record" else '{"rows": {}}', encoding="utf-8")
+    model = "absent.safetensors" if fault == "model" else "bicubic"
+    results = tmp_path / "file" if fault == "results" else tmp_path
+    said = {"model": "no model absent", "results": "file", "record": "no record of Vid4", "interrupt": "interrupted"}
+    with pytest.raises(SystemExit, match=f"^blurvae: .*{said[fault]}"):
+        table.main(["--source", "anywhere", "--model", model, "--results", str(results)])
+    assert bool(read) == (fault == "interrupt")
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:

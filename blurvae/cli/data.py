@@ -57,7 +57,8 @@ def data_check(name: DataName, root: Root = None, as_json: Json = False) -> None
     if not as_json:
         same = {True: "the pixels of the recorded results", False: "not the pixels of the recorded results"}
         said = f"; {same[report.reference]}" if report.reference is not None else ""
-        typer.echo(f"{name}: whole, {report.shape} (n, c, h, w), sha256 {report.checksum}{said}")
+        axes = "(n, t, c, h, w)" if len(report.shape or ()) == 5 else "(n, c, h, w)"
+        typer.echo(f"{name}: whole, {report.shape} {axes}, sha256 {report.checksum}{said}")
 
 
 @guarded

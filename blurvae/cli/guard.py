@@ -66,7 +66,6 @@ PACKAGE = Path(__file__).parents[1]
 _show = warnings.showwarning
 AGAIN = {  # how an interrupted command goes on
     "run": "; the same command with --resume goes on from the last checkpoint",
-    "upscale": "; a folder of frames that was begun goes on with --resume",
 }
 
 # torch's words where memory is full: its own allocators', CUDA's and those of CUDA's libraries.

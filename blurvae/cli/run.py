@@ -96,7 +96,9 @@ def run(
                 record = read(r.path(out)).record
             else:
                 if speaks:
-                    typer.echo(f"[{i}/{len(runs)}] {r.name}: {_said(record)} → {r.path(out)}", err=True)
+                    model = r.path(out).with_suffix(".safetensors")
+                    kept = f", {model}" if keep_model and model.exists() else ""
+                    typer.echo(f"[{i}/{len(runs)}] {r.name}: {_said(record)} → {r.path(out)}{kept}", err=True)
             done.append({"run": r.name, "path": str(r.path(out)), "outcome": record["outcome"]})
             done[-1] |= {"metrics": record["metrics"], "seconds": record["provenance"]["seconds"]}
         if team.is_first:

@@ -67,17 +67,20 @@ def _picture(file: Path, model: str, out: Path) -> None:
     from blurvae.datasets import picture
     from blurvae.evaluation import enlargers
     from blurvae.evaluation import upscale as work
+    from blurvae.evaluation.png import write_png
+    from blurvae.files import write_atomically
 
     enlarger, said = enlargers.named(model)
     if not isinstance(enlarger, enlargers.PerFrame):
         raise ValueError(f"{model} is a model of clips: give it a video or a folder of frames.")
     found = picture.whole(file)
     pictures.say(file, found)
-    (_, h, w), s = found.pixels.shape, enlarger.scale
-    _within_limit(file, s, h, w)
+    (c, h, w), s = found.pixels.shape, enlarger.scale
     typer.echo(f"×{s}, {s * w}×{s * h} px, {said}")
     bar = lambda steps: tqdm(steps, unit="tile", leave=False, disable=not sys.stderr.isatty())  # noqa: E731
-    pictures.write(out, work.upscale(enlarger.network, found.pixels, progress=bar))
+    made = work.bands(enlarger.network, found.pixels, progress=bar)
+    write_atomically(out, lambda path: write_png(path, (c, s * h, s * w), made))
+    typer.echo(out)
 
 
 class Wanted(NamedTuple):
@@ -158,7 +161,7 @@ def _output(file: Path, clip: Clip, scale: int, wanted: Wanted) -> tuple[Abstrac
         return video, f"{video.codec.said}, {video.space}{kept}"
     what = {"clip": clip.name, "size": [*clip.size], "frames": clip.count, "scale": scale}
     what |= {"model": wanted.model, "sha256": _sha256(wanted.model)}
-    return Folder(wanted.out, clip, what, wanted.resume), "a PNG a frame"
+    return Folder(wanted.out, clip, what, wanted.resume), "a PNG a frame; --resume goes on where it was interrupted"
 
 
 _OTHER_VIDEOS = (".avi", ".webm", ".mpg", ".mpeg", ".wmv", ".gif", ".m4v", ".ogv", ".ts", ".png", ".jpg")
@@ -174,7 +177,9 @@ def _sha256(model: str) -> str:
 
 
 def _within_limit(file: Path, s: int, h: int, w: int) -> None:
+    """Refuses frames that would be too large: one of them is in memory whole, and a codec works on it."""
     from blurvae.datasets.picture import LARGEST
 
     if s * s * h * w > LARGEST:
-        raise ValueError(f"{file} would have {s * s * h * w / 1e6:.0f} megapixels, {LARGEST // 10**6} at most.")
+        most = f"{LARGEST // 10**6} megapixels at most: make them smaller first"
+        raise ValueError(f"Frames of {file} would have {s * s * h * w / 1e6:.0f} megapixels, {most}.")

@@ -83,14 +83,21 @@ class Gallery:
         """Writes the pictures or clips of a folder below `root` as PNG files; see `datasets.prepare`.
 
         Raises:
-            MissingData: no source, or nothing that can be read there.
+            MissingData: the source is no folder, or nothing can be read there.
             CorruptFile: a file of it cannot be read.
-            ValueError: another number of pictures or clips than the set has, or something is in the way.
+            ValueError: no source, another number of pictures or clips than the set has, or something is in the way.
         """
         target = root / self.card.name
         if target.is_dir() and any(target.glob("*.png" if not self.clips else "*/*.png")):
             return target
-        if source is None or not source.is_dir():
+        if source is None and (root / self.elsewhere).is_dir():
+            return root / self.elsewhere
+        if source is None:
+            raise ValueError(
+                f"{self.card.name} is not downloaded by this project. Licence: {self.card.licence}. To get it: "
+                f"{self.card.how_to_get}."
+            )
+        if not source.is_dir():
             raise MissingData(f"{source} is no folder. To get {self.card.name}: {self.card.how_to_get}.")
         packs.refuse_occupied(target)
         found = files.below(source, SUFFIXES).files

@@ -20,7 +20,7 @@ class Report:
         name: the data set.
         present: whether there is anything to check.
         ok: present, and every checksum and every statement of the card is right.
-        shape: (n, c, h, w) as stored, all splits together; None where nothing can be read.
+        shape: (n, c, h, w), of clips (n, t, c, h, w), as stored, all splits together; None where nothing can be read.
         checksum: sha256 of the pixels; None where they cannot be read.
         reference: whether these are the very pixels that the recorded results used; None where none are recorded.
         problem: one sentence that says what is wrong and the way out; empty if ok.
@@ -74,4 +74,4 @@ def _check_splits(name: str, dataset: Dataset, root: Root, splits: tuple[str, ..
         f"{name} has other pixels than the recorded results: see {dataset.card.how_to_get}" if same is False else ""
     )
     shape = (sum(len(images) for images in sets), *sets[0].shape)
-    return Report(name, True, same is not False, shape, " ".join(digests), same, problem)
+    return Report(name, True, same is not False, shape, " ".join(dict.fromkeys(digests)), same, problem)

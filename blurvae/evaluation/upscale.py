@@ -118,8 +118,8 @@ def enlarged(
 
 
 @torch.no_grad()
-def upscale(generator: Network, pixels: Pixels, tile: int = TILE, progress: Steps = iter) -> Pixels:
-    """Enlarges a picture tile by tile; beside the result it takes the memory of one tile.
+def bands(generator: Network, pixels: Pixels, tile: int = TILE, progress: Steps = iter) -> Iterator[Pixels]:
+    """Enlarges a picture from above to below, a row of tiles at a time: no more of the large one is in memory.
 
     Args:
         generator: a trained one of three channels, in evaluation mode, or `Bicubic`.
@@ -129,12 +129,12 @@ def upscale(generator: Network, pixels: Pixels, tile: int = TILE, progress: Step
         progress: wraps the tiles, for a bar.
 
     Returns:
-        uint8 (c, scale·h, scale·w).
+        uint8 (c, scale·tile, scale·w), of the last one fewer rows where the tiles do not divide the picture.
 
     Raises:
         ValueError: a tile of no pixels, or another number of channels.
     """
-    c, h, w = pixels.shape
+    c, _, w = pixels.shape
     if tile < 1 or c not in (1, 3):
         raise ValueError(f"A picture of 1 or 3 channels is enlarged in tiles of 1 px at least, not {c} and {tile}.")
     place = next((weights.device for weights in generator.parameters()), torch.device("cpu"))
@@ -144,7 +144,20 @@ def upscale(generator: Network, pixels: Pixels, tile: int = TILE, progress: Step
         return large.mean(1, keepdim=True) if c == 1 else large
 
     s = generator.scale
-    result = np.empty((c, s * h, s * w), np.uint8)
+    band = np.empty((c, 0, s * w), np.uint8)
     for piece in enlarged(network, torch.from_numpy(np.array(pixels))[None], s, generator.reach, tile, progress):
-        result[:, piece.rows, piece.columns] = to_bytes(piece.pixels[0])
+        if piece.columns.start == 0:
+            band = np.empty((c, piece.rows.stop - piece.rows.start, s * w), np.uint8)
+        band[:, :, piece.columns] = to_bytes(piece.pixels[0])
+        if piece.columns.stop == s * w:
+            yield band
+
+
+def upscale(generator: Network, pixels: Pixels, tile: int = TILE, progress: Steps = iter) -> Pixels:
+    """The bands of a picture as one, uint8 (c, scale·h, scale·w); for arguments and errors see `bands`."""
+    (c, h, w), s, top = pixels.shape, generator.scale, 0
+    result = np.empty((c, s * h, s * w), np.uint8)
+    for band in bands(generator, pixels, tile, progress):
+        result[:, top : top + band.shape[1]] = band
+        top += band.shape[1]
     return result

@@ -130,18 +130,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="where vid4.json goes; data/results if left out")
     given = parser.parse_args(arguments)
-    try:
+    models, record = (
+        list(dict.fromkeys([enlargers.BICUBIC, *(given.model or [enlargers.DEFAULT])])),
+        path(given.results),
+    )
+    try:  # what cannot be used is refused before the clips are read
+        record.parent.mkdir(parents=True, exist_ok=True)
+        before = load(given.results)
+        for model in models:
+            vid4.named(model)
         whole = clips(given.source)
-        rows = measure([enlargers.BICUBIC, *(given.model or [enlargers.DEFAULT])], whole, progress=True)
-    except (MissingData, MissingWeights, CorruptFile, ValueError) as error:
+        sums = {name: datasets.core.checksum(clip) for name, clip in whole.items()}
+        rows = measure(models, whole, progress=True)
+        known = (before["rows"] if before.get("checksums") == sums else {}) | rows  # rows of other clips go
+        write_json(record, {"rows": known, "checksums": sums, "provenance": provenance(torch.device("cpu"))})
+    except (MissingData, MissingWeights, CorruptFile, ValueError, OSError) as error:
         raise SystemExit(f"blurvae: {error}") from None
-    known = load(given.results)["rows"] | rows
-    sums = {name: datasets.core.checksum(clip) for name, clip in whole.items()}
-    write_json(path(given.results), {"rows": known, "checksums": sums, "provenance": provenance(torch.device("cpu"))})
+    except KeyboardInterrupt:
+        raise SystemExit("blurvae: interrupted; nothing is recorded.") from None
     print(beside(known).to_string())
     for name, row in rows.items():
         print(f"{name}: {row['protocol']}")
-    print(path(given.results), file=sys.stderr)
+    print(record, file=sys.stderr)
 
 
 if __name__ == "__main__":

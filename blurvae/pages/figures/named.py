@@ -52,6 +52,7 @@ SHOWN: dict[str, tuple[Callable[..., Figure | Grid], ...]] = {
     "enhancenet/figure2": (enlargements,),
     "enhancenet/table3": (enlargements, residuals),
     "frvsr/motion": (over_frames, over_starts, profiles),
+    "frvsr/davis": (over_starts,),
     "frvsr/blur": (over_blur,),
 }
 
