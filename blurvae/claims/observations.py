@@ -40,7 +40,7 @@ def kernel_falls(evidence: Evidence, folder: Path | None) -> list[Comparison]:
         switch = cast(BlurVAE, runs[seed].run.system).warm_up  # epochs before the first weighted one
         weighted, control = (_fall(r, switch) for r in (runs[seed], controls[seed]))
         shares.append(100 * (1 - control / weighted))
-    what = "of the kernel width's fall over the first two weighted epochs, % that a control lacks"
+    what = "share of the kernel width's fall over two weighted epochs that a control lacks, %"
     return [Comparison(what, f"over {limit:g}", tuple(shares), limit=limit) for limit in (0.0, HALF)]
 
 
