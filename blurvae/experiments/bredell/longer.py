@@ -14,10 +14,15 @@ PAPER_DATA = ""
 PAPER_TABLE = ""
 NOTES = (
     "Images and networks are those of Table 2 at tier lesson. A tenth of the epochs is warm-up, as in the paper, or "
-    "two epochs. L2 has two values of β, between which it sends as much as Wiener.",
+    "two epochs. L2 has three values of β, between two of which it sends as much as Wiener.",
 )
 EPOCHS = (8, 30, 100)
-TERMS = (row("l2", "L2", "l2"), row("l2,beta=0.5", "L2, β = 0.5", "l2", beta=0.5), row("wiener", "Wiener", "wiener"))
+TERMS = (
+    row("l2", "L2", "l2"),
+    row("l2,beta=0.5", "L2, β = 0.5", "l2", beta=0.5),
+    row("l2,beta=0.3", "L2, β = 0.3", "l2", beta=0.3),
+    row("wiener", "Wiener", "wiener"),
+)
 LENGTHS = {
     epochs: tuple(
         replace(term, name=f"{term.name},epochs={epochs}", label=f"{term.label}, {epochs} epochs") for term in TERMS

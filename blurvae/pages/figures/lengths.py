@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from blurvae.claims.model import SEEDS
 from blurvae.experiments import intervals, pca
 from blurvae.experiments.bredell.longer import EPOCHS, LENGTHS, TERMS
 from blurvae.pages.figures.looks import BLUE, DASHED, LOOKS, quantity
@@ -16,13 +17,13 @@ from blurvae.pages.plotting import legend_above
 from blurvae.pages.runs import measured
 
 PANELS = ("PSNR", "SSIM", "LPIPS-squeeze")
-_LOOKS: dict[str, tuple[str, Any]] = {"l2,beta=0.5": (BLUE, DASHED)} | LOOKS
+_LOOKS: dict[str, tuple[str, Any]] = {"l2,beta=0.5": (BLUE, DASHED), "l2,beta=0.3": (BLUE, ":")} | LOOKS
 
 
 def over_training(experiment: str, tier: str, data: str, folder: Path | None = None) -> Figure:
     """Three measures, and the way to the linear model at the same KL, over the epochs of the training.
 
-    Marks are means over seeds and bars Student's intervals of 95 %.
+    Marks are means over seeds and bars Student's intervals of 95 %, from three seeds on.
 
     Args:
         experiment: "longer".
@@ -57,9 +58,15 @@ def _lines(ax: Axes, values: dict[str, list[float]]) -> None:
     for i, term in enumerate(TERMS):
         rows = {epochs: values.get(methods[i].name) for epochs, methods in LENGTHS.items()}
         found = {epochs: intervals.student(own) for epochs, own in rows.items() if own}
+        if not found:
+            continue
         x = [epochs * (1 + 0.04 * (i - 1)) for epochs in found]  # side by side, so that bars do not hide each other
         mean = [f.mean for f in found.values()]
-        below, above = [f.mean - f.low for f in found.values()], [f.high - f.mean for f in found.values()]
+        told = [
+            f if len(rows[epochs] or ()) >= SEEDS else intervals.Interval(f.mean, f.mean, f.mean)
+            for epochs, f in found.items()
+        ]
+        below, above = [f.mean - f.low for f in told], [f.high - f.mean for f in told]
         colour, dash = _LOOKS[term.name]
         look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": "o", "markersize": 4}
         ax.errorbar(x, mean, yerr=[below, above], label=term.label, elinewidth=1, **look)
