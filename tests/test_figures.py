@@ -13,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from blurvae import experiments
-from blurvae.experiments import recorded
+from blurvae.experiments import intervals, recorded
 from blurvae.pages import figures
 from blurvae.pages.plotting import Grid
 from blurvae.pages.runs import by_method
@@ -178,8 +178,19 @@ def test_quality_over_the_length_of_the_training(tmp_path):
             made_up.write(tmp_path, run, dict.fromkeys(("KL", "PSNR", "SSIM", "LPIPS-squeeze"), entry))
     fig = figures.over_training("longer", "study", "natural", tmp_path)
     for ax in fig.axes[:3]:
-        lines = [c.lines[0] for c in ax.containers]
-        assert len(lines) == 3
-        for line in lines:
+        assert len(ax.containers) == 4
+        for line, _, (bars,) in ax.containers:
             assert np.allclose(line.get_ydata(), [8.5, 30.5])
-    assert not any(len(c.lines[0].get_xdata()) for c in fig.axes[3].containers)
+            assert all(np.ptp(bar[:, 1]) == 0 for bar in bars.get_segments()), "two seeds have no interval"
+    assert not fig.axes[3].containers
+
+
+def test_three_seeds_over_the_length_of_the_training_have_intervals(tmp_path):
+    for run in experiments.get("longer").runs("study", "natural", (0, 1, 2)):
+        if run.method == "wiener,epochs=30":
+            entry = {"mean": run.budget.seed, "sd": 0.0, "n": 32}
+            made_up.write(tmp_path, run, dict.fromkeys(("KL", "PSNR", "SSIM", "LPIPS-squeeze"), entry))
+    fig = figures.over_training("longer", "study", "natural", tmp_path)
+    (_, _, (bars,)), *others = fig.axes[0].containers
+    low, high = intervals.student((0.0, 1.0, 2.0))[1:]
+    assert np.allclose(bars.get_segments()[0][:, 1], [low, high]) and not others
