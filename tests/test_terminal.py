@@ -141,7 +141,8 @@ def test_a_pipe_gets_whole_lines_without_colours_and_with_the_marks(monkeypatch)
     assert "\x1b" not in said
     head, *rows = said.split("\n\n")[0].splitlines()
     assert "PSNR, dB ↑" in head and "KL, nats" in head and len(head) > 200
-    assert len(rows) == 9 and re.search(r"\*20\.\d\d ± 0\.\d\d", rows[-1]), "the linear model is the last row, and the best"
+    last = "the linear model is the last row, and the best"
+    assert len(rows) == 9 and re.search(r"\*20\.\d\d ± 0\.\d\d", rows[-1]), last
     assert terminal.LEGEND in said
     csv = call("table", "table5", "--data", "cifar10", "--format", "csv").splitlines()
     assert csv[0].startswith("method,seeds,PSNR (paper),PSNR,") and "*" not in "".join(csv), "programs read csv"
