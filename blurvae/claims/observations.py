@@ -132,7 +132,7 @@ def determinant(evidence: Evidence, folder: Path | None) -> list[Comparison]:
         rounds = record["parts"]["step"]["batches"]["64"]["ours"]["images_per_second"]["rounds"]
         shares = [100 * seconds * speed for speed in rounds]
     part = f"log-determinant with its gradient, % of a step's time at 64×64 px, {machine}"
-    middle = tuple(shares) and (statistics.median(shares),)  # rounds of one process are no sample
+    middle = (statistics.median(shares),) if shares else ()  # rounds of one process are no sample
     return [
         Comparison(part, f"under {CHEAP:g}", middle, sign=-1, limit=CHEAP, exact=True),
         Comparison("exponent of its time in the number of pixels", "under 1.1", tuple(exponents), -1, 1.1, 2, True),

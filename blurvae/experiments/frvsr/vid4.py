@@ -130,10 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="where vid4.json goes; data/results if left out")
     given = parser.parse_args(arguments)
-    models, record = (
-        list(dict.fromkeys([enlargers.BICUBIC, *(given.model or [enlargers.DEFAULT])])),
-        path(given.results),
-    )
+    models = list(dict.fromkeys([enlargers.BICUBIC, *(given.model or [enlargers.DEFAULT])]))
+    record = path(given.results)
     try:  # what cannot be used is refused before the clips are read
         record.parent.mkdir(parents=True, exist_ok=True)
         before = load(given.results)

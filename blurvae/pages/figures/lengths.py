@@ -56,17 +56,12 @@ def _lines(ax: Axes, values: dict[str, list[float]]) -> None:
     ax.set_xticks(EPOCHS, [str(epochs) for epochs in EPOCHS])
     ax.xaxis.set_minor_formatter("")
     for i, term in enumerate(TERMS):
-        rows = {epochs: values.get(methods[i].name) for epochs, methods in LENGTHS.items()}
-        found = {epochs: intervals.student(own) for epochs, own in rows.items() if own}
-        if not found:
+        rows = {epochs: own for epochs, methods in LENGTHS.items() if (own := values.get(methods[i].name))}
+        if not rows:
             continue
-        x = [epochs * (1 + 0.04 * (i - 1)) for epochs in found]  # side by side, so that bars do not hide each other
-        mean = [f.mean for f in found.values()]
-        told = [
-            f if len(rows[epochs] or ()) >= SEEDS else intervals.Interval(f.mean, f.mean, f.mean)
-            for epochs, f in found.items()
-        ]
-        below, above = [f.mean - f.low for f in told], [f.high - f.mean for f in told]
+        x = [epochs * (1 + 0.04 * (i - 1)) for epochs in rows]  # side by side, so that bars do not hide each other
+        found = [intervals.student(own) for own in rows.values()]
+        half = [f.high - f.mean if len(own) >= SEEDS else 0.0 for f, own in zip(found, rows.values())]
         colour, dash = _LOOKS[term.name]
         look: dict[str, Any] = {"color": colour, "linestyle": dash, "marker": "o", "markersize": 4}
-        ax.errorbar(x, mean, yerr=[below, above], label=term.label, elinewidth=1, **look)
+        ax.errorbar(x, [f.mean for f in found], yerr=half, label=term.label, elinewidth=1, **look)
