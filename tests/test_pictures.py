@@ -342,7 +342,8 @@ REFUSED = [
     ((*DEBLUR, "disc:2", "--C", "-1"), 2, "finite number ≥ 0"),
     ((*DEBLUR, "disc:2", "--C", "nan"), 2, "finite number ≥ 0"),
     ((*DEBLUR, "disc:2", "--out", "there.png"), 2, "there.png is there already"),
-    ((*DEBLUR, "disc:2", "--out", "cup.png"), 2, "cup.png is there already"),
+    ((*DEBLUR, "disc:2", "--out", "cup.png"), 2, "cup.png is the picture itself"),
+    ((*DEBLUR, "disc:2", "--out", "cup.png", "--force"), 2, "cup.png is the picture itself"),
     ((*DEBLUR, "disc:2", "--out", "no/x.png"), 2, "no folder no"),
     ((*DEBLUR, "disc:2", "--out", "x.jpg"), 2, "e.g. x.png, not 'x.jpg'"),
     ((*DEBLUR, "disc:2", "--out", "folder.png", "--force"), 2, "is a folder"),
@@ -353,6 +354,7 @@ REFUSED = [
     ((*RECONSTRUCT, "own.safetensors"), 3, "own.safetensors"),
     ((*RECONSTRUCT, "natural-l2"), 2, "31×31 px and the model takes 32×32"),
     ((*RECONSTRUCT, "natural-l2", "--out", "there.png"), 2, "there.png is there already"),
+    (("upscale", "cup.png", "--out", "cup.png", "--force"), 2, "cup.png is the picture itself"),
 ]
 
 

@@ -122,6 +122,8 @@ def place(out: Path | None, file: Path, what: str, force: bool) -> Path:
         raise ValueError(f"There is no folder {out.parent}: make it, or name another.")
     if out.is_dir():
         raise ValueError(f"{out} is a folder: name a file.")
+    if out.exists() and file.exists() and out.samefile(file):
+        raise ValueError(f"{out} is the picture itself: name another file with --out.")
     if out.exists() and not force:
         raise ValueError(f"{out} is there already: name another file with --out, or add --force to write over it.")
     return out
