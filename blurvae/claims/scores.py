@@ -62,7 +62,8 @@ def at_the_best_beta(evidence: Evidence, folder: Path | None) -> list[Comparison
         sign = 1 if recorded.HIGHER_IS_BETTER[metric] else -1
         for rival in evidence.rivals:
             own, other = (
-                {seed: values[metric] for seed, values in found[term].items()} for term in (evidence.method, rival)
+                {seed: values[metric] for seed, values in found[term].items() if metric in values}
+                for term in (evidence.method, rival)
             )
             label, gaps = recorded.label(evidence.experiment, rival), records.gaps(own, other)
             silent = unchosen[evidence.method] or unchosen[rival]
