@@ -208,6 +208,33 @@ def test_losses_are_those_of_section_3(system: GAN) -> None:
     assert torch.allclose(turn.losses["lens"], 0.5 * sees(to(discriminator(real))).mean() + change)
 
 
+@pytest.mark.parametrize("lens", ["learned", "blur", "noise"])
+@every_game
+def test_slopes_of_all_losses_are_those_of_differences(system: GAN, lens: Any) -> None:
+    """Of each move's loss by its own player's weights, along a random direction, in float64."""
+    case = replace(system, lens=lens), samples(system)
+    players = made(case)
+    for net in filter(None, players):
+        net.double()
+    for _, move in moves(case[0]):
+        at = scene(case, move, torch.float64)
+        weights = [*getattr(players, move.name).parameters()]
+        way = [draws(*w.shape, seed=i) for i, w in enumerate(weights)]
+
+        def loss(by: float, move: Any = move, at: Any = at, weights: Any = weights, way: Any = way) -> Tensor:
+            with torch.no_grad():
+                for weight, part in zip(weights, way):
+                    weight.add_(part, alpha=by)
+            return move.play(players, at).losses[move.name]
+
+        slopes = torch.autograd.grad(loss(0.0), weights)
+        slope = sum((a * b).sum() for a, b in zip(slopes, way))
+        step = 1e-6
+        difference = (loss(step) - loss(-2 * step)) / (2 * step)
+        loss(step)
+        assert slope.item() == pytest.approx(difference.item(), rel=1e-5, abs=1e-6)
+
+
 def test_the_mean_over_pixels_is_the_sum_over_their_number() -> None:
     def change(reduction: Any) -> float:
         system = gan("lsgan", lens="learned", reduction=reduction)

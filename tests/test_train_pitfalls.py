@@ -45,6 +45,22 @@ def test_a_fused_step_is_invisible_to_autograd() -> None:
         gradient_after_a_step(OPTIMISERS[1])
 
 
+def test_adam_as_a_function_takes_the_steps_of_torch() -> None:
+    """Of weights of any shape, with gradients in other strides, over steps enough for both moments to matter."""
+    draw = torch.Generator().manual_seed(0)
+    ours = [torch.randn(*shape, generator=draw, dtype=torch.float64) for shape in ((3, 4), (4,))]
+    theirs = [nn.Parameter(weight.clone()) for weight in ours]
+    descend, adam = optimisers.adam(ours, 0.1, (0.5, 0.9)), torch.optim.Adam(theirs, 0.1, (0.5, 0.9))
+    for _ in range(20):
+        gradients = [torch.randn(*w.shape[::-1], generator=draw, dtype=w.dtype).movedim(0, -1) for w in ours]
+        for weight, gradient in zip(theirs, gradients):
+            weight.grad = gradient.clone()
+        descend(gradients)
+        adam.step()
+    for a, b in zip(ours, theirs):
+        assert torch.allclose(a, b.detach(), rtol=1e-12, atol=1e-12)
+
+
 # Strides: gradients are accumulated, which gives them those of their weights ----------------------------------------
 
 

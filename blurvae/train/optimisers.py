@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -76,6 +76,48 @@ class _RMSProp(torch.optim.Optimizer):
             steps = torch._foreach_div(gradients, roots)
             torch._foreach_mul_(steps, -group["lr"].to(steps[0].dtype))
             torch._foreach_add_(weights, steps)
+
+
+def adam(
+    weights: Sequence[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+) -> Callable[[Sequence[Tensor]], None]:
+    """Adam as a function of gradients, for small networks: to rounding what `torch.optim.Adam` does.
+
+    That one loads torch's compiler when it is made, which takes longer than many a training in the plane.
+
+    Args:
+        weights: which are changed in place.
+        lr: the learning rate.
+        betas: β₁ and β₂.
+        eps: ε, added to the root.
+
+    Returns:
+        A step of all weights by their gradients, in the order of the weights.
+
+    Example:
+        >>> weight = torch.tensor([1.0, -1.0])
+        >>> descend = adam([weight], 0.1)
+        >>> descend([torch.tensor([3.0, 0.0])])  # the first step has the length of the learning rate
+        >>> weight
+        tensor([ 0.9000, -1.0000])
+    """
+    first, second = betas
+    means, squares = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+    steps = 0
+
+    @torch.no_grad()
+    def descend(gradients: Sequence[Tensor]) -> None:
+        nonlocal steps
+        steps += 1
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_mul_(squares, second)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
+        roots = torch._foreach_sqrt(squares)
+        torch._foreach_div_(roots, (1 - second**steps) ** 0.5)
+        torch._foreach_add_(roots, eps)
+        torch._foreach_addcdiv_(weights, means, roots, -lr / (1 - first**steps))
+
+    return descend
 
 
 def step(optimiser: torch.optim.Optimizer, allowed: Tensor | None) -> None:

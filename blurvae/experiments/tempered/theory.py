@@ -12,6 +12,7 @@ from blurvae.models.gan import Lens, make_generator
 from blurvae.systems import GAN
 from blurvae.systems.gan import LAMBDA, Players
 from blurvae.train import Scene
+from blurvae.train.optimisers import adam
 
 STEPS = 300  # of Adam
 SHAPE = (2, 1, 1)
@@ -40,10 +41,8 @@ def before_a_constant(seed: int) -> tuple[float, float]:
     first = system.focus(players, scene)
     fooled = first.parts["lens_adversarial"]
     slopes = torch.autograd.grad(fooled, weights, retain_graph=True, materialize_grads=True)
-    optimiser = torch.optim.Adam(weights, 3e-2)
+    descend = adam(weights, 3e-2)
     for _ in range(STEPS):
-        optimiser.zero_grad()
-        torch.autograd.backward(system.focus(players, scene).losses["lens"], inputs=weights)
-        optimiser.step()
+        descend(torch.autograd.grad(system.focus(players, scene).losses["lens"], weights))
     left = system.focus(players, scene).parts["lens_change"] / first.parts["lens_change"]
     return max(slope.abs().max().item() for slope in slopes), left.item()
