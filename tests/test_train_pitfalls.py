@@ -52,7 +52,7 @@ def test_adam_as_a_function_takes_the_steps_of_torch() -> None:
     theirs = [nn.Parameter(weight.clone()) for weight in ours]
     descend, adam = optimisers.adam(ours, 0.1, (0.5, 0.9)), torch.optim.Adam(theirs, 0.1, (0.5, 0.9))
     for _ in range(20):
-        gradients = [torch.randn(*w.shape[::-1], generator=draw, dtype=w.dtype).movedim(0, -1) for w in ours]
+        gradients = tuple(torch.randn(*w.shape[::-1], generator=draw, dtype=w.dtype).movedim(0, -1) for w in ours)
         for weight, gradient in zip(theirs, gradients):
             weight.grad = gradient.clone()
         descend(gradients)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -79,8 +79,8 @@ class _RMSProp(torch.optim.Optimizer):
 
 
 def adam(
-    weights: Sequence[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
-) -> Callable[[Sequence[Tensor]], None]:
+    weights: Iterable[Tensor], lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+) -> Callable[[tuple[Tensor, ...]], None]:
     """Adam as a function of gradients, for small networks: to rounding what `torch.optim.Adam` does.
 
     That one loads torch's compiler when it is made, which takes longer than many a training in the plane.
@@ -97,16 +97,17 @@ def adam(
     Example:
         >>> weight = torch.tensor([1.0, -1.0])
         >>> descend = adam([weight], 0.1)
-        >>> descend([torch.tensor([3.0, 0.0])])  # the first step has the length of the learning rate
+        >>> descend((torch.tensor([3.0, 0.0]),))  # the first step has the length of the learning rate
         >>> weight
         tensor([ 0.9000, -1.0000])
     """
     first, second = betas
-    means, squares = ([torch.zeros_like(w) for w in weights] for _ in range(2))
+    changed = [*weights]
+    means, squares = ([torch.zeros_like(w) for w in changed] for _ in range(2))
     steps = 0
 
     @torch.no_grad()
-    def descend(gradients: Sequence[Tensor]) -> None:
+    def descend(gradients: tuple[Tensor, ...]) -> None:
         nonlocal steps
         steps += 1
         torch._foreach_lerp_(means, gradients, 1 - first)
@@ -115,7 +116,7 @@ def adam(
         roots = torch._foreach_sqrt(squares)
         torch._foreach_div_(roots, (1 - second**steps) ** 0.5)
         torch._foreach_add_(roots, eps)
-        torch._foreach_addcdiv_(weights, means, roots, -lr / (1 - first**steps))
+        torch._foreach_addcdiv_(changed, means, roots, -lr / (1 - first**steps))
 
     return descend
 
