@@ -22,6 +22,7 @@ from blurvae.systems import BlurVAE
 DATA = Path(__file__).parent / "data"
 OLD = DATA / "format_1"  # records as format 1 had them, a few of each kind
 SAMPLES = sorted(OLD.glob("table*/*.json"), key=lambda path: path.stem)
+UNCHANGED = json.loads((DATA / "numbers_of_format_1.json").read_text())  # checksums; not of runs recorded anew
 WIENER = next(r for r in experiments.get("table5").runs("smoke", "natural", (0,)) if r.method == "wiener")
 
 # JSON and back ----------------------------------------------------------------------------------------------------
@@ -152,8 +153,9 @@ def test_a_record_of_format_1_reads_as_the_one_it_became(path):
     result, now = read(path), json.loads(migrated(path).read_text())
     # Fields that systems and terms have got since have their defaults in both.
     assert decode(Run, now["run"]) == result.run and now["format"] == 2
-    assert {**result.record, "run": 0} == {**now, "run": 0}
-    assert json.dumps(result.record["metrics"]) == json.dumps(now["metrics"]), "to the last digit"
+    if str(migrated(path).relative_to(paths.results())) in UNCHANGED:
+        assert {**result.record, "run": 0} == {**now, "run": 0}
+        assert json.dumps(result.record["metrics"]) == json.dumps(now["metrics"]), "to the last digit"
     run = result.run
     assert run in experiments.get(run.experiment).runs(run.tier, run.data, (run.seed,))
 
@@ -221,6 +223,5 @@ def digest(name: str) -> str:
 
 def test_no_recorded_number_has_changed_since_format_1():
     """A run that is recorded anew leaves the list."""
-    expected = json.loads((DATA / "numbers_of_format_1.json").read_text())
-    assert expected
-    assert [name for name, checksum in expected.items() if digest(name) != checksum] == []
+    assert UNCHANGED
+    assert [name for name, checksum in UNCHANGED.items() if digest(name) != checksum] == []
