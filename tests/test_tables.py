@@ -151,6 +151,14 @@ def test_other_data_stand_beside_the_paper_under_a_heading_that_names_its_data(t
     assert table6.loc["Wiener, ε = 0.5", "SSIM (paper, celeba)"] == "–", "ours"
 
 
+@pytest.mark.parametrize("columns, ours", [((), "LPIPS-alex"), (("PSNR", "LPIPS-squeeze"), "LPIPS-squeeze")])
+def test_the_lpips_of_the_paper_stands_beside_that_of_alexnet_where_it_is_shown(columns, ours):
+    """The default network of its authors' package; no training here has seen it."""
+    shown = list(tables.table("table2", "lesson", "faces64", columns=columns, paper=True))
+    assert [column for column in shown if "LPIPS (paper" in column] == ["LPIPS (paper, celeba)"]
+    assert shown[shown.index("LPIPS (paper, celeba)") + 1] == ours
+
+
 def test_a_shared_run_is_read_from_its_own_experiment_and_counted_once(tmp_path):
     own = experiments.get("table1").runs("smoke", "natural", (0, 1))
     for made in own:

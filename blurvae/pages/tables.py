@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from blurvae import experiments, metrics
+from blurvae.evaluation.pieces import SECOND
 from blurvae.experiments import intervals, matched, pca
 from blurvae.experiments.recorded import (
     DIGITS,
@@ -35,6 +36,7 @@ MEANING = {
 BESIDE = "wiener"  # at whose KL L2 and the linear model are shown
 # Shown where they are recorded, after the columns of the paper's tables.
 FURTHER = (
+    *(f"LPIPS-{SECOND}", f"FD-{SECOND} (recon)", f"FD-{SECOND} (samples)"),
     "FD-squeeze (GMM samples)",
     "active units",
     "kernel width",
@@ -77,6 +79,9 @@ def table(
         published = published[published.data == source] if data == source or paper else None
     recorded = tuple(metric for metric in FURTHER if metric in set(runs.metric))
     measured = columns or module.COLUMNS or tuple(dict.fromkeys([*metrics.NAMES, "KL", *recorded]))
+    # The paper names no network for its LPIPS: its column stands beside the one that no training here has seen.
+    second = f"LPIPS-{SECOND}"
+    beside = PAPER_COLUMNS | ({"LPIPS": second} if second in measured else {})
     rows: list[dict[str, Any]] = []
     cells: dict[tuple[str, str], str] = {}
     for name in dict.fromkeys([*(m.name for m in module.METHODS), *runs.method]):
@@ -88,7 +93,7 @@ def table(
         missing = needs(first[name]) if own.empty and name in first else ""
         for metric in measured:
             if published is not None:
-                for column in (c for c, beside in PAPER_COLUMNS.items() if beside == metric and c in published):
+                for column in (c for c, ours in beside.items() if ours == metric and c in published):
                     row[f"{column} ({heading})"] = _published(published, methods.get(name), column, over)
             row[metric] = f"needs weights ({missing})" if missing else spread(own, metric, over)
             cells[name, metric] = row[metric]
