@@ -48,7 +48,8 @@ test: setup  ## lint, types, unit tests, doctests, notebooks, smoke runs, pages
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --doctest-modules --nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg tests blurvae notebooks
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --doctest-modules \
+		--nbval --nbval-current-env --nbval-sanitize-with tests/nbval-sanitize.cfg tests blurvae notebooks
 
 test-faults: setup  ## kill -9, full disks, read-only folders, two processes at one run (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s tests/faults
