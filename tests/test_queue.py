@@ -91,7 +91,6 @@ def test_absent_data_is_named_and_the_rest_goes_on(tmp_path, monkeypatch, capsys
 
 # Data sets of lessons of which no run is recorded yet; a line goes when its runs come.
 OPEN = {
-    "enhancenet/choices": {"natural"},
     "frvsr/davis": {"davis"},
     "frvsr/robust": {"moving-flow"},
     "frvsr/blur": {"moving-flow"},
