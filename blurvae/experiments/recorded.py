@@ -159,7 +159,7 @@ def _records(folder: Path, experiment: str, tier: str) -> Iterator[Result]:
         if file.name.startswith("."):  # macOS's own
             continue
         result = read_once(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None
-        if result is not None and result.run.path(folder) == file:
+        if result is not None and (result.run.experiment, result.run.name) == (experiment, file.stem):
             yield result
         else:
             held = f"the record of {result.run.name}" if result else "no run's record by its name"
