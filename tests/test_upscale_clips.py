@@ -188,7 +188,7 @@ def test_a_run_keeps_its_model_for_clips(tmp_path: Path) -> None:
     [
         ("natural-wiener", ValueError, "reconstructs pictures and does not enlarge"),
         ("absent.safetensors", MissingWeights, "of clips"),
-        ("nothing", MissingWeights, "no model 'nothing'"),
+        ("nothing", MissingWeights, "no model 'nothing': take natural-enet or bicubic"),
     ],
 )
 def test_a_name_that_does_not_enlarge_is_answered(name: str, error: type[Exception], message: str) -> None:

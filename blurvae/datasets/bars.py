@@ -54,7 +54,7 @@ def _load(request: Request) -> ImageSet:
 
 CARD = Card(
     name="bars",
-    title="white bars of two pixels on black, one in every second cell of 2×2 px, which lies in one of four ways",
+    title="white bars of two pixels on black, in half of the cells of 2×2 px at random, each in one of four ways",
     shape=(1, 32, 32),
     images=COUNTS,
     split="two seeds",

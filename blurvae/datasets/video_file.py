@@ -29,6 +29,7 @@ MATRICES = {"bt601": BT601, "bt709": BT709}
 _REFUSED_TRANSFER = {8: "linear light", 16: "HDR levels (PQ)", 18: "HDR levels (HLG)"}
 _FULL, LIMITED = 2, 1  # ranges of FFmpeg: 0 to 255, and 16 to 235
 _LONGEST = 50_000_000  # px of a frame, as of a picture
+_WAY = "repair it, or save it anew; a picture has an ending such as .png or .jpg"
 
 
 class Turn(NamedTuple):
@@ -123,7 +124,7 @@ def _decoded(file: Path) -> Iterator[tuple[InputContainer, Any, Iterator[VideoFr
             yield container, streams[0], container.decode(streams[0])
     except av.FFmpegError as error:
         raise CorruptFile(
-            f"{file} cannot be read as a video ({error.strerror}): {files.way_out(file, 'repair it, or save it anew')}."
+            f"{file} cannot be read as a video ({error.strerror}): {files.way_out(file, _WAY)}."
         ) from None
 
 

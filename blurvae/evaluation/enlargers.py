@@ -152,6 +152,11 @@ def named(model: str) -> tuple[Enlarger, str]:
     if model == BICUBIC:
         return PerFrame(upscale.Bicubic()), "bicubic"
     if not model.endswith(".safetensors"):
+        if model not in models.names():
+            raise MissingWeights(
+                f"There is no model {model!r}: take {DEFAULT} or {BICUBIC}, or name the .safetensors of a model of "
+                "EnhanceNet or FRVSR."
+            )
         found = models.load(model)
         if not isinstance(found, models.TrainedGenerator):
             raise ValueError(

@@ -1,7 +1,7 @@
 """The protocol of super-resolution: on which numbers two pictures are compared, which moves a PSNR by up to 2 dB.
 
-One picture enlarged by one bicubic kernel has 25.3 dB over RGB, 26.8 over luma, 26.9 with its border and 27.0 where
-another library made the small one. So a `Protocol` goes beside each number.
+One picture enlarged by one bicubic kernel has 25.3 dB over RGB, 26.8 over luma and 26.9 with its border, and 27.0 by
+another library's bicubic kernel. So a `Protocol` goes beside each number.
 """
 
 from __future__ import annotations
