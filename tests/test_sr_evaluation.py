@@ -110,6 +110,14 @@ def clips_of(system: FRVSR, n: int = 4) -> FRVSREvaluation:
     return FRVSREvaluation(system, Budget(), train, test, CPU)
 
 
+def test_no_two_clips_share_their_noise_and_all_that_is_measured_has_the_same() -> None:
+    evaluation, x = clips_of(FRVSR("sisr", noise=0.075)), torch.full((8, 2, 3, 16, 16), 0.5)
+    first, again, second = evaluation.small(x, 0), evaluation.small(x, 0), evaluation.small(x, 8)
+    noise = (torch.cat((first, second)) - 0.5).flatten(1)  # (16, 2 · 3 · 8 · 8)
+    assert torch.equal(first, again) and noise.std().item() == pytest.approx(0.075, rel=0.05)
+    assert (torch.corrcoef(noise) - torch.eye(16)).abs().max() < 0.3, "of clips of the next batch, too"
+
+
 @pytest.mark.parametrize("method", ["sisr", "vsr", "frvsr"])
 def test_a_network_that_adds_nothing_is_bicubic_and_finds_no_motion(method: Any) -> None:
     system = FRVSR(method, blocks=1, filters=4, flow_widths=(3, 4), global_skip=True)

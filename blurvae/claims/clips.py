@@ -105,20 +105,32 @@ def best_blur(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 
 
 def blur_of_networks(evidence: Evidence, folder: Path | None) -> list[Comparison]:
-    """The σ of the runs at which a method has the highest video PSNR, minus a rival's, seed by seed."""
+    """The σ of a method's highest video PSNR, minus a rival's, seed by seed; silent where one lies at an end."""
     values = records.values(evidence, folder).get(PSNR, {})
 
     def best(method: str) -> dict[int, float]:
         """By seed, of the seeds that have all σ."""
         rows = {sigma: values.get(name, {}) for sigma, name in blur.over_sigma(method).items()}
         seeds = set.intersection(*(set(row) for row in rows.values()))
-        return {seed: max(rows, key=lambda sigma: rows[sigma][seed]) for seed in seeds}
+        return {seed: _highest({sigma: row[seed] for sigma, row in rows.items()}) for seed in seeds}
 
-    own = best(evidence.method)
-    return [
-        Comparison("best σ of the networks, px", f"that of {motion.SHARED[rival]}", records.gaps(own, best(rival)), -1)
-        for rival in evidence.rivals
-    ]
+    own, made = best(evidence.method), []
+    for rival in evidence.rivals:
+        other, ends = best(rival), {min(blur.SIGMAS), max(blur.SIGMAS)}
+        silent = "a best σ is the least or the largest tried" if ends & {*own.values(), *other.values()} else ""
+        gaps, against = records.gaps(own, other), f"that of {motion.SHARED[rival]}"
+        made.append(Comparison("best σ of the networks, px", against, gaps, -1, digits=2, silent=silent))
+    return made
+
+
+def _highest(curve: dict[float, float]) -> float:
+    """Where the parabola through the highest of a curve's points and its neighbours is highest, or an end point."""
+    at, of = (np.array(numbers) for numbers in zip(*sorted(curve.items())))
+    i = int(of.argmax())
+    if i in (0, len(of) - 1):
+        return float(at[i])
+    a, b, _ = np.polyfit(at[i - 1 : i + 2], of[i - 1 : i + 2], 2)
+    return float(-b / (2 * a))
 
 
 def cost_of_a_frame(evidence: Evidence, folder: Path | None) -> list[Comparison]:

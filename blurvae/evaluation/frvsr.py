@@ -126,11 +126,11 @@ class FRVSREvaluation:
             found[f"{name}_later"] = np.concatenate((unseen, self.by_frame(truth[:, LATER:], made)))
         return found
 
-    def small(self, clip: Tensor) -> Tensor:
-        """Small frames of clips on [0, 1], with the noise that the training has, always the same."""
+    def small(self, clip: Tensor, start: int) -> Tensor:
+        """Small frames of clips on [0, 1], from this one on, with the noise that the training has, always the same."""
         low = self.system.small(clip)
         if self.system.noise:
-            generator = torch.Generator().manual_seed(self.seed + 1)
+            generator = torch.Generator().manual_seed((self.seed + 1 << 16) + start)  # no two clips share their noise
             low = low + self.system.noise * torch.randn(low.shape, generator=generator).to(low)
         return low
 
@@ -144,7 +144,7 @@ class FRVSREvaluation:
         truths, estimates, flows = [], [], []
         for start in range(0, len(clips), BATCH):
             truth, motion = self._clips(clips, start)
-            low, known = self.small(truth)[:, first:], None if motion is None else motion[:, first:]
+            low, known = self.small(truth, start)[:, first:], None if motion is None else motion[:, first:]
             made = self.system.enlarged(players, low, known, start=truth[:, first] if injected else None)
             truths.append(truth.cpu())
             estimates.append(made.estimate.clamp(0, 1).cpu())
@@ -160,7 +160,7 @@ class FRVSREvaluation:
         """The clips enlarged without a network."""
         rows = []
         for start in range(0, len(clips), BATCH):
-            low = self.small(self._clips(clips, start)[0])
+            low = self.small(self._clips(clips, start)[0], start)
             large = self.system.bicubic(low.flatten(0, 1)).unflatten(0, low.shape[:2])
             rows.append(large.clamp(0, 1).cpu())
         return torch.cat(rows)
