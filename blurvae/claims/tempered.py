@@ -24,7 +24,7 @@ Histories = Mapping[int, list[dict[str, Any]]]
 
 def clears(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Whether the residual of an annealed lens, ‖L(x) − x‖²/‖x‖², falls by two orders of ten until 2 K, and after K."""
-    own, k = _histories(evidence, evidence.method, folder), _epochs_of_k(evidence)
+    own, k = _histories(evidence, folder).get(evidence.method, {}), _epochs_of_k(evidence)
 
     def log(history: list[dict[str, Any]], at: float) -> float:
         return _log(history[min(math.ceil(at), len(history)) - 1])
@@ -40,12 +40,15 @@ def clears(evidence: Evidence, folder: Path | None) -> list[Comparison]:
 
 def stays(evidence: Evidence, folder: Path | None) -> list[Comparison]:
     """Whether the last residual of the method's lens is two orders of ten above that of each rival's."""
-    own, made = _histories(evidence, evidence.method, folder), []
-    last = {seed: _log(history[-1]) for seed, history in own.items()}
+    histories = _histories(evidence, folder)
+    last = {
+        method: {seed: _log(history[-1]) for seed, history in histories.get(method, {}).items()}
+        for method in (evidence.method, *evidence.rivals)
+    }
+    made = []
     for rival in evidence.rivals:
-        other = {seed: _log(history[-1]) for seed, history in _histories(evidence, rival, folder).items()}
         against = f"{recorded.label(evidence.experiment, rival)}, {ORDERS:g} above"
-        gaps = records.gaps(last, other)
+        gaps = records.gaps(last[evidence.method], last[rival])
         made.append(Comparison("log10 of the lens's residual at the end", against, gaps, 1, ORDERS, digits=1))
     return made
 
@@ -114,13 +117,13 @@ def _over_epochs(
     claimed: int,
 ) -> list[Comparison]:
     """The method minus each rival, of one number that is taken of a metric's epochs; claimed better (1) or worse."""
-    own, made = _histories(evidence, evidence.method, folder), []
+    histories, made = _histories(evidence, folder), []
     for metric in metrics:
         key, side = OF_EPOCHS[metric], 1 if recorded.HIGHER_IS_BETTER[metric] else -1
         for rival in evidence.rivals:
-            both = (own, _histories(evidence, rival, folder))
             first, second = (
-                {s: taken([e[key] for e in h]) for s, h in found.items() if all(key in e for e in h)} for found in both
+                {s: taken([e[key] for e in h]) for s, h in of.items() if all(key in e for e in h)}
+                for of in (histories.get(name, {}) for name in (evidence.method, rival))
             )
             label, digits = recorded.label(evidence.experiment, rival), recorded.DIGITS[metric]
             gaps = records.gaps(first, second)
@@ -128,11 +131,13 @@ def _over_epochs(
     return made
 
 
-def _histories(evidence: Evidence, method: str, folder: Path | None) -> Histories:
-    """The epochs of a method's trainings that reached their end, by seed."""
-    found = recorded.load(evidence.experiment, evidence.tier, evidence.data, folder)
-    own = [result for result in found if result.run.method == method and not result.diverged]
-    return {result.run.seed: result.record["history"] for result in own}
+def _histories(evidence: Evidence, folder: Path | None) -> Mapping[str, Histories]:
+    """The epochs of the trainings that reached their end, by method and seed."""
+    found: dict[str, dict[int, list[dict[str, Any]]]] = {}
+    for result in recorded.load(evidence.experiment, evidence.tier, evidence.data, folder):
+        if not result.diverged:
+            found.setdefault(result.run.method, {})[result.run.seed] = result.record["history"]
+    return found
 
 
 def _epochs_of_k(evidence: Evidence) -> float:

@@ -155,7 +155,7 @@ def _records(folder: Path, experiment: str, tier: str) -> Iterator[Result]:
 
     A browser or a cloud drive leaves copies, which would count a seed twice.
     """
-    for file in sorted((folder / experiment).glob(f"*-{tier}-s*.json")):
+    for file in sorted((folder / experiment).glob(f"*-{tier}-s*.json"), key=str):
         if file.name.startswith("."):  # macOS's own
             continue
         result = read_once(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from blurvae.datasets.files import stamp
 from blurvae.errors import CorruptFile
 from blurvae.files import load_arrays, save_arrays, write_json
 from blurvae.record.encode import decode
@@ -180,16 +179,16 @@ def read_once(path: Path) -> Result:
     Raises:
         CorruptFile: the file is not a whole record.
     """
-    path = Path(path)
     try:
-        now = stamp([path])
+        status = path.stat()
     except OSError:
         return read(path)  # which says what is wrong
+    now = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
     return replace(_kept(path, now))  # pictures that were asked for are not kept
 
 
 @lru_cache(maxsize=1024)
-def _kept(path: Path, now: str) -> Result:
+def _kept(path: Path, now: tuple[int, ...]) -> Result:
     return read(path)
 
 
