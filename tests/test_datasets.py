@@ -541,9 +541,9 @@ WHOLE = idx(pixels(3, 1, 5, 4)[:, 0])
         b"\1\0\x08\x03" + WHOLE[4:],
         WHOLE[:4] + b"\xff" * 12 + WHOLE[16:],
         WHOLE[:4] + b"\0" * 4 + WHOLE[8:],
-        gzip.compress(WHOLE)[:-5],
-        gzip.compress(WHOLE)[:20] + b"\0\0\0\0" + gzip.compress(WHOLE)[24:],
-        gzip.compress(WHOLE[:-1]),
+        gzip.compress(WHOLE, mtime=0)[:-5],  # with a time in their names two processes would collect other tests
+        gzip.compress(WHOLE, mtime=0)[:20] + b"\0\0\0\0" + gzip.compress(WHOLE, mtime=0)[24:],
+        gzip.compress(WHOLE[:-1], mtime=0),
     ],
 )
 def test_an_altered_idx_file_is_refused(data: bytes, tmp_path: Path) -> None:
