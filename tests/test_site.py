@@ -81,7 +81,8 @@ def test_the_front_page_says_what_was_found_in_few_words_one_plot_and_the_matrix
 
 
 def test_words_of_verdicts_on_pages_are_those_of_the_ledger(soups, site):
-    found = {claim.name.lower(): made for claim, made in claims.find_all(source="bredell").items()}
+    sources = ("bredell", "tempered", "frvsr")
+    found = {c.name.lower(): made for source in sources for c, made in claims.find_all(source=source).items()}
     seen = set()
     for name in ("index", "claims", "what-it-found"):
         for link in soups[site.folder / "book" / f"{name}.html"].select(".verdict-words a"):

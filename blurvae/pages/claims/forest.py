@@ -21,7 +21,7 @@ from blurvae.experiments import recorded
 from blurvae.pages.claims.marks import Mark, marks
 
 WIDTH, ROW, LETTER = 688, 14, 5.7  # px; of a letter on average, 11 px high
-GAP, NARROWEST, FEWEST = 18, 70, 4  # px between axes and of an axis, and rows, of parts side by side
+GAP, NARROWEST, FEWEST, TIGHTEST = 18, 70, 4, 36  # px between axes, of an axis and rows of parts beside, of any axis
 BEYOND = 0.6  # of what the means span, that an axis shows further for open intervals
 
 
@@ -82,22 +82,28 @@ def forest(claim: Claim, made: Iterable[Finding]) -> str:
     found = marks(made)
     if not found:
         return ""
-    columns = list(dict.fromkeys(m.column for m in found))
-    rows = list(dict.fromkeys(m.row for m in found))
-    groups = _split(rows, len(columns))
-    width = (WIDTH + GAP) / len(groups) - GAP
-    spans = [_span([m for m in found if m.column == column]) for column in columns]
-    parts, height = [], 0.0
-    for i, group in enumerate(groups):
-        own = [m for m in found if m.row in group]
-        drawn, tall = _panel(own, group, dict(zip(columns, spans)), i * (width + GAP), width)
-        parts += drawn
-        height = max(height, tall)
+    columns, height = list(dict.fromkeys(m.column for m in found)), 0.0
+    parts: list[str] = []
+    for block in _blocks(list(dict.fromkeys(m.row for m in found)), columns):
+        own = [m for m in found if m.column in block]
+        spans = {column: _span([m for m in own if m.column == column]) for column in block}
+        groups = _split(list(dict.fromkeys(m.row for m in own)), len(block))
+        step = (WIDTH + GAP) / len(groups)
+        panels = [_panel([m for m in own if m.row in g], g, spans, i * step, step - GAP) for i, g in enumerate(groups)]
+        inner = "".join(part for drawn, _ in panels for part in drawn)
+        parts.append(f'<g transform="translate(0 {height:g})">{inner}</g>' if parts else inner)
+        height += max(tall for _, tall in panels)
     told = f"Forest plot of {claim.name}: {len(found)} comparisons in {len(columns)} columns."
-    picture = (
-        f'<svg viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" role="img" aria-label="{told}">'
-    )
-    return f'<figure class="forest" tabindex="0">{picture}{"".join(parts)}</svg></figure>'
+    size = f'viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}"'
+    picture = f'<svg {size} role="img" aria-label="{told}">{"".join(parts)}</svg>'
+    return f'<figure class="forest" tabindex="0">{picture}</figure>'
+
+
+def _blocks(rows: list[tuple[str, str]], columns: list[str]) -> list[list[str]]:
+    """The columns, in two blocks one below the other where their axes would have no room for two numbers."""
+    first, second = _labels(rows)
+    half, each = -(-len(columns) // 2), (WIDTH - first - min(second, 0.55 * WIDTH - first)) / len(columns) - GAP
+    return [columns[:half], columns[half:]] if each < TIGHTEST else [columns]
 
 
 def _split(rows: list[tuple[str, str]], columns: int) -> list[list[tuple[str, str]]]:
