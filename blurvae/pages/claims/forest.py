@@ -94,9 +94,8 @@ def forest(claim: Claim, made: Iterable[Finding]) -> str:
         parts.append(f'<g transform="translate(0 {height:g})">{inner}</g>' if parts else inner)
         height += max(tall for _, tall in panels)
     told = f"Forest plot of {claim.name}: {len(found)} comparisons in {len(columns)} columns."
-    size = f'viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}"'
-    picture = f'<svg {size} role="img" aria-label="{told}">{"".join(parts)}</svg>'
-    return f'<figure class="forest" tabindex="0">{picture}</figure>'
+    svg = f'<svg viewBox="0 0 {WIDTH} {height:g}" width="{WIDTH}" height="{height:g}" role="img" aria-label="{told}">'
+    return f'<figure class="forest" tabindex="0">{svg}{"".join(parts)}</svg></figure>'
 
 
 def _blocks(rows: list[tuple[str, str]], columns: list[str]) -> list[list[str]]:
