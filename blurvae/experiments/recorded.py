@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from blurvae import datasets, experiments, paths
+from blurvae import datasets, experiments, paths, text
 from blurvae.evaluation import KS, enhancenet, frvsr
 from blurvae.evaluation.fitted import COVARIANCES
 from blurvae.evaluation.kernels import WHOSE
@@ -138,7 +138,7 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
     found = [
         result
         for source in dict.fromkeys([experiment, *(owner for owner, _ in shared)])
-        for result in _records(folder, source, tier)
+        for result in _records(folder, source, tier, data)
         if (result.run.data, result.run.tier) == (data, tier)
         and (source == experiment or (source, result.run.method) in shared)
     ]
@@ -150,12 +150,12 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
     return sorted(found, key=order)
 
 
-def _records(folder: Path, experiment: str, tier: str) -> Iterator[Result]:
-    """The records of an experiment at a tier; files that are named otherwise than their runs are passed over, aloud.
+def _records(folder: Path, experiment: str, tier: str, data: str) -> Iterator[Result]:
+    """The records in files whose names begin with the data set's; files named otherwise than their runs are left out.
 
-    A browser or a cloud drive leaves copies, which would count a seed twice.
+    It is said aloud: a browser or a cloud drive leaves copies, which would count a seed twice.
     """
-    for file in sorted((folder / experiment).glob(f"*-{tier}-s*.json"), key=str):
+    for file in sorted((folder / experiment).glob(f"{text.data_stem(data)}-*-{tier}-s*.json"), key=str):
         if file.name.startswith("."):  # macOS's own
             continue
         result = read_once(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None
