@@ -123,9 +123,9 @@ def best_estimate(frames: Tensor, system: Tensor, power: Tensor, noise: float) -
     """
     scale = _scale(system)
     prior = fold(power, scale)
-    seen = torch.fft.fft2(frames, norm="ortho").permute(1, 2, 3, 0)[..., None]  # (c, h/s, w/s, n, 1)
-    found = prior * (_filter(system, prior, noise) @ seen)[..., 0]
-    return torch.fft.ifft2(unfold(found, scale), norm="ortho").real
+    seen = torch.fft.fft2(frames, norm="ortho").permute(2, 3, 0, 1)  # (h/s, w/s, n, c), one filter for all channels
+    found = prior[..., None] * (_filter(system, prior, noise) @ seen)  # (h/s, w/s, s², c)
+    return torch.fft.ifft2(unfold(found.movedim(-1, 0), scale), norm="ortho").real
 
 
 def _filter(system: Tensor, prior: Tensor, noise: float) -> Tensor:

@@ -44,21 +44,19 @@ def show(fig: Figure | Grid, *, columns: int = 1) -> None:
     if isinstance(fig, Grid):
         display(fig)
         return
-    engine, width = fig.get_layout_engine(), round(INCH * fig.get_figwidth())
+    width = round(INCH * fig.get_figwidth())
     text = f"Figure of {len(fig.axes)} panel{'s' if len(fig.axes) > 1 else ''}"
-    wrong, wide = flaws(fig), _png(fig)
-    if engine:
-        fig.set_layout_engine(engine)
+    wide, wrong = _png(fig), _flaws_as_drawn(fig)
     stack(fig, columns)
-    wrong += [f"on a phone: {flaw}" for flaw in flaws(fig)]
-    shown = {"width": width, "narrow": _png(fig), "flaws": wrong}
+    narrow = _png(fig)
+    wrong += [f"on a phone: {flaw}" for flaw in _flaws_as_drawn(fig)]
+    shown = {"width": width, "narrow": narrow, "flaws": wrong}
     plt.close(fig)
     display({"image/png": wide, "text/plain": text}, metadata={"image/png": shown}, raw=True)
 
 
 def _png(fig: Figure) -> str:
-    """A figure that was laid out, as base64 of a PNG of two pixels for each of the screen."""
-    fig.set_layout_engine("none")  # it stays as `flaws` saw it, and is not laid out again
+    """A figure, which is laid out and drawn, as base64 of a PNG of two pixels for each of the screen."""
     canvas = FigureCanvasAgg(fig)
     fig.set_dpi(2 * INCH)
     canvas.draw()
@@ -154,6 +152,10 @@ def flaws(fig: Figure) -> list[str]:
         that is wider than the text column and so would be shrunk.
     """
     fig.draw_without_rendering()
+    return _flaws_as_drawn(fig)
+
+
+def _flaws_as_drawn(fig: Figure) -> list[str]:
     found = []
     if fig.get_figwidth() > WIDEST:
         found.append(f"the figure is {fig.get_figwidth():.2f} inches wide; the text column has {WIDEST}")

@@ -41,7 +41,7 @@ def power_of_patches(side: int = SIDE) -> Tensor:
     """
     x = datasets.load("natural", "train", size=side, n=PATCHES).tensor().double() / 255
     spectra = torch.fft.fft2(x - x.mean((2, 3), keepdim=True), norm="ortho")
-    power = spectra.abs().square().mean((0, 1))
+    power = torch.view_as_real(spectra).square().sum(-1).mean((0, 1))
     f = side * torch.fft.fftfreq(side, dtype=torch.float64)
     ring = torch.hypot(f[:, None], f).round().long()
     total, count = (torch.bincount(ring.flatten(), of) for of in (power.flatten(), torch.ones_like(power).flatten()))
