@@ -46,6 +46,20 @@ def test_frames_that_are_absent_are_named_and_grey_ones_get_three_channels(tmp_p
     assert not clip.opened(even).notes, "every second frame is a clip too"
 
 
+def test_frames_have_the_size_that_they_have_when_upright(tmp_path: Path) -> None:
+    lying = Image.Exif()
+    lying[274] = 6  # turned by a quarter
+    first = RNG(0).integers(0, 256, (4, 8, 3), np.uint8)
+    for name, pixels, exif in (("1.png", first, None), ("2.png", np.rot90(first), lying)):
+        (tmp_path / "c").mkdir(exist_ok=True)
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / "c" / name, exif=exif)
+    one = clip.opened(tmp_path / "c")
+    assert one.size == (4, 8) and all(np.array_equal(f.pixels, first.transpose(2, 0, 1)) for f in one.frames(0))
+    Image.fromarray(first).save(tmp_path / "c" / "3.png", exif=lying)
+    with pytest.raises(ValueError, match=r"several sizes \(1\.png with 8×4 px, 3\.png with 4×8 px\)"):
+        clip.opened(tmp_path / "c")
+
+
 def test_folders_that_are_no_clip_are_refused(tmp_path: Path) -> None:
     frames = RNG(0).integers(0, 256, (2, 8, 8, 3), np.uint8)
     place = folder_of(tmp_path / "c", frames)

@@ -442,8 +442,9 @@ def test_what_cannot_be_is_said_before_any_work(
 
 
 def test_options_of_clips_and_models_of_clips_are_not_for_pictures(folder: Path, tmp_path: Path) -> None:
-    done = call(folder / "f8.png", "--resume")
-    assert done.exit_code == 2 and "--resume is for clips" in done.output
+    for option in ("--resume", "--no-sound"):
+        done = call(folder / "f8.png", option)
+        assert done.exit_code == 2 and f"{option} is for clips" in done.output
     by = recurrent()
     save_frvsr(tmp_path / "f.safetensors", by.system, by.players, {})
     done = call(folder / "f8.png", "--model", tmp_path / "f.safetensors", "--out", tmp_path / "o.png")

@@ -51,7 +51,13 @@ def upscale(
     from blurvae.datasets.folder import SUFFIXES
 
     if not file.is_dir() and file.suffix.lower() in SUFFIXES:
-        for name, value in (("--colours", colours), ("--rate", rate), ("--resume", resume or None)):
+        given = {
+            "--colours": colours,
+            "--rate": rate,
+            "--resume": resume or None,
+            "--no-sound": None if sound else True,
+        }
+        for name, value in given.items():
             if value is not None:
                 raise ValueError(f"{name} is for clips, and {file} is a picture: leave it out.")
         _picture(file, model, pictures.place(out, file, "upscaled", force))

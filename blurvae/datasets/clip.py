@@ -122,7 +122,7 @@ def _folder(folder: Path) -> Clip:
     sizes: dict[tuple[int, int], str] = {}
     for name in names:
         with picture.opened(by_stem[name]) as image:
-            sizes.setdefault(image.size, by_stem[name].name)
+            sizes.setdefault(picture.upright_size(image), by_stem[name].name)
     if len(sizes) > 1:
         said = ", ".join(f"{first} with {w}×{h} px" for (w, h), first in [*sizes.items()][:2])
         raise ValueError(f"The frames of {folder} are of several sizes ({said}): a clip has one.")
@@ -133,7 +133,7 @@ def _folder(folder: Path) -> Clip:
         for name in names[start:]:
             pixels = picture.whole(by_stem[name], 3).pixels
             if pixels.shape != (3, h, w):
-                raise ValueError(f"{by_stem[name]} is turned otherwise than the frames before it: turn it in its file.")
+                raise ValueError(f"{by_stem[name]} has changed its size since the clip was looked at: begin again.")
             yield Frame(pixels, None)
 
     return Clip(folder.name, (h, w), tuple(names), len(names), None, (*first.notes, *_gaps(names)), frames)

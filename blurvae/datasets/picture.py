@@ -44,6 +44,12 @@ def opened(file: Path) -> Iterator[Image]:
         raise CorruptFile(f"{file} cannot be read as a picture ({error or type(error).__name__}): {way}.") from None
 
 
+def upright_size(image: Image) -> tuple[int, int]:
+    """(width, height) of a picture once it is turned as its camera says, by its header alone."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(_ORIENTATION, 1) in _LYING else (width, height)
+
+
 def upright(image: Image) -> Image:
     """A picture that `opened` gives, turned as its camera says, at 8 bits, over white where it is transparent.
 
@@ -163,6 +169,7 @@ def whole(file: Path, channels: int | None = None) -> Picture:
 
 
 _ORIENTATION, _EXIF, _INTEROPERABILITY, _COLOUR_SPACE, _INDEX = 274, 0x8769, 0xA005, 0xA001, 1  # tags of EXIF
+_LYING = (5, 6, 7, 8)  # orientations whose rows are columns
 _ADOBE_RGB, _UNCALIBRATED = 2, 65535
 _UNNAMED = "colours that its camera does not name"
 

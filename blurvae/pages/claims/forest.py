@@ -9,68 +9,17 @@ import statistics
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
-
-from matplotlib.ticker import MaxNLocator
 
 from blurvae.claims.model import Claim
 from blurvae.claims.verdict import AGAINST, FOR, OPEN, Finding
 from blurvae.experiments import recorded
+from blurvae.pages.claims.axis import GAP, LETTER, Axis, number
 from blurvae.pages.claims.marks import Mark, marks
 
-WIDTH, ROW, LETTER = 688, 14, 5.7  # px; of a letter on average, 11 px high
-GAP, NARROWEST, FEWEST, TIGHTEST = 18, 70, 4, 36  # px between axes, of an axis and rows of parts beside, of any axis
+WIDTH, ROW = 688, 14  # px
+NARROWEST, FEWEST, TIGHTEST = 70, 4, 36  # px of an axis and rows of parts beside one another, px of any axis
 BEYOND = 0.6  # of what the means span, that an axis shows further for open intervals
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A column's axis.
-
-    Attributes:
-        low: its left end, in the unit of the column.
-        high: its right end.
-        left: px.
-        width: px.
-    """
-
-    low: float
-    high: float
-    left: float
-    width: float
-
-    def x(self, value: float) -> float:
-        """Where a value lies, px; an end where it lies beyond."""
-        part = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return round(self.left + part * self.width, 1)
-
-    @property
-    def ticks(self) -> list[float]:
-        """Round numbers, as many as find room below the axis; two at least, for one is no scale."""
-        found: list[float] = []
-        for most in (6, 5, 4, 3, 2):
-            steps = MaxNLocator(most, steps=[1, 2, 5, 10], min_n_ticks=2).tick_values(self.low, self.high)
-            ticks = [float(t) for t in steps if self.low <= t <= self.high]
-            if self._fit(ticks):
-                return ticks
-            found = ticks if len(ticks) > 1 else found
-        return [found[0], found[-1]]
-
-    def _fit(self, ticks: Sequence[float]) -> bool:
-        """Whether the letters keep off one another, and off the letters of the axes beside."""
-        if len(ticks) < 2:
-            return False
-        spans = [(self.x(t) - half, self.x(t) + half) for t in ticks for half in [len(number(t)) * LETTER / 2 + 1]]
-        inside = spans[0][0] >= self.left - GAP / 2 and spans[-1][1] <= self.left + self.width + GAP / 2
-        return inside and all(one[1] + 4 <= other[0] for one, other in pairwise(spans))
-
-
-def number(value: float) -> str:
-    """A round number as an axis has it: "−0.5", "20k"."""
-    text = f"{value / 1000:g}k" if abs(value) >= 10_000 else f"{value:.10g}"
-    return text.replace("-", "−")
 
 
 def forest(claim: Claim, made: Iterable[Finding]) -> str:
@@ -100,8 +49,7 @@ def forest(claim: Claim, made: Iterable[Finding]) -> str:
 
 def _blocks(rows: list[tuple[str, str]], columns: list[str]) -> list[list[str]]:
     """The columns, in two blocks one below the other where their axes would have no room for two numbers."""
-    first, second = _labels(rows)
-    half, each = -(-len(columns) // 2), (WIDTH - first - min(second, 0.55 * WIDTH - first)) / len(columns) - GAP
+    half, (*_, each) = -(-len(columns) // 2), _widths(rows, len(columns), WIDTH)
     return [columns[:half], columns[half:]] if each < TIGHTEST else [columns]
 
 
@@ -132,6 +80,13 @@ def _labels(rows: Sequence[tuple[str, str]]) -> tuple[float, float]:
     return (first + 1.5) * LETTER, (second + 1.5 * bool(second)) * LETTER
 
 
+def _widths(rows: Sequence[tuple[str, str]], columns: int, width: float) -> tuple[float, float, float]:
+    """Of both columns of labels, and what a plot of this width leaves to each axis, px."""
+    first, second = _labels(rows)
+    second = min(second, 0.55 * width - first)
+    return first, second, (width - first - second) / columns - GAP
+
+
 def _panel(
     found: Sequence[Mark],
     rows: Sequence[tuple[str, str]],
@@ -140,10 +95,8 @@ def _panel(
     width: float,
 ) -> tuple[list[str], float]:
     """The rows and columns of one half, and its height."""
-    first, second = _labels(rows)
-    second = min(second, 0.55 * width - first)
+    first, second, each = _widths(rows, len(columns), width)
     wraps = [textwrap.wrap(label, max(int(second / LETTER), 8)) or [""] for _, label in rows]
-    each = (width - first - second) / len(columns) - GAP
     titles = [textwrap.wrap(_title(column), max(int(each / LETTER), 8)) for column in columns]
     top = 13.0 * max(map(len, titles)) + 16
     tops, y = [], top
