@@ -104,8 +104,7 @@ class EnhanceNetEvaluation:
             measured.metrics |= self.benchmark(generator, name)
         few = pieces.PICTURES_LARGE if pieces.large(self.test) else pieces.PICTURES
         low = torch.cat([unit(batch) for batch in small])
-        residual = (x_hat - plain + 1) / 2
-        shown = {"original": x, "reconstruction": x_hat, "bicubic": plain, "small": low, "residual": residual}
+        shown = {"original": x, "reconstruction": x_hat, "bicubic": plain, "small": low}
         measured.pictures = {name: to_bytes(images[:few]) for name, images in shown.items()}
         measured.pictures |= pieces.spectra(x, x_hat)
         return measured

@@ -43,9 +43,13 @@ def residuals(
     """
     runs = by_method(experiment, tier, data, folder, seed)
     first = next(iter(runs.values())).pictures
-    missing = first[TRUTH].astype(np.int16) - first[PLAIN]
-    rows = {TRUTH: first[TRUTH], "missing": np.rint((missing + 255) / 2).astype(np.uint8)}
-    return grid_of(rows | _each(runs, "residual"), columns)
+    whole = {"missing": first[TRUTH]} | _each(runs, "reconstruction")
+    parts = {name: _around_grey(y.astype(np.int16) - first[PLAIN]) for name, y in whole.items()}
+    return grid_of({TRUTH: first[TRUTH]} | parts, columns)
+
+
+def _around_grey(difference: np.ndarray) -> np.ndarray:
+    return np.rint((difference + 255) / 2).astype(np.uint8)
 
 
 def _each(runs: dict, key: str) -> dict[str, np.ndarray]:
