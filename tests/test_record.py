@@ -203,6 +203,27 @@ def test_images_can_be_left_out(tmp_path):
         np.testing.assert_allclose(kept[key], result.pictures[key], rtol=0.005, atol=1e-6)
 
 
+@pytest.mark.parametrize(("side", "kept"), [(128, np.float32), (256, np.float16)])
+def test_spectra_of_large_images_are_kept_in_half_precision(tmp_path, side, kept):
+    rng = np.random.default_rng(0)
+    power = np.exp(rng.normal(0, 5, (side, side // 2 + 1))).astype(np.float32)
+    arrays = {"log_spectrum_sample": np.log(power), "error_power": power, "kernel": np.ones((200, 11, 11), np.float32)}
+    arrays |= {
+        "reconstruction": rng.integers(0, 256, (2, 3, side, side), np.uint8),
+        "data_power": power,
+    }  # all share it
+    record = {"data": {"n_test": 2, "checksum": "0" * 8}}
+    write(Result(WIENER, record, dict(arrays)), tmp_path)
+    file = WIENER.path(tmp_path).with_suffix(".npz")
+    with np.load(file) as own:
+        assert {own[key].dtype for key in own if "spectrum" in key or "power" in key} == {np.dtype(kept)}
+        assert own["kernel"].dtype == np.float32
+    again = Result(WIENER, record, file)
+    for key, array in arrays.items():
+        np.testing.assert_allclose(again.pictures[key], array, rtol=0.01, atol=2e-3)
+        assert again.pictures[key].dtype == array.dtype
+
+
 def test_held_out_images_are_the_last_training_images_and_no_run_trains_on_them():
     valid = replace(WIENER, n_train=100, n_valid=30)
     train, held_out = image_sets(valid)

@@ -20,6 +20,7 @@ from blurvae.text import data_stem
 
 SHARED = ("original", "log_spectrum_data", "data_power")  # the same for all runs that measure the same test images
 LOGS = ("error_power",)  # kept as its logarithm where it is kept in half precision
+SPECTRA, LONG = ("log_spectrum_reconstruction", "log_spectrum_sample", *LOGS), 2**14  # values of images beyond 128 px
 VALUE = "value/"  # before the name of a metric: its values of single images, (n,), see `half`
 VALUES = 100  # images whose values are kept of a run whose pictures are not
 TAPS = 1000  # likewise of its kernels, all images together: eight of 11×11
@@ -102,9 +103,9 @@ def write(result: Result, out: Path, *, images: bool = True, keep: Collection[st
     Args:
         result: with its arrays.
         out: folder of results.
-        images: keep the pictures; else kernels and spectra of the error and of samples stay, in half precision, and the
-            values of the first 100 images, but for those of fitted covariances, so that the file has 20 kB at most at
-            32 and 64 px.
+        images: keep the pictures, and spectra as they are up to 128 px, beyond that in half precision; else kernels and
+            spectra of the error and of samples stay, in half precision, and the values of the first 100 images, but
+            for those of fitted covariances, so that the file has 20 kB at most at 32 and 64 px.
         keep: pictures that are kept even so, such as "sample" where a figure shows every seed.
     """
     path, arrays = result.run.path(out), dict(result.pictures)
@@ -115,13 +116,26 @@ def write(result: Result, out: Path, *, images: bool = True, keep: Collection[st
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             save_arrays(file, common)
-    save_arrays(path.with_suffix(".npz"), arrays if images else thin(arrays, keep))
+    save_arrays(path.with_suffix(".npz"), _lighter(arrays) if images else thin(arrays, keep))
     write_json(path, result.record)
 
 
 def half(values: np.ndarray) -> np.ndarray:
     """In half precision, or in float32 where one lies beyond its 65504: bounds on −log p of large images do."""
     return values.astype(np.float16 if np.abs(values).max(initial=0) < 65504 else np.float32)
+
+
+def _lighter(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All of it, with long spectra in half precision."""
+    light = [_in_half(key, a) if key in SPECTRA and a.size >= LONG else (key, a) for key, a in arrays.items()]
+    return dict(light)
+
+
+def _in_half(key: str, array: np.ndarray) -> tuple[str, np.ndarray]:
+    """Under which name and how an array is kept in half precision."""
+    if key in LOGS:
+        return f"log_{key}", half(np.log(np.maximum(array, np.finfo(array.dtype).tiny)))
+    return key, half(array) if array.dtype == np.float32 else array
 
 
 def thin(arrays: dict[str, np.ndarray], keep: Collection[str] = ()) -> dict[str, np.ndarray]:
@@ -135,10 +149,9 @@ def thin(arrays: dict[str, np.ndarray], keep: Collection[str] = ()) -> dict[str,
                 kept[key] = array[:VALUES]
         elif key == "kernel":
             kept[key] = half(array[: max(1, TAPS // array[0].size)])
-        elif key in LOGS:
-            kept[f"log_{key}"] = half(np.log(np.maximum(array, np.finfo(array.dtype).tiny)))
         else:
-            kept[key] = half(array) if array.dtype == np.float32 else array
+            name, values = _in_half(key, array)
+            kept[name] = values
     return kept
 
 
