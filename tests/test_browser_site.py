@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 
+import numpy as np
 import pytest
 
 from blurvae import paths
@@ -221,3 +223,46 @@ def test_the_film_is_a_strip_without_scripts_for_those_who_want_less_motion_and_
     page = open_page(address)
     page.emulate_media(media="print")
     assert page.locator(".image-grid.film").first.is_visible() and not page.locator(".film-live").first.is_visible()
+
+
+_PIXELS = """() => [...document.querySelectorAll('.demo-bars canvas')].map(c =>
+  [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0))"""
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_bars_move_from_the_mean_to_a_draw(open_page, size):
+    page = open_page("notebooks/27-bars-and-protocol.html", viewport=size)
+    demo = page.locator(".demo-bars")
+    slider, says = demo.locator("input"), demo.locator("output")
+    again, other = demo.get_by_role("button", name="Draw again"), demo.get_by_role("button", name="Another picture")
+    errors = {}
+    for t in (1.0, 0.5, 0.0):
+        slider.fill(str(t))
+        small, answer, truth = (np.array(values) / 255 for values in page.evaluate(_PIXELS))
+        assert set(small) <= {0, 128 / 255} and set(truth) == {0, 1}
+        error = ((answer - truth) ** 2).mean()
+        told = [float(number) for number in re.findall(r"(\d+\.\d+) dB", says.inner_text())]
+        assert told == pytest.approx([-10 * math.log10(error), -10 * math.log10((small > 0).sum() / 256)], abs=0.06)
+        errors[t] = error
+    assert errors[0.0] == pytest.approx((small > 0).sum() / 256, rel=0.02) and set(answer) <= {0, 128 / 255}
+    slider.fill("1")
+    for _ in range(150):
+        again.click()
+    told = re.search(r"(\d\.\d+) times .* expected (\d\.\d+)", says.inner_text())
+    ratio, expected = map(float, told.groups())
+    assert expected == 2 and abs(ratio - 2) < 0.2, "seven standard errors of 151 draws of sixteen bars"
+    other.click()
+    assert not np.array_equal(np.array(page.evaluate(_PIXELS)[2]) / 255, truth)
+    assert "Over 1 draw " in says.inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"] and page.troubles == []
+
+
+def test_a_demo_is_a_sentence_without_scripts_and_nothing_on_paper(browser, base, open_page):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(base + "notebooks/27-bars-and-protocol.html")
+    assert "a slider moves an answer here" in page.locator(".demo-bars").inner_text()
+    context.close()
+    page = open_page("notebooks/27-bars-and-protocol.html")
+    page.emulate_media(media="print")
+    assert not page.locator(".demo-bars").is_visible()
