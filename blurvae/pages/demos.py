@@ -20,7 +20,7 @@ class Demo:
     Attributes:
         name: of the script.
         data: by attribute what the script reads.
-        says: what stands there without scripts, outside the book and on paper.
+        says: what stands there without scripts, and outside the book.
     """
 
     name: str

@@ -156,6 +156,7 @@ def flaws(fig: Figure) -> list[str]:
 
 
 def _flaws_as_drawn(fig: Figure) -> list[str]:
+    """See `flaws`, of a figure that is drawn already."""
     found = []
     if fig.get_figwidth() > WIDEST:
         found.append(f"the figure is {fig.get_figwidth():.2f} inches wide; the text column has {WIDEST}")
