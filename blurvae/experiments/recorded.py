@@ -151,11 +151,11 @@ def load(experiment: str, tier: str, data: str, folder: Path | None = None) -> l
 
 
 def _records(folder: Path, experiment: str, tier: str, data: str) -> Iterator[Result]:
-    """The records in files whose names begin with the data set's; files named otherwise than their runs are left out.
+    """The records in files that name the data set; one that is named otherwise than its run is passed over, aloud.
 
-    It is said aloud: a browser or a cloud drive leaves copies, which would count a seed twice.
+    A browser or a cloud drive leaves copies, which would count a seed twice.
     """
-    for file in sorted((folder / experiment).glob(f"{text.data_stem(data)}-*-{tier}-s*.json"), key=str):
+    for file in sorted((folder / experiment).glob(f"*{text.data_stem(data)}-*-{tier}-s*.json"), key=str):
         if file.name.startswith("."):  # macOS's own
             continue
         result = read_once(file) if re.fullmatch(r".*-s-?\d+", file.stem) else None
