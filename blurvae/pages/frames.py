@@ -16,7 +16,7 @@ import pandas as pd
 from blurvae.claims.inference import ALPHA, sides
 from blurvae.claims.model import SEEDS
 from blurvae.claims.records import collapsed, gaps
-from blurvae.experiments.recorded import HIGHER_IS_BETTER, NOT_RUN, NOTHING, label
+from blurvae.experiments.recorded import FAILED, HIGHER_IS_BETTER, NOT_RUN, NOTHING, label
 from blurvae.record import COLLAPSED, Result
 
 BEST, LEVEL, MARKS = "best", "level", "marks"  # a mark, another, and the key of both in a frame's `attrs`
@@ -37,8 +37,8 @@ def marks(runs: pd.DataFrame, shown: Mapping[tuple[str, str], str], labels: Mapp
 
     Returns:
         {"row|text of the cell": "best" or "level"}: the text stays when columns are renamed or the table is turned.
-        Models whose code tells nothing, methods of which a training diverged, and metrics without a better side have
-        no mark.
+        Models whose code tells nothing, methods of which a training diverged, counts of failures, which no t test
+        compares, and metrics without a better side have no mark.
     """
     found: dict[str, str] = {}
     values: dict[str, dict[str, dict[int, float]]] = {}
@@ -46,7 +46,7 @@ def marks(runs: pd.DataFrame, shown: Mapping[tuple[str, str], str], labels: Mapp
         values.setdefault(metric, {}).setdefault(method, {})[seed] = float(value)
     silent = {name for name, own in values.get("KL", {}).items() if collapsed(own.values())}
     silent |= {*runs.method[runs.metric == NOTHING]}  # of which a training diverged
-    for metric in {metric for _, metric in shown if metric in HIGHER_IS_BETTER}:
+    for metric in {metric for _, metric in shown if metric in HIGHER_IS_BETTER and metric != FAILED}:
         sign = 1 if HIGHER_IS_BETTER[metric] else -1
         own = {m: v for m, v in values.get(metric, {}).items() if m not in silent and len(v) >= SEEDS}
         if len(own) < 2:

@@ -133,14 +133,14 @@ def _published(table: pd.DataFrame, method: experiments.Method | None, column: s
 
 
 def spread(runs: pd.DataFrame, metric: str, over: str) -> str:
-    """A cell of a table: "mean ± sd" over seeds or images, "–" (not measured), or the reason if a seed has none."""
+    """A cell: "mean ± sd" over seeds or images, "1 of 5" that failed, "–" (not measured), or why a seed has none."""
     if over not in MEANING:
         raise ValueError(f"The spread of a table is over {', '.join(map(repr, MEANING))}, not {over!r}.")
     cell = runs[runs.metric.isin((metric, NOTHING))]
     if cell.empty:
         return NOT_RUN if runs.empty else "–"
     if metric == FAILED:
-        cell = lost_as_failed(cell)
+        return f"{(lost := lost_as_failed(cell).value).sum():.0f} of {len(lost)}"
     missing = cell[cell.state != "recorded"]
     if not missing.empty:
         return str(missing.state.iloc[0])
