@@ -14,7 +14,7 @@ from blurvae.claims.verdict import Finding
 from blurvae.experiments import recorded
 from blurvae.experiments.failures import failure_rates
 from blurvae.pages import figures, tables
-from blurvae.pages.claims.words import decided
+from blurvae.pages.claims import decided, decisions
 from blurvae.record import Run, queue
 
 NAME, PLACE = "tempered/color_mnist", ("study", "color-mnist")
@@ -125,7 +125,13 @@ def test_a_study_that_decides_nothing_says_how_many_seeds_would(tmp_path: Path) 
     record(tmp_path, noise=0.8)
     found = pieces(tmp_path)["TA-C4", "better", "dcgan-learned"]
     assert found.verdict == "undecided" and found.seeds is not None and found.seeds > len(SEEDS)
-    assert f"{found.seeds} seeds would decide" in decided(found)
+    words = f"{found.seeds} seeds would decide"
+    assert words in decided(found)
+    table = decisions("tempered", NAME, *PLACE, tmp_path)
+    row = table.loc["TA-C4", "better", "dcgan-learned"]
+    assert row.verdict == "undecided" and words in row["what is decided"]
+    assert set(table.index) == set(pieces(tmp_path))
+    assert decisions("tempered", NAME, "smoke", "color-mnist", tmp_path).empty
 
 
 def test_a_training_that_diverged_has_failed(tmp_path: Path) -> None:

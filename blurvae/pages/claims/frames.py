@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 import pandas as pd
 
-from blurvae.claims.ledger import load
+from blurvae.claims.ledger import find_all, load
 from blurvae.claims.rules import findings
 from blurvae.claims.verdict import NOT_TESTED, Finding
 from blurvae.pages.claims.words import decided
@@ -36,6 +37,29 @@ def pieces(made: Iterable[Finding]) -> pd.DataFrame:
         for f in made
     ]
     return pd.DataFrame(rows).set_index("data")
+
+
+def decisions(source: str, experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
+    """What the runs of one experiment on one data set decide of each claim that they test, one row a piece.
+
+    Args:
+        source: whose claims, such as "tempered".
+        experiment: its name.
+        tier: "smoke", "lesson", "study" or "paper".
+        data: the data set's name.
+        folder: of results; the checkout's data/results where None.
+
+    Returns:
+        Columns verdict and what is decided (with the seeds that would decide the rest), by claim, rule and method.
+    """
+    rows = [
+        (claim.name, f.evidence.rule, f.evidence.method, f.verdict, decided(f))
+        for claim, made in find_all(folder, source).items()
+        for f in made
+        if (f.evidence.experiment, f.evidence.tier, f.evidence.data) == (experiment, tier, data)
+    ]
+    by = ["claim", "rule", "method"]
+    return pd.DataFrame(rows, columns=[*by, "verdict", "what is decided"]).set_index(by)
 
 
 def calls(finding: Finding) -> pd.DataFrame:
