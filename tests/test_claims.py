@@ -762,6 +762,8 @@ def test_equal_verdicts_are_said_once():
     said = {"on natural patches": "holds", "on the faces": "holds", "on digits": "undecided"}
     assert page.joined(said) == "holds on natural patches and on the faces, and is undecided on digits"
     assert page.joined({"on a": "does not hold", "on b": "does not hold"}) == "does not hold on a or on b"
+    of_three = dict.fromkeys(("on a", "on b", "on c"), "does not hold")
+    assert page.joined(of_three) == "does not hold on a, on b or on c"
     assert page.joined({"on a": "holds", "on b": "does not hold"}) == "holds on a and does not hold on b"
 
 

@@ -18,7 +18,7 @@ NOTES = (
     "Its numbers are the best, or the best and the worst, of at least three seeds; ours are means over all.",
     "Modes are counted with the project's own classifier of digits among 10,000 samples, of 1,000 that there are.",
     "A training has failed where its samples are further from the test images than the training set's mean image is, "
-    "in FD-squeeze.",
+    "in FD-squeeze, or are all of one kind.",
 )
 SHARE = 0.4  # of the steps, K
 METHODS = (

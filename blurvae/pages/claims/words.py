@@ -148,7 +148,7 @@ def joined(verdicts: Mapping[str, str]) -> str:
     for where, said in verdicts.items():
         places.setdefault(predicate(said), []).append(where)
     denied = (FAILS, predicate(NOT_TESTED))
-    parts = [f"{words} {(' or ' if words in denied else ' and ').join(where)}" for words, where in places.items()]
+    parts = [f"{words} {_listed(where, 'or' if words in denied else 'and')}" for words, where in places.items()]
     return (" and " if len(parts) == len(verdicts) else ", and ").join(parts)
 
 
@@ -169,6 +169,6 @@ def sides(made: Sequence[Finding]) -> str:
     return ", ".join(parts) or NOT_RUN
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], last: str = "and") -> str:
     """As in "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
