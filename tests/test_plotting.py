@@ -227,6 +227,22 @@ def test_a_shown_figure_has_two_pixels_for_each_of_the_screen_and_is_closed(monk
     assert shown["width"] == round(96 * 7.2) and not plt.fignum_exists(fig.number)
 
 
+def test_square_panels_keep_their_labels_within_the_figure(monkeypatch):
+    """A layout of a fixed aspect is settled in its second pass; after the first a label hangs over the edge."""
+    seen = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: seen.append(options["metadata"]))
+    with plt.rc_context():
+        plotting.use_style()
+        fig, axes = plt.subplots(1, 2, figsize=(7.2, 4.1), sharex=True, sharey=True)
+        for ax in axes:
+            ax.plot([0, 1], [0, 1], label="diagonal")
+            ax.set(xlabel="recall ↑", title="clusters", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axes[0].set_ylabel("precision ↑")
+        plotting.legend_above(fig)
+        plotting.show(fig)
+    assert seen[0]["image/png"]["flaws"] == []
+
+
 def test_formulae_keep_their_fonts_where_the_kept_list_of_fonts_lacks_them(tmp_path):
     """As on a machine where Matplotlib's own fonts could not be read when its list was made."""
     kept = tmp_path / f"fontlist-v{font_manager.FontManager.__version__}.json"

@@ -59,6 +59,8 @@ def _png(fig: Figure) -> str:
     """A figure, which is laid out and drawn, as base64 of a PNG of two pixels for each of the screen."""
     canvas = FigureCanvasAgg(fig)
     fig.set_dpi(2 * INCH)
+    if any(ax.get_aspect() != "auto" for ax in fig.axes):
+        fig.draw_without_rendering()  # the layout of panels of a fixed aspect is settled in the second pass only
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     if not any(ax.images or any(isinstance(c, QuadMesh) for c in ax.collections) for ax in fig.axes):
