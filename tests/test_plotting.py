@@ -233,7 +233,7 @@ def test_square_panels_keep_their_labels_within_the_figure(monkeypatch):
     monkeypatch.setattr("IPython.display.display", lambda data, **options: seen.append(options["metadata"]))
     with plt.rc_context():
         plotting.use_style()
-        fig, axes = plt.subplots(1, 2, figsize=(7.2, 4.1), sharex=True, sharey=True)
+        fig, axes = plt.subplots(1, 2, figsize=(7.2, 3.9), sharex=True, sharey=True)
         for ax in axes:
             ax.plot([0, 1], [0, 1], label="diagonal")
             ax.set(xlabel="recall ↑", title="clusters", xlim=(0, 1), ylim=(0, 1), aspect="equal")
