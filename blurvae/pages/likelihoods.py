@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from blurvae import experiments
-from blurvae.experiments.derived import FITTED, fitted_bounds
-from blurvae.experiments.recorded import frame, label, load
+from blurvae.experiments.recorded import frame, label
 from blurvae.pages.runs import not_recorded
 from blurvae.systems import BlurVAE
+
+COLUMNS = ("−log p as printed", "−ELBO", "−ELBO, σ² fitted", "−ELBO, spectrum fitted")
 
 
 def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) -> pd.DataFrame:
@@ -19,21 +20,18 @@ def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) ->
 
     Returns:
         Columns "−log p as printed" (as Table 6 of the main paper), "−ELBO" of the density that the model defines, and
-        for L2 that with a fitted covariance, see `fitted_bounds`.
+        those with a covariance that is fitted to errors of training images, see `evaluation.fitted`.
 
     Raises:
-        ValueError: no run of L2 is recorded with its pictures.
+        ValueError: no run of L2 is recorded.
     """
-    runs = load(experiment, tier, data, folder)
-    fitted = pd.DataFrame([fitted_bounds(r) for r in runs if r.run.method == "l2" and r.pictures]).mean()
-    if fitted.empty:
+    runs = frame(experiment, tier, data, folder)
+    if "l2" not in set(runs.method):
         raise not_recorded(experiment, tier, data)
-    means = frame(experiment, tier, data, folder).groupby(["method", "metric"]).value.mean().unstack()
+    means = runs.groupby(["method", "metric"]).value.mean().unstack()
     methods = experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS
-    rows = [m.name for m in methods if m.name == "l2" or _term(m) in ("wiener", "wiener-proper")]
-    shown: Any = means.reindex(index=rows, columns=["−log p as printed", "−ELBO"])
-    for name in FITTED:
-        shown.loc["l2", f"−ELBO, {name}"] = fitted[name]
+    rows = [m.name for m in methods if _term(m) in ("l2", "wiener", "wiener-proper")]
+    shown: Any = means.reindex(index=rows, columns=list(COLUMNS))
     shown = shown.rename(index=lambda method: label(experiment, method))
     return shown.map(lambda nats: "–" if pd.isna(nats) else f"{nats:.0f}").rename_axis(columns=None)
 
