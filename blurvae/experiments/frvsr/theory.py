@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from blurvae import datasets
-from blurvae.blur import alias_system, hermitian_weights, least_error, radial_frequency
+from blurvae.blur import alias_system, hermitian_weights, least_error
 from blurvae.evaluation.whole_clips import LATER, LONG, LONG_CLIPS
 from blurvae.metrics import Protocol
 from blurvae.models import parameter_count
@@ -42,13 +42,14 @@ def power_of_patches(side: int = SIDE) -> Tensor:
     x = datasets.load("natural", "train", size=side, n=PATCHES).tensor().double() / 255
     half = torch.fft.rfft2(x - x.mean((2, 3), keepdim=True), norm="ortho")
     power = torch.view_as_real(half).square().mean((0, 1)).sum(-1)  # (side, side//2 + 1)
-    ring = (side * radial_frequency((side, side), dtype=power.dtype)).round().long()
+    f = side * torch.fft.fftfreq(side, dtype=power.dtype)
+    ring = torch.hypot(f[:, None], f).round().long()
+    seen = ring[:, : side // 2 + 1].flatten()  # of the half; its last column is that of −½
     weights = hermitian_weights((side, side), dtype=power.dtype)
-    total, count = (torch.bincount(ring.flatten(), of.flatten()) for of in (weights * power, weights))
+    total, count = (torch.bincount(seen, of.flatten()) for of in (weights * power, weights))
     mean = total / count
     mean[0] = mean[1]  # where the mean is not known after all
-    f = side * torch.fft.fftfreq(side, dtype=power.dtype)
-    return mean[torch.hypot(f[:, None], f).round().long()]
+    return mean[ring]
 
 
 def gaussian_gain(sigma: float, side: int = SIDE) -> Tensor:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
-from blurvae.claims.ledger import find_all, load
+from blurvae import paths
+from blurvae.claims.ledger import load
+from blurvae.claims.model import Claim, Evidence
 from blurvae.claims.rules import findings
 from blurvae.claims.verdict import NOT_TESTED, Finding
 from blurvae.pages.claims.words import decided
 
 
-def found(name: str, experiments: Collection[str], tier: str = "lesson") -> list[Finding]:
-    """What the recorded runs of some experiments say of one claim.
+def found(name: str, experiments: Collection[str], tier: str = "lesson", folder: Path | None = None) -> list[Finding]:
+    """What the runs of some experiments say of one claim.
 
     Args:
         name: of the claim, such as "B2".
         experiments: names of experiments.
         tier: "smoke", "lesson", "study" or "paper".
+        folder: of results; the checkout's data/results where None.
     """
     claim = next(c for c in load() if c.name == name)
-    return [f for f in findings(claim) if f.evidence.experiment in experiments and f.evidence.tier == tier]
+    return _judged(claim, lambda e: e.experiment in experiments and e.tier == tier, folder)
+
+
+def _judged(claim: Claim, asked: Callable[[Evidence], bool], folder: Path | None) -> list[Finding]:
+    """The findings on those pieces of a claim's evidence that are asked for; the runs of no other are read."""
+    return [*findings(replace(claim, evidence=tuple(filter(asked, claim.evidence))), folder)]
 
 
 def pieces(made: Iterable[Finding]) -> pd.DataFrame:
@@ -52,11 +61,11 @@ def decisions(source: str, experiment: str, tier: str, data: str, folder: Path |
     Returns:
         Columns verdict and what is decided (with the seeds that would decide the rest), by claim, rule and method.
     """
+    of = experiment, tier, data
     rows = [
         (claim.name, f.evidence.rule, f.evidence.method, f.verdict, decided(f))
-        for claim, made in find_all(folder, source).items()
-        for f in made
-        if (f.evidence.experiment, f.evidence.tier, f.evidence.data) == (experiment, tier, data)
+        for claim in load(paths.claims() / f"{source}.toml")
+        for f in _judged(claim, lambda e: (e.experiment, e.tier, e.data) == of, folder)
     ]
     by = ["claim", "rule", "method"]
     return pd.DataFrame(rows, columns=[*by, "verdict", "what is decided"]).set_index(by)
