@@ -55,7 +55,7 @@ def begun(tmp_path, monkeypatch):
     return made
 
 
-def go(slot: slot.Slot, runs, width: int = 1, graphs: bool = False) -> list[tuple[str, str]]:
+def go(slot: slot.Slot, runs, width: int = 1, graphs: frozenset[str] = frozenset()) -> list[tuple[str, str]]:
     """Makes runs in a slot; what its log says then, by method."""
     judge = Pace("cpu", width)
     work.Work(slot, slot.begin(runs, judge, {}), judge, graphs).through()
@@ -107,6 +107,11 @@ def test_runs_are_judged_by_those_before_them(paper):
     assert judge.expected(faces) == 3 * judge.stated(faces), "nothing of its size has been seen"
     judge.learn(faces, judge.stated(faces))
     assert judge.expected(faces) == judge.stated(faces) and judge.expected(cifar) == 3 * judge.stated(cifar)
+    game = experiments.get("tempered/wgan_gp").runs("paper", "cifar10", (0,))[0]
+    assert judge.expected(game) == pytest.approx(3 * judge.stated(game)), "but images of its size have been seen"
+    judge.learn(game, 40 * judge.stated(game))
+    assert judge.expected(game) == pytest.approx(40 * judge.stated(game))
+    assert judge.expected(cifar) == pytest.approx(3 * judge.stated(cifar)), "and a slow game says nothing of a VAE"
 
 
 def test_the_plan_fills_slots_of_nine_minutes(paper, capsys, monkeypatch):
@@ -247,12 +252,22 @@ def test_memory_that_does_not_suffice_is_shared_by_fewer(begun, monkeypatch):
 
 def test_what_fails_with_graphs_is_tried_without(begun, monkeypatch):
     asked = raising(monkeypatch, {"l2": [RuntimeError("CUDA error: an illegal instruction")]})
-    assert go(begun, [L2], graphs=True) == [("l2", "failed"), ("l2", "recorded")]
+    graphs = frozenset({"vae", "l2"})
+    assert go(begun, [L2], graphs=graphs) == [("l2", "failed"), ("l2", "recorded")]
     assert [given["graphs"] for given in asked] == [True, False]
     begun.log[:] = [entry for entry in begun.log if entry["state"] == "failed"]
     L2.path(begun.work).unlink()
-    go(begun, [L2], graphs=True)
+    go(begun, [L2], graphs=graphs)
     assert asked[-1]["graphs"] is False, "another process knows it too"
+
+
+def test_a_run_is_captured_where_its_system_and_its_terms_have_been(begun, monkeypatch):
+    asked = raising(monkeypatch, {})
+    go(begun, SMOKE, graphs=frozenset({"vae", "wiener", "ce", "gan"}))
+    assert [given["graphs"] for given in asked] == [False, True, True]
+    runs = experiments.get("dalal/table1").runs("paper", "mnist-binary", (0,))
+    late = next(run for run in runs if run.method == "stft-ssim")
+    assert checks.parts(late) == {"small-vae", "sum", "ssim", "stft", "l2"}
 
 
 def test_a_checkpoint_that_cannot_be_used_is_begun_anew(begun):
@@ -283,7 +298,7 @@ def test_the_log_of_earlier_slots_judges_too(begun):
 def given(tmp_path, monkeypatch):
     """Arguments of a slot that makes one run at once, without looking at the machine."""
     monkeypatch.setenv("BLURVAE_COMMIT", COMMIT)
-    monkeypatch.setattr(command, "_checked", lambda _: {"graphs": False, "side by side": False})
+    monkeypatch.setattr(command, "_checked", lambda _: {"graphs": [], "side by side": False})
     arguments = ["--tier", "smoke", "--only", "table5", "l2", "--budget", "5m", "--device", "cpu"]
     return [*arguments, "--work", str(tmp_path / "work"), "--out", str(tmp_path / "a.tar")]
 
@@ -388,17 +403,35 @@ def test_gpu_tests_are_found_and_say_why_they_are_not_run(monkeypatch):
 
 
 def test_graphs_are_used_where_their_tests_have_passed():
-    passed = "\n".join(
-        f"tests/test_train_gpu.py::test_captured_moves_are_the_moves[{m}] PASSED" for m in ("l2", "wiener")
-    )
-    toy = "tests/test_train_gpu.py::test_captured_moves_are_the_moves[frvsr-bf16] FAILED"
-    beside = "tests/test_train_gpu.py::test_trainings_side_by_side_are_each_alone "
-    assert checks.graphs_hold("not run: this machine has no GPU") == (False, False)
-    assert checks.graphs_hold(passed) == checks.graphs_hold(f"{passed}\n{toy}\n{beside}PASSED") == (True, True)
-    assert checks.graphs_hold(f"{passed}\n{beside}FAILED") == (True, False)
-    assert checks.graphs_hold(f"{passed}\n{toy.replace('frvsr', 'wiener, live')}") == (False, False)
-    source = (paths.root() / "tests" / checks.GRAPHS).read_text(encoding="utf-8")
-    assert "def test_captured_moves_are_the_moves(" in source and "def test_trainings_side_by_side_are" in source
+    """By the lines that pytest writes of the tests that there are."""
+    file = f"tests/{checks.GRAPHS}"
+
+    def said(test: str, outcome: str) -> str:
+        return f"{file}::{test} {outcome} [  7%]\n"
+
+    moves, terms = "test_captured_moves_are_the_moves", "test_captured_terms_are_the_terms"
+    first = said(f"{moves}[vae: wiener, live, bf16]", "PASSED") + said(f"{moves}[vae: l2, bf16]", "PASSED")
+    passed = first + said(f"{terms}[wiener]", "PASSED") + said(f"{terms}[wiener-proper]", "PASSED")
+    passed += said(f"{terms}[lpips]", "SKIPPED (no weights)") + said(f"{moves}[gan: wgan-gp, float32]", "PASSED")
+    beside = "test_trainings_side_by_side_are_each_alone"
+    assert checks.graphs_hold("not run: this machine has no GPU") == (frozenset(), False)
+    known = {"vae", "wiener", "wiener-proper", "gan"}
+    for end in ("", said(beside, "PASSED"), f"{file}::{terms}[ssim] \nended after 60 s, which is all the time it had"):
+        assert checks.graphs_hold(passed + end) == (known, True)
+    assert checks.graphs_hold(passed + said(beside, "FAILED")) == (known, False)
+    failed = said(f"{moves}[gan: wgan-gp, bf16]", "FAILED") + said(f"{terms}[wiener]", "ERROR")
+    assert checks.graphs_hold(passed + failed) == ({"vae", "wiener-proper"}, True)
+
+
+def test_what_decides_on_graphs_is_tested_of_all_that_can_be_planned():
+    """By the names of the tests that there are."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-m", "gpu", "-o", "addopts=", "--noconftest"]
+    file = paths.root() / "tests" / checks.GRAPHS
+    done = subprocess.run([*command, "-p", "no:cacheprovider", str(file)], capture_output=True, text=True, check=False)
+    assert "::test_trainings_side_by_side_are_each_alone" in done.stdout, done.stdout
+    held, beside = checks.graphs_hold("".join(f"{line} PASSED\n" for line in done.stdout.splitlines()))
+    planned = frozenset().union(*(checks.parts(entry.run) for entry in matrix("paper", Path(os.devnull))))
+    assert beside and planned <= held, "a run of tier paper is made of what no test captures"
 
 
 def test_a_check_that_takes_too_long_is_ended():

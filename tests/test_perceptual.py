@@ -13,6 +13,8 @@ import pytest
 import scipy.fft
 import torch
 from torch import Tensor
+from toys import with_term
+from toys.running import copied, different, trained
 
 from blurvae import blur, datasets, losses, metrics
 from blurvae.datasets import ImageSet
@@ -23,6 +25,7 @@ from blurvae.models.lpips import _network
 from blurvae.systems import BlurVAE
 from blurvae.systems.vae import Players
 from blurvae.train import Budget, fit
+from blurvae.train.recorders import Tape
 
 SQUEEZE = "squeezenet1_1-b8a52dc0.pth"
 T = np.array(THRESHOLDS)
@@ -120,6 +123,15 @@ def test_images_without_whole_blocks_or_of_odd_channels_are_refused(name: str) -
 def image_set(size: int) -> ImageSet:
     pixels = ((images(8, size=size, dtype=torch.float32) + 1) * 127.5).to(torch.uint8).numpy()
     return ImageSet("patches", "train", pixels, None, "random", "none", None, "0123")
+
+
+@pytest.mark.parametrize("name", ["lpips", "watson-dft"])
+def test_a_graph_could_hold_what_has_weights(name: str, squeeze, hub) -> None:
+    """As `test_train_tape` has it of the terms without: no number of the host in a step, none read off the device."""
+    save_weights(hub / "rgb_watson_fft_trial0.pth")
+    tape = Tape()
+    assert not different(copied(trained(with_term(name))), copied(trained(with_term(name), recorder=tape)))
+    assert not tape.suspicious
 
 
 @pytest.mark.parametrize("size", [32, 64])

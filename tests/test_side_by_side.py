@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from toys import CASES, IMAGES, RAE, SMALL_RAE
+from toys import CASES, DIVERGING, IMAGES
 from toys.running import copied, different, started, trained
 
 from blurvae.errors import Diverged
-from blurvae.train import Scene, Training, Turn, feed
+from blurvae.train import Training, feed
 from blurvae.train.graphs import LEAST, CudaGraphs, why_not
 from blurvae.train.side_by_side import in_turn
 
 NAMES = ("wiener, live", "vae-gan", "wgan-gp with a lens", "frvsr", "rae-sn")
 
 
-@dataclass(frozen=True)
-class Diverging(RAE):
-    """Its loss is infinite from the first step on."""
-
-    def moves(self, phase: str) -> Any:
-        (move,) = super().moves(phase)
-
-        def play(players: Any, scene: Scene) -> Turn:
-            turn = move.play(players, scene)
-            return Turn({k: v / 0 for k, v in turn.losses.items()}, {k: v / 0 for k, v in turn.parts.items()})
-
-        return (replace(move, play=play),)
-
-
 @pytest.mark.parametrize("width", [1, 2, 6])
 def test_trainings_in_turn_end_as_each_does_alone(width: int) -> None:
     starts: list[Callable[[], Training[Any]]] = [partial(started, CASES[name]) for name in NAMES]
-    starts.insert(2, partial(started, (Diverging("ae", **SMALL_RAE), IMAGES)))
+    starts.insert(2, partial(started, DIVERGING))
     ended = {number: (training, error) for number, training, error in in_turn(starts, width)}
     assert sorted(ended) == list(range(6))
     _, failure = ended.pop(2)

@@ -1,7 +1,8 @@
 """The training core on a GPU: nothing waits for the device in a step, and graphs are the moves that they were made of.
 
-One minute on one GPU: `pytest -m gpu tests/test_train_gpu.py`. Nothing here runs where there is none; what of it can be
-shown on a CPU is in `test_train_tape` and `test_systems_repeat`.
+`pytest -m gpu tests/test_train_gpu.py`. Nothing here runs where there is none; what of it can be shown on a CPU is in
+`test_train_tape` and `test_systems_repeat`. The first tests decide where a slot captures (`gpu_slot.checks`): their
+names begin with the system or the term, in the order of the runs, since the time of a slot may end them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from toys import CASES
-from toys.running import BUDGET, copied, different, run, started
+from toys import CASES, DIVERGING, with_term
+from toys.running import BUDGET, Case, copied, different, run, started
 
+from blurvae import losses
+from blurvae.errors import Diverged
 from blurvae.machine import repeatable
 from blurvae.train import Training, graphs, stage
 from blurvae.train.optimisers import Adam, step
@@ -29,7 +32,23 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
 GPU = torch.device("cuda")
-CAPTURED = ("l2", "wiener, detached", "wiener, live", "vae-gan", "rae-gp", "wgan-gp with a lens", "enhancenet", "frvsr")
+CAPTURED = (
+    "l2",
+    "wiener, detached",
+    "wiener, live",
+    "wiener-proper, elbo",
+    "spectral",
+    "gan with a lens, by rmsprop",
+    "lsgan with a lens",
+    "wgan-gp with a lens",
+    "small vae, cyclical, a late term",
+    "rae-gp",
+    "rae-sn",
+    "vae-gan",
+    "tempered vae, wiener",
+    "enet-pat",
+    "frvsr, of three frames",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,10 +59,53 @@ def deterministic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def trained(name: str, precision: str = "float32", **how: Any) -> Training[Any]:
-    training = started(CASES[name], replace(BUDGET, epochs=6, precision=precision), device="cuda", **how)
+def trained(case: Case, precision: str = "float32", epochs: int = 6, **how: Any) -> Training[Any]:
+    training = started(case, replace(BUDGET, epochs=epochs, precision=precision), device="cuda", **how)
     with training.on_its_stream():
         return run(training)
+
+
+def assert_captured(case: Case, precision: str, epochs: int) -> None:
+    """Weights, moments, the generator's state and the history are those of the same training in Python."""
+    eager, captured = trained(case, precision, epochs), trained(case, precision, epochs, graphs=True)
+    assert captured.in_python == "" and captured.replays
+    assert not different(copied(eager), copied(captured))
+    assert captured.progress.history == eager.progress.history
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [
+        pytest.param(name, precision, id=f"{CASES[name][0].name}: {name}, {precision}")
+        for name in CAPTURED
+        for precision in ("float32", "bf16")
+    ],
+)
+def test_captured_moves_are_the_moves(name: str, precision: str) -> None:
+    """Across phases and with rules that act."""
+    assert_captured(CASES[name], precision, epochs=6)
+
+
+@pytest.mark.parametrize("name", losses.TERMS)
+def test_captured_terms_are_the_terms(name: str) -> None:
+    system, images = with_term(name)
+    if missing := losses.get(name).needs(images.images.shape[1:]):
+        pytest.skip(missing)
+    assert_captured((system, images), "float32", epochs=3)
+
+
+def test_trainings_side_by_side_are_each_alone() -> None:
+    """And as they would be if none of them diverged."""
+    names = ("wiener, live", "l2", "vae-gan", "frvsr, of three frames")
+    budget = replace(BUDGET, epochs=6, precision="float32")
+    cases = [*(CASES[name] for name in names), DIVERGING]
+    starts = [partial(started, case, budget, device="cuda", graphs=True) for case in cases]
+    ended = {number: (training, error) for number, training, error in in_turn(starts, len(cases))}
+    assert isinstance(ended[len(names)][1], Diverged)
+    for i, name in enumerate(names):
+        training, error = ended[i]
+        assert error is None and training is not None
+        assert not different(copied(trained(CASES[name], graphs=True)), copied(training))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -64,44 +126,23 @@ def test_a_step_never_waits_for_the_device(name: str) -> None:
         next(steps)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-@pytest.mark.parametrize("name", CAPTURED)
-def test_captured_moves_are_the_moves(name: str, precision: str) -> None:
-    """Weights, moments, the generator's state and the history, across phases and with rules that act."""
-    eager, captured = trained(name, precision), trained(name, precision, graphs=True)
-    assert captured.in_python == "" and captured.replays
-    assert not different(copied(eager), copied(captured))
-    assert captured.progress.history == eager.progress.history
-
-
 def test_stopped_and_resumed_with_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from blurvae.train import loop
 
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     monkeypatch.setattr(stage, "WINDOW", 2)
-    whole = trained("wiener, live", graphs=True)
+    whole = trained(CASES["wiener, live"], graphs=True)
     budget = replace(BUDGET, epochs=6, precision="float32")
     first = started(CASES["wiener, live"], budget, device="cuda", graphs=True, checkpoint=tmp_path)
     with first.on_its_stream():
         run(first, whole.progress.step // 2 + 1)
-    again = trained("wiener, live", graphs=True, checkpoint=tmp_path, resume=True)
+    again = trained(CASES["wiener, live"], graphs=True, checkpoint=tmp_path, resume=True)
     assert not different(copied(whole), copied(again))
     assert again.progress.history == whole.progress.history
 
 
-def test_trainings_side_by_side_are_each_alone() -> None:
-    names = ("wiener, live", "l2", "vae-gan", "frvsr")
-    budget = replace(BUDGET, epochs=6, precision="float32")
-    starts = [partial(started, CASES[name], budget, device="cuda", graphs=True) for name in names]
-    ended = {number: (training, error) for number, training, error in in_turn(starts, len(names))}
-    for i, name in enumerate(names):
-        training, error = ended[i]
-        assert error is None and training is not None
-        assert not different(copied(trained(name, graphs=True)), copied(training))
-
-
 def test_random_numbers_are_the_same_replayed() -> None:
-    eager, captured = (trained("l2", graphs=graphs_on) for graphs_on in (False, True))
+    eager, captured = (trained(CASES["l2"], graphs=graphs_on) for graphs_on in (False, True))
     assert torch.equal(eager.stage.generator.get_state(), captured.stage.generator.get_state())
 
 
@@ -134,7 +175,7 @@ def test_a_graph_survives_the_caches_of_constants() -> None:
     """It holds what it read: a cache that is emptied takes nothing from under it."""
     from blurvae.losses import watson
 
-    whole = trained("wiener, detached", graphs=True)
+    whole = trained(CASES["wiener, detached"], graphs=True)
     training = started(CASES["wiener, detached"], replace(BUDGET, epochs=6), device="cuda", graphs=True)
     with training.on_its_stream():
         for _ in training:

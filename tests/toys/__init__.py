@@ -11,9 +11,10 @@ from blurvae.systems import GAN, RAE, VAEGAN, BlurVAE, SmallVAE, TemperedVAE
 from blurvae.systems import EnhanceNet as RealEnhanceNet
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
+from toys.diverging import Diverging
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
-from toys.samples import CLIPS, IMAGES, LARGER, POINTS, RECORDS, Pictures
+from toys.samples import CLIPS, IMAGES, LARGER, POINTS, RECORDS, Pictures, smooth
 from toys.two_terms import TwoTerms
 
 
@@ -21,6 +22,12 @@ def blur_vae(term: str, **constants: Any) -> BlurVAE:
     """The first real system at the size of the toys."""
     small: dict[str, Any] = {"widths": (4, 6), "latent": 3, "hidden": 8, "lr": 1e-3, "kernel_lr": 1e-3}
     return BlurVAE(losses.get(term, **constants), warm_up=1, **small)
+
+
+def with_term(name: str) -> tuple[BlurVAE, Pictures]:
+    """The first real system with a reconstruction term, weighted from the first step on, and images that all accept."""
+    constants: dict[str, Any] = {"kernel_size": 3} if name.startswith("wiener") else {}
+    return replace(blur_vae(name, **constants), warm_up=0), Pictures("images of 32 px", smooth(8, 32))
 
 
 def tempered_vae(term: str, **constants: Any) -> TemperedVAE:
@@ -119,3 +126,5 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "sisr, noisy parts": (frvsr("sisr", noise=0.05, crop=4), CLIPS),
     "classifier": (Classification((3, 8, 8), 3, (4, 6), flip=True, shift=1), RECORDS),
 }
+
+DIVERGING: tuple[System[Any], Pictures] = Diverging("ae", **SMALL_RAE), IMAGES  # as none of the list may

@@ -32,10 +32,12 @@ from blurvae.experiments.gpu_slot.slot import PASSED, Slot
 from blurvae.experiments.gpu_slot.work import WIDEST, GpuLost, Work, widest
 from blurvae.experiments.matrix import matrix
 from blurvae.files import locked
+from blurvae.losses import TERMS
 from blurvae.machine import choose_device
 from blurvae.provenance import commit
 from blurvae.record import Run
 from blurvae.record.queue import NEEDS_WEIGHTS, NOT_RUN, RUNNING, seconds
+from blurvae.systems import SYSTEMS
 from blurvae.text import speak_any_encoding
 
 # All that it reads of the checkout.
@@ -77,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recorded", type=Path, help="what `blurvae status --tier paper --json` says at home")
     parser.add_argument("--work", type=Path, help="folder for records and checkpoints until they are in the archive")
     parser.add_argument("--width", type=int, help=f"runs side by side; on a GPU up to {WIDEST}, by its memory")
-    parser.add_argument("--graphs", choices=("auto", "on", "off"), default="auto", help="auto: if their tests passed")
+    parser.add_argument(
+        "--graphs", choices=("auto", "on", "off"), default="auto", help="auto: where their tests passed"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print the plan with its estimates, on any machine")
     return parser
 
@@ -172,15 +176,17 @@ def _here(slot: Slot, runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if not _absent(run.data, run.size)]
 
 
-def _way(given: argparse.Namespace, slot: Slot) -> tuple[bool, int]:
-    """Whether moves are captured as CUDA graphs, and how many runs are made side by side."""
+def _way(given: argparse.Namespace, slot: Slot) -> tuple[frozenset[str], int]:
+    """The systems and terms whose moves are captured as CUDA graphs, and how many runs are made side by side."""
     passed = _checked(slot)
-    graphs = given.graphs == "on" or (given.graphs == "auto" and passed["graphs"])
+    graphs = {"on": frozenset((*SYSTEMS, *TERMS)), "off": frozenset[str](), "auto": frozenset(passed["graphs"])}
+    captured = graphs[given.graphs]
     # Without graphs one process cannot keep a GPU busy, and several trainings in it are no faster than one.
-    width = given.width or (widest(slot.device) if graphs and passed["side by side"] else 1)
+    width = given.width or (widest(slot.device) if captured and passed["side by side"] else 1)
     if slot.device.type == "cuda":
-        _tell(f"CUDA graphs are {'on' if graphs else 'off'}, {width} at a time; --graphs and --width say otherwise.")
-    return graphs, max(width, 1)
+        on = f"on for {', '.join(sorted(captured))}" if captured else "off"
+        _tell(f"CUDA graphs are {on}; {width} at a time. --graphs and --width say otherwise.")
+    return captured, max(width, 1)
 
 
 def _checked(slot: Slot) -> dict[str, Any]:
@@ -197,7 +203,8 @@ def _checked(slot: Slot) -> dict[str, Any]:
     slot.archive.add({"tests.txt": f"{tests}\n\nbenchmark\n{said}\n".encode()})
     if file.exists():
         slot.archive.add({"bench.json": file.read_bytes()})
-    slot.head["checked"] = found = now | dict(zip(("graphs", "side by side"), checks.graphs_hold(tests)))
+    held, beside = checks.graphs_hold(tests)
+    slot.head["checked"] = found = now | {"graphs": sorted(held), "side by side": beside}
     slot.save()
     return found
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from blurvae import paths
+from blurvae.record import Run
+from blurvae.record.encode import encode
 
 MARK = "pytest.mark.gpu"
 GRAPHS = "test_train_gpu.py"  # the tests of CUDA graphs and of trainings side by side
@@ -36,20 +41,36 @@ def gpu_tests(device: str, limit: float) -> str:
     return _run([*command, "--noconftest", "--continue-on-collection-errors", *map(str, files)], limit)
 
 
-def graphs_hold(said: str) -> tuple[bool, bool]:
-    """Whether GPU tests have shown that CUDA graphs are right, and whether trainings side by side may be.
+def graphs_hold(said: str) -> tuple[frozenset[str], bool]:
+    """Of which systems and terms GPU tests have shown that they can be captured, and whether side by side.
 
     Args:
         said: what `gpu_tests` returned, maybe cut off.
 
     Returns:
-        (graphs, side by side): all tests of the systems that runs have, of captured moves, must have passed, one at
-        least; that of trainings side by side must not have failed.
+        (names of systems and terms, side by side): of each all tests of captured moves that ended must have passed, one
+        at least; that of trainings side by side must not have failed.
     """
-    lines = [line for line in said.splitlines() if f"{GRAPHS}::" in line]
-    moves = [line for line in lines if "::test_captured_moves" in line and ("[l2" in line or "[wiener" in line)]
-    graphs = any("PASSED" in line for line in moves) and not any("FAILED" in line or "ERROR" in line for line in moves)
-    return graphs, graphs and not any("side_by_side" in line and "FAILED" in line for line in lines)
+    ended = re.findall(rf"{GRAPHS}::test_captured_\w+\[([^:\]]+).*\] (PASSED|FAILED|ERROR|SKIPPED)", said)
+    wrong = {name for name, outcome in ended if outcome != "PASSED"}
+    held = frozenset(name for name, _ in ended) - wrong
+    return held, bool(held) and not re.search(rf"{GRAPHS}::\w*side_by_side\w* (FAILED|ERROR)", said)
+
+
+def parts(run: Run) -> frozenset[str]:
+    """The names of a run's system and of the terms that it has: what a graph of it is made of."""
+    return frozenset(_names(encode(run.system)))
+
+
+def _names(record: Any) -> Iterator[str]:
+    """The names in an encoded record: only systems and terms have any."""
+    if isinstance(record, dict):
+        if "name" in record:
+            yield record["name"]
+        record = [*record.values()]
+    if isinstance(record, list):
+        for part in record:
+            yield from _names(part)
 
 
 def bench(device: str, limit: float, out: Path) -> str:

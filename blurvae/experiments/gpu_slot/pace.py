@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 
 from blurvae import datasets
 from blurvae.record import Run
@@ -29,8 +28,7 @@ class Pace:
 
     def __init__(self, device: str, width: int = 1) -> None:
         self.device, self.width = device, width
-        self._stated: dict[int, float] = defaultdict(float)
-        self._taken: dict[int, float] = defaultdict(float)
+        self._seen: dict[tuple[int, str], tuple[float, float]] = {}  # by size and system: stated and taken seconds
 
     def speed(self, run: Run) -> float:
         """The first estimate of its training, images/s, or clips/s: each frame of a clip is an image."""
@@ -53,15 +51,19 @@ class Pace:
         return self.training(run) + self.evaluation(run)
 
     def expected(self, run: Run) -> float:
-        """Seconds, judged by the runs before: those of its size where there are any, else all."""
-        sizes = [run.size] if self._stated[run.size] else list(self._stated)
-        stated, taken = (sum(of[size] for size in sizes) for of in (self._stated, self._taken))
-        return self.stated(run) * (taken / stated if stated else 1.0)
+        """Seconds, judged by the runs before: those of its size and system, else of its size, else all."""
+        kinds = [*self._seen]
+        of_size = [kind for kind in kinds if kind[0] == run.size]
+        of_both = [kind for kind in of_size if kind[1] == run.system.name]
+        seen = [self._seen[kind] for kind in of_both or of_size or kinds] or [(1.0, 1.0)]
+        stated, taken = map(sum, zip(*seen))
+        return self.stated(run) * taken / stated
 
     def learn(self, run: Run, seconds: float) -> None:
         """Takes in how long a run took."""
-        self._stated[run.size] += self.stated(run)
-        self._taken[run.size] += seconds
+        kind = run.size, run.system.name
+        stated, taken = self._seen.get(kind, (0.0, 0.0))
+        self._seen[kind] = stated + self.stated(run), taken + seconds
 
 
 class OutOfTime(Exception):

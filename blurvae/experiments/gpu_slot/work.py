@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from blurvae.errors import CorruptFile, Diverged, MissingData, MissingWeights
+from blurvae.experiments.gpu_slot.checks import parts
 from blurvae.experiments.gpu_slot.comparisons import Comparison, choose
 from blurvae.experiments.gpu_slot.pace import Forecast, OutOfTime, Pace
 from blurvae.experiments.gpu_slot.slot import BEGUN, FAILED, PASSED, STOPPED, Slot
@@ -65,10 +66,10 @@ class Work:
         slot: where they are packed and noted.
         order: comparisons with the runs that they lack.
         pace: judges what still fits, and learns.
-        graphs: whether moves are captured as CUDA graphs.
+        graphs: the systems and terms whose moves are captured as CUDA graphs.
     """
 
-    def __init__(self, slot: Slot, order: list[Comparison], pace: Pace, graphs: bool = False) -> None:
+    def __init__(self, slot: Slot, order: list[Comparison], pace: Pace, graphs: frozenset[str] = frozenset()) -> None:
         self.slot, self.order, self.pace, self.width = slot, order, pace, pace.width
         self.waiting = {run for comparison in order for run in comparison.runs}
         self.active: list[Attempt] = []
@@ -76,7 +77,7 @@ class Work:
         self._drain = False  # no run begins until those at work have ended
         self._retried, self._without_checkpoints = set[Run](), set[Run]()
         tried = {entry.get("run") for entry in slot.log if entry.get("state") == FAILED and entry.get("graphs")}
-        self._captured = {run for run in self.waiting if graphs and run.whole_name not in tried}
+        self._captured = {run for run in self.waiting if parts(run) <= graphs and run.whole_name not in tried}
 
     def through(self) -> None:
         """Makes what ends in time.
