@@ -1,4 +1,4 @@
-"""Trained networks beside the linear model at their own KL, for the chapters that show long trainings."""
+"""What stands beside what: a method beside its rival, by seed, and trained networks beside the linear model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,26 @@ from blurvae.experiments import intervals, pca, recorded
 from blurvae.pages.tables import spread
 
 MEASURED = ("PSNR", "SSIM", "LPIPS-squeeze", "LPIPS-alex")
+ONE_SEED = "one seed"
+
+
+def mean_gap(gaps: Sequence[float], form: str = "+.2f") -> str:
+    """What differences of two methods say, a number a seed, as a cell of a table has it.
+
+    Args:
+        gaps: as `claims.records.gaps` pairs them.
+        form: of each number.
+
+    Returns:
+        Their mean with Student's interval of 95 %; "one seed" where there is one, "not run" where there is none.
+
+    Example:
+        >>> mean_gap([1.0, 2.0, 3.0])
+        '+2.00 (−0.48 to +4.48)'
+    """
+    if len(gaps) < 2:
+        return ONE_SEED if gaps else recorded.NOT_RUN
+    return format(intervals.student(gaps), form)
 
 
 def linear(

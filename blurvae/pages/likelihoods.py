@@ -27,7 +27,7 @@ def bounds(experiment: str, tier: str, data: str, folder: Path | None = None) ->
     """
     runs = frame(experiment, tier, data, folder)
     if "l2" not in set(runs.method):
-        raise not_recorded(experiment, tier, data)
+        raise not_recorded(experiment, tier, data, pictures=False)
     means = runs.groupby(["method", "metric"]).value.mean().unstack()
     methods = experiments.get(experiment).METHODS + experiments.get(experiment).VARIANTS
     rows = [m.name for m in methods if _term(m) in ("l2", "wiener", "wiener-proper")]

@@ -98,7 +98,7 @@ def measured(experiment: str, tier: str, data: str, folder: Path | None = None) 
     """
     runs = recorded.frame(experiment, tier, data, folder).dropna(subset="value")
     if runs.empty:
-        raise not_recorded(experiment, tier, data)
+        raise not_recorded(experiment, tier, data, pictures=False)
     return runs
 
 
@@ -123,10 +123,11 @@ class NotRecorded(ValueError):
     """What a page would show is in no record."""
 
 
-def not_recorded(experiment: str, tier: str, data: str, seed: int | None = None) -> NotRecorded:
-    """The error of what shows runs where none is recorded, with the way to make them."""
+def not_recorded(experiment: str, tier: str, data: str, seed: int | None = None, pictures: bool = True) -> NotRecorded:
+    """The error of what shows runs, or only their numbers, where none is recorded; with the way to make them."""
     of, given = ("", "") if seed is None else (f" with seed {seed}", f" --seed {seed}")
+    shown = " with its pictures" if pictures else ""
     return NotRecorded(
-        f"No run of {experiment} on {data!r} at tier {tier!r}{of} is recorded with its pictures: make it with "
+        f"No run of {experiment} on {data!r} at tier {tier!r}{of} is recorded{shown}: make it with "
         f"`blurvae run {experiment} --tier {tier} --data {data}{given} --out FOLDER`."
     )
