@@ -272,7 +272,7 @@ def test_the_bounds_show_every_weighted_arm_and_fitted_covariances_as_recorded()
 
 def test_the_bounds_need_one_run_of_squared_error(tmp_path):
     write(tmp_path, replace(WIENER, tier="smoke"))
-    with pytest.raises(ValueError, match=r"recorded with its pictures: make it with `blurvae run table5 .*--out"):
+    with pytest.raises(ValueError, match=r"recorded: make it with `blurvae run table5 .*--out"):
         likelihoods.bounds("table5", "smoke", "natural", tmp_path)
 
 
