@@ -193,6 +193,12 @@ def _glibc() -> ctypes.CDLL | None:
     return library if all(hasattr(library, name) for name in ("gnu_get_libc_version", "malloc_trim")) else None
 
 
+def wait(device: torch.device) -> None:
+    """Waits for this stream of a GPU: what is made once, and kept, other streams may read at once."""
+    if device.type == "cuda":
+        torch.cuda.current_stream(device).synchronize()
+
+
 @contextmanager
 def repeatable(deterministic: bool, device: torch.device) -> Iterator[None]:
     """The algorithms of a training: the fastest ones, or with `deterministic` those that give the same bits each time.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
-from toys import CASES, DIVERGING, IMAGES
+from toys import CASES, DIVERGING, IMAGES, LARGER
 from toys.running import copied, different, started, trained
 
 from blurvae.errors import Diverged
@@ -81,6 +83,56 @@ def test_a_capture_that_fails_goes_on_in_python_and_says_so(monkeypatch: pytest.
     assert not different(copied(alone), copied(training)) and training.progress.history == alone.progress.history
 
 
+class Generators:
+    """A generator that stands in for one of a GPU, and notes which state it is given."""
+
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.state = torch.Generator().manual_seed(7).get_state()
+        self.given: list[torch.Generator] = []
+
+    def get_state(self) -> torch.Tensor:
+        return self.state
+
+    def graphsafe_set_state(self, fresh: torch.Generator) -> None:
+        self.given.append(fresh)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_capture_that_breaks_off_is_ended(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
+    """Torch up to 2.11 would go on with it, in its allocator and its generators; and no collector runs meanwhile."""
+    replayed, ended, own, other = [], [], Generators(), Generators()
+
+    @contextmanager
+    def capture(graph: Any, pool: Any, stream: Any) -> Iterator[None]:
+        yield
+
+    graph = SimpleNamespace(register_generator_state=lambda _: None, replay=lambda: replayed.append(1))
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: graph)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: (0, 3))
+    monkeypatch.setattr(torch.cuda, "default_generators", (other,))
+    monkeypatch.setattr(torch._C, "_cuda_endAllocateToPool", lambda *which: ended.append(which), raising=False)
+    monkeypatch.setattr(CudaGraphs, "broken", [])
+    generator, stream = cast(torch.Generator, own), cast(torch.cuda.Stream, SimpleNamespace(device_index=0))
+
+    def do() -> None:
+        assert not gc.isenabled()
+        torch.zeros(2).add_(1)
+        if fails:
+            raise RuntimeError("operation not permitted when stream is capturing")
+
+    recorder = CudaGraphs(generator, stream)
+    with pytest.raises(RuntimeError, match="not permitted") if fails else nullcontext():
+        recorder(do)
+    assert gc.isenabled()
+    assert (CudaGraphs.broken == [graph], ended == [(0, (0, 3))], replayed == []) == (fails,) * 3
+    for stand_in in (own, other):
+        assert all(torch.equal(fresh.get_state(), stand_in.state) for fresh in stand_in.given)
+        assert len(stand_in.given) == fails
+
+
 def test_trainings_of_one_data_set_share_what_lies_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     class Device:
         """As a GPU, whose memory is the CPU's here."""
@@ -93,7 +145,8 @@ def test_trainings_of_one_data_set_share_what_lies_on_a_gpu(monkeypatch: pytest.
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(synchronize=lambda: None))
     gpu: Any = Device()
-    one, two = feed._all(IMAGES, gpu), feed._all(IMAGES, gpu)
+    one, two, other = feed._all(IMAGES, gpu), feed._all(IMAGES, gpu), feed._all(LARGER, gpu)
     assert one is two
-    del one, two
+    assert IMAGES.checksum == LARGER.checksum and other.shape == LARGER.images.shape, "of one pack, at another size"
+    del one, two, other
     assert not feed._RESIDENT  # gone with the last training that was at it

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from toys import CASES, IMAGES
+from toys import CASES, IMAGES, blur_vae, with_term
 from toys.planted import Planted
 from toys.running import Case, moves, scene
 
 import blurvae
+from blurvae import losses
 
 
 class Transfers(TorchDispatchMode):
@@ -45,6 +48,7 @@ def transfers(case: Case) -> set[str]:
     flag = Transfers()
     for _, move in moves(case[0]):
         at = scene(case, move, device="meta")
+        move.play(players, at)  # what is made once and kept comes from the host
         with flag:
             turn = move.play(players, at)
             for player, loss in turn.losses.items():
@@ -58,6 +62,18 @@ def transfers(case: Case) -> set[str]:
 @pytest.mark.parametrize("name", CASES)
 def test_a_step_stays_on_its_device(name: str) -> None:
     assert not transfers(CASES[name])
+
+
+@pytest.mark.parametrize("name", [name for name in losses.TERMS if name not in ("lpips", "watson-dft")])
+def test_a_step_with_any_term_stays_on_its_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows no device "meta"
+    assert not transfers(with_term(name))
+
+
+@pytest.mark.parametrize("form", ["printed", "released"])
+def test_both_forms_of_the_short_time_fourier_term_stay_on_their_device(form: str) -> None:
+    term = losses.get("stft", form=form, window=8, stride=4)
+    assert not transfers((replace(blur_vae("l2"), term=term), with_term("stft")[1]))
 
 
 def test_a_constant_from_elsewhere_is_found() -> None:

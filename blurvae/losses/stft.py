@@ -80,8 +80,8 @@ class STFT(Term):
             turn = (angle(f_hat + TINY) - angle(f + TINY)).abs()
         else:
             shape = (self.window, self.window)
-            weight = radial_frequency(shape).to(x) / radial_frequency(shape).max()
-            weight = weight * hermitian_weights(shape, dtype=x.dtype, device=x.device)
+            frequency = radial_frequency(shape, dtype=x.dtype, device=x.device)
+            weight = frequency / frequency.max() * hermitian_weights(shape, dtype=x.dtype, device=x.device)
             turn = angle(f_hat * f.conj(), TINY**2).abs()
         change = (modulus(f_hat) - modulus(f)).abs()
         return self.scale * per_image(weight * (self.phase * turn + self.amplitude * change))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from blurvae.datasets import to_float
-from blurvae.machine import free_memory
+from blurvae.machine import free_memory, wait
 
 
 class Samples(Protocol):
@@ -65,18 +65,18 @@ class Feed:
         return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-_RESIDENT: WeakValueDictionary[tuple[str, int, str], Tensor] = WeakValueDictionary()
+_RESIDENT: WeakValueDictionary[tuple[str, tuple[int, ...], str], Tensor] = WeakValueDictionary()
 
 
 def _all(data: Samples, device: torch.device) -> Tensor:
     """All samples on the device, on a GPU once for all trainings that are at it."""
     if device.type == "cpu":
         return torch.from_numpy(np.array(data.images))
-    key = (data.checksum, len(data.images), str(device))
+    key = (data.checksum, data.images.shape, str(device))  # the checksum may be that of a pack, whatever is taken of it
     place = _RESIDENT.get(key)
     if place is None:
         place = torch.from_numpy(np.array(data.images)).to(device)
-        torch.cuda.current_stream(device).synchronize()  # before another training's stream reads it
+        wait(device)  # before another training's stream reads it
         _RESIDENT[key] = place
     return place
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -51,6 +53,8 @@ class CudaGraphs:
         stream: the training's own; everything of it happens there, from the networks' way to the device on.
     """
 
+    broken: ClassVar[list[torch.cuda.CUDAGraph]] = []  # torch may go on to ask them whether a stream is theirs
+
     def __init__(self, generator: torch.Generator, stream: torch.cuda.Stream) -> None:
         self.generator, self.stream, self.pool = generator, stream, torch.cuda.graph_pool_handle()
         self._held: list[dict[int, Tensor]] = []
@@ -59,12 +63,42 @@ class CudaGraphs:
         """Captures what is done, and does it once: a capture computes nothing.
 
         Raises:
-            RuntimeError: an operation cannot be captured.
+            RuntimeError: an operation cannot be captured; what is done can be done without it then.
         """
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream), Holding() as holding:
-            do()
+        generators = self.generator, torch.cuda.default_generators[self.stream.device_index]
+        before = [generator.get_state() for generator in generators]
+        try:
+            with _uncollected(), torch.cuda.graph(graph, pool=self.pool, stream=self.stream), Holding() as holding:
+                do()
+        except BaseException:
+            self._end(graph)
+            for generator, state in zip(generators, before):
+                generator.graphsafe_set_state(torch.Generator(generator.device).set_state(state))
+            raise
         self._held.append(holding.outside)
         graph.replay()
         return graph.replay
+
+    def _end(self, graph: torch.cuda.CUDAGraph) -> None:
+        """Ends a capture that broke off, as torch does from 2.12 on.
+
+        Up to then the allocator believes that it goes on, so that none can follow in this process, and so do the
+        generators, so that they draw nothing any more.
+        """
+        self.broken.append(graph)
+        with suppress(RuntimeError):  # it did end, and what was done raised
+            torch._C._cuda_endAllocateToPool(self.stream.device_index, self.pool)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's collector, which may meet another training's graphs: freeing one breaks a capture off."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()

@@ -11,7 +11,7 @@ from blurvae.systems import GAN, RAE, VAEGAN, BlurVAE, SmallVAE, TemperedVAE
 from blurvae.systems import EnhanceNet as RealEnhanceNet
 from blurvae.systems.classifier import Classification
 from blurvae.train import System
-from toys.diverging import Diverging
+from toys.broken import Diverging, Reading
 from toys.enhancenet import EnhanceNet
 from toys.frvsr import FRVSR
 from toys.samples import CLIPS, IMAGES, LARGER, POINTS, RECORDS, Pictures, smooth
@@ -127,4 +127,5 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
     "classifier": (Classification((3, 8, 8), 3, (4, 6), flip=True, shift=1), RECORDS),
 }
 
-DIVERGING: tuple[System[Any], Pictures] = Diverging("ae", **SMALL_RAE), IMAGES  # as none of the list may
+DIVERGING: tuple[System[Any], Pictures] = Diverging("ae", **SMALL_RAE), IMAGES
+READING: tuple[System[Any], Pictures] = Reading("vae", **SMALL_RAE), IMAGES
