@@ -41,10 +41,10 @@ from blurvae.systems import SYSTEMS
 from blurvae.text import speak_any_encoding
 
 # All that it reads of the checkout.
-READS = ("blurvae", "tests", "data/results/tune", "pyproject.toml", "_toc.yml")
+READS = ("blurvae", "tests", "data/results/tune", "data/checkpoints/classifiers", "pyproject.toml", "_toc.yml")
 EPILOG = f"""It needs torch, numpy, safetensors and tqdm; it uses pytest, lpips and torchvision where they are. Of the
-checkout it reads {", ".join(READS)}: no recorded runs, notebooks or checkpoints. Where the copy has no .git, the
-variable BLURVAE_COMMIT says which commit it is of. Packs lie where BLURVAE_DATA says, weights below TORCH_HOME."""
+checkout it reads {", ".join(READS)}: no recorded runs, no notebooks. Where the copy has no .git, the variable
+BLURVAE_COMMIT says which commit it is of. Packs lie where BLURVAE_DATA says, weights below TORCH_HOME."""
 RESERVE = 5.0  # seconds kept for the last writing of the archive
 
 
