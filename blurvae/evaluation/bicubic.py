@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
@@ -114,6 +113,8 @@ def by_protocol(pixels: Pixels) -> dict[str, float]:
 
 def _lanczos(x: Tensor) -> Tensor:
     """Four times smaller by Pillow's Lanczos filter, which antialiases, 8 bits."""
+    from PIL import Image
+
     pixels = (x[0].permute(1, 2, 0) * 255).round().byte().numpy()
     made = Image.fromarray(pixels).resize((x.shape[-1] // 4, x.shape[-2] // 4), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.array(made)).permute(2, 0, 1)[None] / 255

@@ -21,7 +21,8 @@ from blurvae.record.formats import FORMAT
 from blurvae.record.queue import IMAGES_OF_SEED
 
 ARRAYS = 32 << 20  # bytes of the arrays of a run, at most
-PROVENANCE = {"commit", "date", "versions", "device", "precision", "seconds", "images_per_second"}
+SPEEDS = "seconds", "images_per_second"
+PROVENANCE = {"commit", "date", "versions", "device", "precision", *SPEEDS}
 
 
 @dataclass
@@ -115,6 +116,10 @@ def _checked(path: Path, out: Path) -> Result:
     )
     if not whole or not PROVENANCE <= record["provenance"].keys():
         raise CorruptFile(f"{said} does not say what its data are, or how it was made.")
+    made = record["provenance"]
+    kinds = isinstance(made["device"], str) and all(isinstance(made[key], (int, float)) for key in SPEEDS)
+    if not kinds or not (result.diverged or (record["metrics"] and record["history"])):
+        raise CorruptFile(f"{said} does not say what came of it, or how fast it was made.")
     if not _is_ours(str(record["provenance"]["commit"])):
         raise ValueError(
             f"{said} was made by the code of commit {record['provenance']['commit']!a:.60}, which is none of this "

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from blurvae.metrics import _check
 from blurvae.metrics.prd_curve import ANGLES, PRDCurve, f_pair, mean_curve, prd_curve
+from blurvae.models import weights
 
 CLUSTERS, RUNS = 20, 10
 
@@ -145,10 +146,12 @@ def cluster(
 
     Returns:
         (n,) and (m,), numbers from 0 to k − 1.
-    """
-    from sklearn.cluster import MiniBatchKMeans
-    from sklearn.exceptions import ConvergenceWarning
 
+    Raises:
+        MissingNetwork: scikit-learn is not installed.
+    """
+    MiniBatchKMeans = weights.package("sklearn.cluster", "precision and recall").MiniBatchKMeans
+    ConvergenceWarning = weights.package("sklearn.exceptions", "precision and recall").ConvergenceWarning
     # In float64: sums of squares in float32 cancel where features lie far from the origin.
     union = torch.cat([real, generated]).detach().cpu().double().numpy()
     with warnings.catch_warnings():

@@ -13,7 +13,7 @@ from blurvae.errors import MissingNetwork
 
 
 def package(name: str, wanted_by: str) -> ModuleType:
-    """Imports a package that is needed for pretrained networks only.
+    """Imports a package that some metrics and terms need, most of them for pretrained networks.
 
     Args:
         name: of the module, e.g. "torchvision.models".
@@ -25,7 +25,8 @@ def package(name: str, wanted_by: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        distribution = name.split(".")[0].replace("_", "-")
+        module = name.split(".")[0]
+        distribution = {"sklearn": "scikit-learn"}.get(module, module.replace("_", "-"))
         raise MissingNetwork(
             f"the package {distribution}",
             f"{wanted_by} needs the package {distribution}, which cannot be imported here ({error}): install it with "

@@ -135,7 +135,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     except (tarfile.TarError, EOFError, ValueError, OverflowError, RecursionError, MemoryError) as error:
         if isinstance(error, CorruptFile):
             raise
-        raise CorruptFile(f"{path} is no whole tar file ({error}): fetch it again.") from None
+        raise CorruptFile(f"{path} is no whole tar file ({error}): fetch it again, or move it away.") from None
     try:
         head = json.loads(members.pop(HEAD))
         known = head["format"] == FORMAT and isinstance(head.get("log"), list)

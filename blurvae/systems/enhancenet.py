@@ -152,8 +152,9 @@ class EnhanceNet(System[Players]):
         return textures.missing(self.features) if self.taps else ""
 
     def cost(self, shape: tuple[int, ...]) -> float:
-        """Pixels × the square of the width: see `System.cost`."""
-        return float((self.crop**2 or shape[-1] * shape[-2]) * self.width**2)
+        """Pixels × the square of the width, more with a discriminator and with VGG-19: see `System.cost`."""
+        vgg = 64**2 * (3 if "P" in self.loss else 1) if self.taps and self.features != "classifier" else 0
+        return float((self.crop**2 or shape[-1] * shape[-2]) * (self.width**2 * (1 + 0.6 * self.judges) + vgg))
 
     def optimisers(self) -> Mapping[str, Optimiser]:
         """The same for both players."""

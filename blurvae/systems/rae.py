@@ -134,8 +134,8 @@ class RAE(System[Players]):
         return self.term.needs(shape)
 
     def cost(self, shape: tuple[int, ...]) -> float:
-        """Pixels × the square of the first width: see `System.cost`."""
-        return float(shape[-1] * shape[-2] * self.widths[0] ** 2)
+        """Pixels × the square of the first width, a draw; twice that with a penalty of gradients: see `System.cost`."""
+        return float(shape[-1] * shape[-2] * self.widths[0] ** 2 * self.draws * (1 + (self.model == "rae-gp")))
 
     def kept_back(self) -> int:
         """See `System.kept_back`."""

@@ -10,7 +10,7 @@ the parts.
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import os
 import re
 import signal
@@ -18,25 +18,23 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from blurvae import datasets, paths
+from blurvae import paths
 from blurvae.experiments import TIERS
 from blurvae.experiments.gpu_slot import checks
 from blurvae.experiments.gpu_slot.comparisons import comparisons
+from blurvae.experiments.gpu_slot.lacking import absent, here, missing
 from blurvae.experiments.gpu_slot.pace import Pace
 from blurvae.experiments.gpu_slot.plan import render
-from blurvae.experiments.gpu_slot.slot import PASSED, Slot
+from blurvae.experiments.gpu_slot.slot import Slot
 from blurvae.experiments.gpu_slot.work import WIDEST, GpuLost, Work, widest
-from blurvae.experiments.matrix import matrix
 from blurvae.files import locked
 from blurvae.losses import TERMS
 from blurvae.machine import choose_device
 from blurvae.provenance import commit
-from blurvae.record import Run
-from blurvae.record.queue import NEEDS_WEIGHTS, NOT_RUN, RUNNING, seconds
+from blurvae.record.queue import seconds
 from blurvae.systems import SYSTEMS
 from blurvae.text import speak_any_encoding
 
@@ -46,6 +44,7 @@ EPILOG = f"""It needs torch, numpy, safetensors and tqdm; it uses pytest, lpips 
 checkout it reads {", ".join(READS)}: no recorded runs, no notebooks. Where the copy has no .git, the variable
 BLURVAE_COMMIT says which commit it is of. Packs lie where BLURVAE_DATA says, weights below TORCH_HOME."""
 RESERVE = 5.0  # seconds kept for the last writing of the archive
+ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,17 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = _parser().parse_args(arguments)
     try:
         budget = seconds(given.budget)
+        if budget < 1:
+            raise ValueError(f"A budget of {given.budget!r} is no time: give --budget 9m, say.")
         if given.dry_run:
             print(plan(given, budget))
             return
-        lost = work(given, begun + budget - RESERVE)
+        code = work(given, begun + budget - RESERVE)
     except (OSError, ValueError) as error:
         sys.exit(f"blurvae: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    if lost:  # this process cannot have the GPU back, another can
-        left = f"{max(begun + budget - time.monotonic(), 0):.0f}s"
-        os.execv(sys.executable, [sys.executable, "-m", __package__, *arguments, "--budget", left])
+    left = begun + budget - time.monotonic()
+    if code is None and left >= 1:  # this process cannot have the GPU back, another can
+        os.execv(sys.executable, [sys.executable, "-m", __package__, *arguments, "--budget", f"{left:.0f}s"])
+    if code:
+        sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,30 +77,33 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--budget", default="9m", help="time in all, e.g. 9m")
     parser.add_argument("--out", type=Path, default=Path("slot.tar"), metavar="FILE.tar", help="the archive")
     parser.add_argument("--tier", default="paper", choices=TIERS)
-    parser.add_argument("--only", nargs="*", action="extend", default=[], help="experiments, data sets or methods")
+    parser.add_argument("--only", nargs="+", action="extend", default=[], help="experiments, data sets or methods")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--recorded", type=Path, help="what `blurvae status --tier paper --json` says at home")
     parser.add_argument("--work", type=Path, help="folder for records and checkpoints until they are in the archive")
-    parser.add_argument("--width", type=int, help=f"runs side by side; on a GPU up to {WIDEST}, by its memory")
-    parser.add_argument(
-        "--graphs", choices=("auto", "on", "off"), default="auto", help="auto: where their tests passed"
-    )
+    width = f"runs side by side; on a GPU up to {WIDEST}, by its memory"
+    parser.add_argument("--width", type=int, choices=range(1, 65), metavar="N", help=width)
+    graphs = "auto: where their tests passed"
+    parser.add_argument("--graphs", choices=("auto", "on", "off"), default="auto", help=graphs)
     parser.add_argument("--dry-run", action="store_true", help="print the plan with its estimates, on any machine")
     return parser
 
 
 def plan(given: argparse.Namespace, budget: float) -> str:
     """What a slot would make, and those after it; for a GPU unless a device is given."""
-    runs, needing = missing(given)
+    runs, needing = missing(given.tier, given.only, given.recorded)
     device = "cuda" if given.device == "auto" else choose_device(given.device).type
-    absent = {run.data for run in runs if _absent(run.data, run.size)}
-    text = render(comparisons(runs), absent, budget, Pace(device, given.width or (WIDEST if device == "cuda" else 1)))
+    away = {run.data for run in runs if absent(run.data, run.size)}
+    text = render(comparisons(runs), away, budget, Pace(device, given.width or (WIDEST if device == "cuda" else 1)))
     methods = ", ".join(dict.fromkeys(run.method for run in needing))
     return text + (f"\n{len(needing)} runs need weights that are not on this machine: {methods}." if needing else "")
 
 
-def work(given: argparse.Namespace, deadline: float) -> bool:
-    """Does what there is time for; whether the GPU was lost on the way.
+def work(given: argparse.Namespace, deadline: float) -> int | None:
+    """Does what there is time for.
+
+    Returns:
+        An exit code: 1 where runs failed and none was recorded, else 0; None where the GPU was lost on the way.
 
     Raises:
         ValueError, OSError: it cannot begin.
@@ -115,65 +121,26 @@ def work(given: argparse.Namespace, deadline: float) -> bool:
             raise OSError(f"{given.out} cannot be written: name another path with --out.")
         lost = False
         try:
-            graphs, width = _way(given, slot)
+            runs = here(missing(given.tier, given.only, given.recorded)[0], slot.pass_over)
+            graphs, width = frozenset[str](), 1
+            if all(map(slot.is_recorded, runs)):
+                _tell(f"Of what is asked for of tier {given.tier} nothing is missing that could be made here.")
+            else:
+                graphs, width = _way(given, slot)
             pace = Pace(slot.device.type, width)
-            way = {"device": slot.head["device"], "width": width, "graphs": graphs}
-            Work(slot, slot.begin(_here(slot, missing(given)[0]), pace, way), pace, graphs).through()
+            Work(slot, slot.begin(runs, pace, graphs), pace, graphs).through()
         except GpuLost as error:
             _tell(f"The GPU answers no more ({error}): goes on in another process.")
             lost = True
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in ENDINGS:
                 signal.signal(number, signal.SIG_IGN)  # the archive is written whole first
             slot.save(unfinished=True)
+            made, failed = slot.summary()
+            _tell(f"{made} recorded, {failed} failed. " + (f"{given.out} is whole." if not slot.unsaved else ""))
     if slot.unsaved:
         raise OSError(f"Not in the archive, but below {folder}: {', '.join(sorted(slot.unsaved))}.")
-    return lost
-
-
-def missing(given: argparse.Namespace) -> tuple[list[Run], list[Run]]:
-    """The runs that are neither recorded in the checkout nor named by --recorded, and those that lack weights.
-
-    Those in the archive are among the first: its slot knows them.
-    """
-    named = _recorded(given.recorded) if given.recorded else set()
-    found = matrix(given.tier, paths.results(), given.only)
-    kept = [entry for entry in found if _key(entry.run) not in named]
-    needing = [e.run for e in kept if e.state == NEEDS_WEIGHTS and not e.run.path(paths.results()).exists()]
-    return [entry.run for entry in kept if entry.state in (NOT_RUN, RUNNING)], needing
-
-
-def _recorded(file: Path) -> set[tuple[Any, ...]]:
-    """The runs that a list of `blurvae status --json` does not call missing."""
-    try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
-        keys = ("experiment", "data", "method", "tier", "seed")
-        return {tuple(row[key] for key in keys) for row in rows if row["state"] not in (NOT_RUN, RUNNING)}
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file} is no list that `blurvae status --json` has printed ({error}).") from error
-
-
-def _key(run: Run) -> tuple[Any, ...]:
-    return run.experiment, run.data, run.method, run.tier, run.seed
-
-
-@cache
-def _absent(data: str, size: int) -> str:
-    """Why a data set cannot be trained on here; empty where it can."""
-    try:
-        datasets.load(data, "train", size=size)
-    except Exception as error:  # absent, damaged, or a package that reads it is absent: the others can be trained on
-        return str(error)
-    return ""
-
-
-def _here(slot: Slot, runs: Sequence[Run]) -> list[Run]:
-    """The runs whose data are on this machine; the other data sets are named once."""
-    for data, why in {run.data: why for run in runs if (why := _absent(run.data, run.size))}.items():
-        entry = {"data": data, "state": PASSED, "why": why}
-        slot.log += [entry] if entry not in slot.log else []
-        _tell(f"{data}: passed over. {why}")
-    return [run for run in runs if not _absent(run.data, run.size)]
+    return None if lost else int(failed > 0 and not made)
 
 
 def _way(given: argparse.Namespace, slot: Slot) -> tuple[frozenset[str], int]:
@@ -186,25 +153,30 @@ def _way(given: argparse.Namespace, slot: Slot) -> tuple[frozenset[str], int]:
     if slot.device.type == "cuda":
         on = f"on for {', '.join(sorted(captured))}" if captured else "off"
         _tell(f"CUDA graphs are {on}; {width} at a time. --graphs and --width say otherwise.")
-    return captured, max(width, 1)
+    return captured, width
 
 
 def _checked(slot: Slot) -> dict[str, Any]:
-    """What the GPU tests have shown; with the benchmark they are run once for a commit and a device."""
+    """What the GPU tests have shown; with the benchmark they are run once for a commit and a device.
+
+    And once more where they were ended, and there is more time for them now.
+    """
+    left, file = slot.deadline - time.monotonic(), slot.work / "bench.json"
     now = {"commit": slot.head["commit"], "device": slot.head["device"]}
     before: dict[str, Any] = slot.head.get("checked", {})
-    if now.items() <= before.items():
+    limit = max(min(60.0, left / 4), 1.0)
+    if now.items() <= before.items() and before.get("limit", math.inf) >= limit:
         return before
-    left, file = slot.deadline - time.monotonic(), slot.work / "bench.json"
-    tests = checks.gpu_tests(slot.device.type, min(60.0, left / 4))
+    tests = checks.gpu_tests(slot.device.type, limit)
     _tell(f"GPU tests: {tests.strip().splitlines()[-1]}")
-    said = checks.bench(slot.device.type, min(30.0 if slot.device.type == "cuda" else 10.0, left / 6), file)
+    said = checks.bench(slot.device.type, max(min(30.0 if slot.device.type == "cuda" else 10.0, left / 6), 1.0), file)
     _tell(f"benchmark: {said.strip().splitlines()[-1]}")
     slot.archive.add({"tests.txt": f"{tests}\n\nbenchmark\n{said}\n".encode()})
     if file.exists():
         slot.archive.add({"bench.json": file.read_bytes()})
     held, beside = checks.graphs_hold(tests)
-    slot.head["checked"] = found = now | {"graphs": sorted(held), "side by side": beside}
+    found = now | {"graphs": sorted(held), "side by side": beside}
+    slot.head["checked"] = found | ({"limit": limit} if checks.ENDED in tests else {})
     slot.save()
     return found
 
@@ -216,13 +188,15 @@ def _tell(text: str) -> None:
 
 @contextmanager
 def _terminated() -> Iterator[None]:
-    """Lets SIGTERM interrupt as Ctrl-C does."""
+    """Lets SIGTERM, and the end of a terminal, interrupt as Ctrl-C does."""
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.getsignal(number) for number in ENDINGS}
+    for number in ENDINGS:
+        if number != signal.SIGINT and before[number] != signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         yield
     finally:

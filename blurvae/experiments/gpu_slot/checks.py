@@ -17,6 +17,7 @@ from blurvae.record.encode import encode
 
 MARK = "pytest.mark.gpu"
 GRAPHS = "test_train_gpu.py"  # the tests of CUDA graphs and of trainings side by side
+ENDED = "ended after"
 PART = "log-determinant"  # of the benchmark: seconds, where a comparison of training steps takes minutes
 
 
@@ -103,7 +104,7 @@ def _run(arguments: list[str], limit: float) -> str:
         )
     except subprocess.TimeoutExpired as error:
         said = error.stdout.decode(errors="replace") if isinstance(error.stdout, bytes) else error.stdout or ""
-        return f"{said}\nended after {limit:.0f} s, which is all the time it had"
+        return f"{said}\n{ENDED} {limit:.0f} s, which is all the time it had"
     except OSError as error:
         return f"not run: {error}"
     return f"{done.stdout}\nexit code {done.returncode}"

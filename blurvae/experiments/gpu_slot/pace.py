@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from blurvae import datasets
 from blurvae.record import Run
 from blurvae.record.queue import images
-from blurvae.train import State
+from blurvae.train import State, Training
 
-# Images/s of a training at the paper's batch of 64, by the side of the images: one at a time, and several side by side.
-# These are the targets of the training core for an H100 or H200, no measurements.
-SPEEDS = {32: (60_000, 120_000), 64: (35_000, 35_000)}
+# What a play of a move takes at least on a GPU, seconds for a batch of any size, by itself and beside others. With
+# FLOPS these are the targets of the training core for an H100 or H200, no measurements: of VAEs in batches of 64 60,000
+# and 120,000 images/s at 32×32 px, 35,000 at 64×64 px.
+LAUNCH = 64 / 60_000, 64 / 120_000
+FLOPS = 115e12  # FLOP/s of convolutions
+# FLOP of an image by what its system says that it costs, at the papers' sizes: see `torch.utils.flop_counter`.
+FLOP = {
+    "vae": 196, "tempered-vae": 196, "small-vae": 42_000, "rae": 420, "vae-gan": 1200, "gan": 55, "enhancenet": 190,
+    "frvsr": 120,
+}  # fmt: skip
 CPU = 2e9  # images/s × what a system says that one costs, as two threads of an AMD EPYC with bf16 have it
-EVALUATION = 1.0, 4e-4  # seconds of an evaluation, and more for each test image
+EVALUATION = 4.0, 1e-4  # seconds of an evaluation, and more for each test image
 SETTLED = 8.0  # seconds of steps after which a run's own speed is believed
-PATIENCE = 1.1  # by what factor a run may promise to take longer than what is left before it is stopped
+PATIENCE = 1.1  # by what factor runs may promise to take longer than what is left before one is stopped
 
 
 class Pace:
@@ -30,16 +40,15 @@ class Pace:
         self.device, self.width = device, width
         self._seen: dict[tuple[int, str], tuple[float, float]] = {}  # by size and system: stated and taken seconds
 
-    def speed(self, run: Run) -> float:
-        """The first estimate of its training, images/s, or clips/s: each frame of a clip is an image."""
-        if self.device == "cpu":
-            return CPU / run.system.cost(run.shape)
-        side, frames = 32 if run.size <= 32 else 64, run.shape[0] if len(run.shape) == 4 else 1
-        return SPEEDS[side][self.width > 1] * (side / run.size) ** 2 / frames
-
     def training(self, run: Run) -> float:
         """The first estimate of its training, seconds."""
-        return images(run) / self.speed(run)
+        cost = run.system.cost(run.shape)
+        if self.device == "cpu":
+            return images(run) * cost / CPU
+        moves, frames = run.system.moves(run.system.phase(0)), run.shape[0] if len(run.shape) == 4 else 1
+        plays = frames * sum(move.times for move in moves) / sum(move.times for move in moves if move.fresh)
+        launch = plays * LAUNCH[self.width > 1] / run.budget.batch_size
+        return images(run) * max(launch, FLOP[run.system.name] * cost / FLOPS)
 
     def evaluation(self, run: Run) -> float:
         """The first estimate of its evaluation, seconds."""
@@ -70,7 +79,7 @@ class OutOfTime(Exception):
     """A run would not end in time.
 
     Attributes:
-        seconds: that all of it would take, beside what trains at the same time.
+        seconds: that all of it would take by itself, with its evaluation.
     """
 
     def __init__(self, why: str, seconds: float) -> None:
@@ -79,37 +88,47 @@ class OutOfTime(Exception):
 
 
 class Forecast:
-    """A callback of a training that stops it where it would not end in time, by its own speed or by the clock.
+    """Stops a run where those that train at the same time would not all end in time, by their speed or by the clock.
+
+    It is the sum that counts: they take turns, and those that end leave theirs to the others.
 
     Args:
-        run: what is trained.
         deadline: on the clock of `time.monotonic`.
+        pace: what each run is expected to take; of trainings only the ratios count.
     """
 
-    def __init__(self, run: Run, deadline: float) -> None:
-        self.run, self.deadline = run, deadline
-        self.steps = images(run) / run.budget.batch_size
-        self.first: tuple[float, int] | None = None
+    def __init__(self, deadline: float, pace: Pace) -> None:
+        self.deadline, self.pace = deadline, pace
+        self.restart({})
 
-    def restart(self) -> None:
-        """Measures its speed anew: it stood still while another run began or was evaluated."""
-        self.first = None
+    def restart(self, trainings: Mapping[Run, Training[Any]]) -> None:
+        """Measures anew, what trains now: all stood still while one began or was evaluated."""
+        self.trainings = dict(trainings)
+        self._since: tuple[float, float] | None = None  # a time, and seconds' worth of what was done then
+        self._look = math.inf  # the next time to judge: it takes as long as a step may
 
-    def __call__(self, state: State) -> None:
-        """After a step.
+    def __call__(self, run: Run, state: State) -> None:
+        """After a step of a run.
 
         Raises:
-            OutOfTime: it would not end.
+            OutOfTime: they would not all end, and of this one the most is left.
         """
         now = time.monotonic()
-        if self.first is None:
-            self.first = now, state.step
-        left, passed = self.deadline - now, now - self.first[0]
-        if passed < SETTLED and left > 0:
+        if self._since is None:
+            self._since, self._look = (now, sum(self._done().values())), now + SETTLED
+        if now < min(self._look, self.deadline):
             return
-        speed = max(state.step - self.first[1], 1) / max(passed, 1e-9)
-        rest = (self.steps - state.step) / speed
-        if left <= 0 or rest > PATIENCE * left:
-            rate = speed * self.run.budget.batch_size
-            why = f"at {rate:.0f} images/s it would take {rest:.0f} s more, with {max(left, 0):.0f} s left"
-            raise OutOfTime(why, self.steps / speed)
+        done, (since, before) = self._done(), self._since
+        speed = max(sum(done.values()) - before, 1e-9) / max(now - since, 1e-9)
+        rests = {r: (self.pace.training(r) - done[r]) / speed for r in done}
+        rest, left = sum(rests.values()) + sum(map(self.pace.evaluation, rests)), self.deadline - now
+        if left > 0 and rest <= PATIENCE * left:
+            self._look = now + 1
+        elif left <= 0 or rests[run] == max(rests.values()):
+            why = f"with what trains beside it, it would take {rest:.0f} s more, and {max(left, 0):.0f} s are left"
+            raise OutOfTime(why, self.pace.training(run) / speed + self.pace.evaluation(run))
+
+    def _done(self) -> dict[Run, float]:
+        """What each run has behind it, in seconds that its training was expected to take."""
+        shares = {r: t.progress.step / (t.budget.epochs * t.plan.steps) for r, t in self.trainings.items()}
+        return {r: share * self.pace.training(r) for r, share in shares.items()}

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 
 from blurvae.experiments.gpu_slot.comparisons import HOURS, Comparison, choose, without
-from blurvae.experiments.gpu_slot.pace import CPU, SPEEDS, Pace
+from blurvae.experiments.gpu_slot.pace import CPU, FLOPS, LAUNCH, Pace
 from blurvae.record import Run
 
 START = 10.0  # seconds to the first step of a process
+SHOWN = 12  # slots of which the plan says what they make
 CHECKS = 60.0  # seconds that the GPU tests and the benchmark take, once for an archive
 
 
@@ -63,10 +64,11 @@ def render(waiting: Sequence[Comparison], absent: Collection[str], budget: float
         "",
         f"A slot of {budget / 60:g} min: {START:.0f} s to the first step, in the first {CHECKS:.0f} s of checks.",
     ]
-    for k, slot in enumerate(made, 1):
+    for k, slot in enumerate(made[:SHOWN], 1):
         counts = Counter(f"{run.experiment} {run.data} s{run.seed}" for run in slot)
         said = ", ".join(f"{name} ({n})" for name, n in counts.items())
         lines.append(f"slot {k}: {_minutes(slot, pace):.1f} min, {said or 'nothing that would end'}")
+    lines += ["…"] if len(made) > SHOWN else []
     rest = sum(map(len, made[1:]))
     begun = len(made[0]) if made else 0
     lines += ["", f"{begun} runs in the first slot; the rest, {rest} runs, takes {len(made[1:])} more."]
@@ -87,9 +89,12 @@ def render(waiting: Sequence[Comparison], absent: Collection[str], budget: float
 def _speeds(pace: Pace) -> str:
     if pace.device == "cpu":
         return f"Assumed: {CPU:.0e} images/s, divided by what a system says that one costs."
-    sizes = "; ".join(f"{s}×{s} {alone:,} alone, {beside:,} side by side" for s, (alone, beside) in SPEEDS.items())
+    launches = 1000 * LAUNCH[pace.width > 1]
     used = f"{pace.width} side by side" if pace.width > 1 else "one run at a time"
-    return f"Assumed, images/s at batch 64 (targets for an H100 or H200, not measured): {sizes}. Here {used}."
+    return (
+        f"Assumed (targets for an H100 or H200, not measured), {used}: at least {launches:.2f} ms for a play of a "
+        f"move, and at most {FLOPS / 1e12:.0f} TFLOP/s."
+    )
 
 
 def _methods(runs: Iterable[Run]) -> str:

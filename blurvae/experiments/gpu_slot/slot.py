@@ -10,12 +10,13 @@ from typing import Any
 import torch
 
 from blurvae.errors import CorruptFile
+from blurvae.experiments.gpu_slot.checks import parts
 from blurvae.experiments.gpu_slot.comparisons import Comparison, comparisons
 from blurvae.experiments.gpu_slot.pace import Pace
 from blurvae.files import write_atomically
 from blurvae.provenance import commit, device_name, versions
 from blurvae.record import Run, read
-from blurvae.record.archive import PART, RESULTS, UNFINISHED, reopen
+from blurvae.record.archive import PART, RESULTS, UNFINISHED, ArchiveFull, reopen
 from blurvae.record.files import result_of, shared_file
 from blurvae.record.queue import RECORDED
 
@@ -38,6 +39,7 @@ class Slot:
         head: what the archive says of itself beside the log.
         log: a record of each attempt at a run, of earlier slots too.
         unsaved: what is recorded here and not in the archive; empty where all is.
+        full: whether the archive takes no more.
     """
 
     def __init__(
@@ -53,7 +55,8 @@ class Slot:
         self.archive, self.head, members = reopen(file)
         self.log: list[dict[str, Any]] = self.head.pop("log", [])
         self.head |= {"tier": tier, "commit": commit(), "device": device_name(device), "versions": versions()}
-        self.unsaved = set[str]()
+        self.unsaved, self.full, self._before = set[str](), False, len(self.log)
+        self._added = set[str]()  # in the archive, which has not been written since
         self._unpack(members)
         self._packed = members.keys()
 
@@ -75,13 +78,13 @@ class Slot:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(place, lambda path, data=data: path.write_bytes(data))  # type: ignore[misc]
 
-    def begin(self, runs: Sequence[Run], pace: Pace, way: dict[str, Any]) -> list[Comparison]:
+    def begin(self, runs: Sequence[Run], pace: Pace, graphs: frozenset[str]) -> list[Comparison]:
         """Packs what was recorded on this machine and is not in the archive, and orders what is missing.
 
         Args:
             runs: all that the archive is to have, in the order of the experiments.
-            pace: learns from the log.
-            way: device, width and graphs, as entries of the log have them: other ones teach it nothing.
+            pace: learns from the log, of runs on this device that were made as these will be.
+            graphs: the systems and terms whose moves are captured.
 
         Returns:
             Comparisons without the runs that are recorded; runs that failed in an earlier slot come last.
@@ -97,8 +100,11 @@ class Slot:
         for entry in self.log:
             name, state = entry.get("run", ""), entry.get("state")
             begun[name] += ENOUGH if state == FAILED else state != PASSED
-            if state == RECORDED and name in by_name and way.items() <= entry.items():
-                pace.learn(by_name[name], entry["seconds"])
+            if state in (RECORDED, STOPPED) and name in by_name:
+                graphed = parts(by_name[name]) <= graphs
+                way = {"device": self.head["device"], "width": pace.width, "graphs": graphed}
+                if way.items() <= entry.items():
+                    pace.learn(by_name[name], entry.get("whole", entry["seconds"]))
         trouble = [run for run in missing if begun[run.whole_name] >= ENOUGH]
         return comparisons(run for run in missing if run not in trouble) + comparisons(trouble)
 
@@ -116,8 +122,10 @@ class Slot:
         files = [path, path.with_suffix(".npz"), shared_file(run, read(path).record, self.work)]
         try:
             self.archive.add({_member(file, self.work): file.read_bytes() for file in files if file.exists()})
+            self._added.add(run.whole_name)
         except OSError as error:
             self.unsaved.add(run.whole_name)
+            self.full = self.full or isinstance(error, ArchiveFull)
             self.say(f"{run.whole_name}: recorded in {path}, but not in the archive: {error}")
 
     def save(self, unfinished: bool = False) -> None:
@@ -125,10 +133,22 @@ class Slot:
         indices = sorted(self.work.glob("**/.*/checkpoint.json")) if unfinished else []
         try:
             self.archive.write({**self.head, "log": self.log}, [_checkpoint(index, self.work) for index in indices])
-            self.unsaved.discard("the log")
+            self.unsaved -= {"the log", *self._added}
+            self._added.clear()
         except OSError as error:
-            self.unsaved.add("the log")
+            self.unsaved |= {"the log", *self._added}
             self.say(f"The archive could not be written: {error}")
+
+    def pass_over(self, data: str, why: str) -> None:
+        """Notes that a data set is not to be had here, and says so."""
+        entry = {"data": data, "state": PASSED, "why": why}
+        self.log += [entry] if entry not in self.log else []
+        self.say(f"{data}: passed over. {why}")
+
+    def summary(self) -> tuple[int, int]:
+        """How many runs were recorded since this slot began, and how many failed for good."""
+        ended = {entry["run"]: entry["state"] for entry in self.log[self._before :] if "run" in entry}
+        return tuple(list(ended.values()).count(state) for state in (RECORDED, FAILED))  # type: ignore[return-value]
 
 
 def _member(file: Path, work: Path) -> str:

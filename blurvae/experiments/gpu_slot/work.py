@@ -39,14 +39,12 @@ class Attempt:
     Attributes:
         run: it.
         entry: of the log.
-        forecast: watches its speed.
         execution: None until it has begun.
         share: seconds of this process that went to it.
     """
 
     run: Run
     entry: dict[str, Any]
-    forecast: Forecast
     execution: Execution | None = None
     share: float = 0.0
 
@@ -73,6 +71,7 @@ class Work:
         self.slot, self.order, self.pace, self.width = slot, order, pace, pace.width
         self.waiting = {run for comparison in order for run in comparison.runs}
         self.active: list[Attempt] = []
+        self.forecast = Forecast(slot.deadline, pace)
         self._clock = 0.0
         self._drain = False  # no run begins until those at work have ended
         self._retried, self._without_checkpoints = set[Run](), set[Run]()
@@ -102,7 +101,9 @@ class Work:
             self.slot.say(f"{run.whole_name}: not started, about {self.pace.expected(run):.0f} s")
 
     def _next(self) -> Run | None:
-        """What to begin next, beside what is at work."""
+        """What to begin next, beside what is at work; nothing once the archive takes no more."""
+        if self.slot.full:
+            return None
         left = self.slot.deadline - time.monotonic()
         left -= sum(attempt.rest * self.pace.expected(attempt.run) for attempt in self.active)
         lacking = [replace(c, runs=tuple(run for run in c.runs if run in self.waiting)) for c in self.order]
@@ -113,7 +114,7 @@ class Work:
             self.waiting.discard(run)
             entry: dict[str, Any] = {"run": run.whole_name, "state": BEGUN, "device": self.slot.head["device"]}
             entry |= {"width": self.width, "graphs": run in self._captured}
-            attempts.append(Attempt(run, entry, Forecast(run, self.slot.deadline)))
+            attempts.append(Attempt(run, entry))
             yield partial(self._begin, attempts[-1])
 
     def _begin(self, attempt: Attempt) -> Training[Any]:
@@ -128,7 +129,7 @@ class Work:
             resume=True,
             device=str(self.slot.device),
             images=attempt.run.seed == IMAGES_OF_SEED,
-            callback=attempt.forecast,
+            callback=partial(self.forecast, attempt.run),
             graphs=attempt.entry["graphs"],
             checkpoints=worth and attempt.run not in self._without_checkpoints,
             beside=self.width,
@@ -137,8 +138,8 @@ class Work:
         return attempt.execution.training
 
     def _restart(self) -> None:
-        for attempt in self.active:
-            attempt.forecast.restart()
+        begun = ((attempt.run, attempt.execution) for attempt in self.active)
+        self.forecast.restart({run: execution.training for run, execution in begun if execution is not None})
 
     def _tick(self) -> None:
         """Divides the time since the last call among the runs at work, which take turns."""
@@ -150,13 +151,13 @@ class Work:
     def _end(self, attempt: Attempt, error: Exception | None) -> None:
         """Concludes a run, whatever came of it."""
         self._tick()
-        run, entry, beside = attempt.run, attempt.entry, max(len(self.active), 1)
+        run, entry = attempt.run, attempt.entry
         try:
             self._conclude(attempt, error)
             entry["state"] = RECORDED
         except OutOfTime as late:
-            entry |= {"state": STOPPED, "why": str(late)}
-            self.pace.learn(run, late.seconds / beside + self.pace.evaluation(run))
+            entry |= {"state": STOPPED, "why": str(late), "whole": round(late.seconds, 1)}
+            self.pace.learn(run, late.seconds)
         except Diverged as failure:
             entry |= {"state": DIVERGED, "why": str(failure)}
         except (MissingData, MissingWeights, BlockingIOError) as absent:
