@@ -412,7 +412,7 @@ def given(tmp_path, monkeypatch):
 def test_where_the_gpu_is_lost_another_process_goes_on(given, tmp_path, monkeypatch, capsys):
     raising(monkeypatch, {"l2": [RuntimeError("an illegal memory access")]})
 
-    def lost(_):
+    def lost(*_):
         raise work.GpuLost("no answer")
 
     monkeypatch.setattr(work.Work, "_free", lost)

@@ -49,8 +49,9 @@ def fit(
         progress: a progress bar on a terminal.
         compile: let `torch.compile` fuse the moves: the first step of each phase then takes a minute or so.
         graphs: on a GPU, capture each move once and repeat it as a CUDA graph; no machine has shown yet that it works.
-        deterministic: on a GPU, use only algorithms that give the same bits each time; a CPU does anyway. Where the
-            process has used the GPU before, the variable CUBLAS_WORKSPACE_CONFIG=:4096:8 must be set from its start.
+        deterministic: on a GPU, use only algorithms that give the same bits each time; a CPU does anyway. Torch has
+            none for the gradient of a warp (FRVSR) and raises RuntimeError. Where the process has used the GPU before,
+            the variable CUBLAS_WORKSPACE_CONFIG=:4096:8 must be set from its start.
         team: the processes that share each batch, all with the same arguments; this one alone where left out.
         **how: `recorder` and `resident` of `Training`.
 

@@ -179,8 +179,7 @@ class Work:
             self.slot.pack(run)
         self.slot.say(f"{run.whole_name}: {entry['state']}, {entry['seconds']:.0f} s {entry.get('why', '')}".rstrip())
         self.slot.save()
-        if entry["state"] == FAILED:
-            self._free()
+        self._free(entry["state"] == FAILED)
         self._restart()
 
     def _conclude(self, attempt: Attempt, error: Exception | None) -> None:
@@ -206,14 +205,16 @@ class Work:
         self._captured.discard(run)
         return again
 
-    def _free(self) -> None:
-        """Gives back what a run that failed held on a GPU.
+    def _free(self, failed: bool) -> None:
+        """Gives back what a run held on a GPU: what refers to itself, and after a fault what torch keeps.
 
         Raises:
             GpuLost: it does not answer.
         """
-        gc.collect()
         if self.slot.device.type != "cuda":
+            return
+        gc.collect()
+        if not failed:
             return
         try:
             torch.cuda.synchronize(self.slot.device)
