@@ -596,7 +596,8 @@ def test_graphs_are_used_where_their_tests_have_passed():
         return f"{file}::{test} {outcome} [  7%]\n"
 
     moves, terms = "test_captured_moves_are_the_moves", "test_captured_terms_are_the_terms"
-    first = said(f"{moves}[vae: wiener, live, bf16]", "PASSED") + said(f"{moves}[vae: l2, bf16]", "PASSED")
+    vaes = "test_captured_vaes_are_the_vaes"
+    first = said(f"{vaes}[vae: wiener, live, bf16]", "PASSED") + said(f"{vaes}[vae: l2, bf16]", "PASSED")
     passed = first + said(f"{terms}[wiener]", "PASSED") + said(f"{terms}[wiener-proper]", "PASSED")
     passed += said(f"{terms}[lpips]", "SKIPPED (no weights)") + said(f"{moves}[gan: wgan-gp, float32]", "PASSED")
     beside = "test_trainings_side_by_side_are_each_alone"

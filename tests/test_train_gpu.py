@@ -1,13 +1,13 @@
 """The training core on a GPU: nothing waits for the device in a step, and graphs are the moves that they were made of.
 
 `pytest -m gpu tests/test_train_gpu.py`. Nothing here runs where there is none; what of it can be shown on a CPU is in
-`test_train_tape` and `test_systems_repeat`. The first tests decide where a slot captures (`gpu_slot.checks`): their
-names begin with the system or the term, in the order of the runs, since the time of a slot may end them.
+`test_train_tape` and `test_systems_repeat`. The first tests decide where a slot captures (`gpu_slot.checks`): the names
+of their cases begin with the system or the term, and what most runs need comes first, since a slot may end them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,12 +32,8 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
 GPU = torch.device("cuda")
-CAPTURED = (
-    "l2",
-    "wiener, detached",
-    "wiener, live",
-    "wiener-proper, elbo",
-    "spectral",
+VAES = ("l2", "wiener, detached", "wiener, live", "wiener-proper, elbo", "spectral")
+OTHERS = (
     "gan with a lens, by rmsprop",
     "lsgan with a lens",
     "wgan-gp with a lens",
@@ -49,6 +45,7 @@ CAPTURED = (
     "enet-pat",
     "frvsr, of three frames",
 )
+FIRST = ("l2", "ffl", "ce", "wiener", "wiener-proper")  # terms, in the order of the runs
 UNORDERED = ("frvsr, of three frames",)  # torch has no algorithm for the gradient of a warp that repeats its bits
 
 
@@ -81,20 +78,20 @@ def assert_captured(case: Case, precision: str, epochs: int, exactly: bool = Tru
         assert other == pytest.approx(one, rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("name", "precision"),
-    [
-        pytest.param(name, precision, id=f"{CASES[name][0].name}: {name}, {precision}")
-        for name in CAPTURED
-        for precision in ("float32", "bf16")
-    ],
-)
-def test_captured_moves_are_the_moves(name: str, precision: str) -> None:
-    """Across phases and with rules that act."""
-    assert_captured(CASES[name], precision, epochs=6, exactly=name not in UNORDERED)
+def captured(names: Iterable[str]) -> Any:
+    """Cases in both precisions, that of runs first; their names begin with the system."""
+    pairs = [(name, precision) for precision in ("bf16", "float32") for name in names]
+    cases = [pytest.param(*pair, id=f"{CASES[pair[0]][0].name}: {', '.join(pair)}") for pair in pairs]
+    return pytest.mark.parametrize(("name", "precision"), cases)
 
 
-@pytest.mark.parametrize("name", losses.TERMS)
+@captured(VAES)
+def test_captured_vaes_are_the_vaes(name: str, precision: str) -> None:
+    """Across phases."""
+    assert_captured(CASES[name], precision, epochs=6)
+
+
+@pytest.mark.parametrize("name", dict.fromkeys((*FIRST, *losses.TERMS)))
 def test_captured_terms_are_the_terms(name: str) -> None:
     system, images = with_term(name)
     if missing := losses.get(name).needs(images.images.shape[1:]):
@@ -114,6 +111,12 @@ def test_trainings_side_by_side_are_each_alone() -> None:
         training, error = ended[i]
         assert error is None and training is not None
         assert not different(copied(trained(CASES[name], graphs=True)), copied(training))
+
+
+@captured(OTHERS)
+def test_captured_moves_are_the_moves(name: str, precision: str) -> None:
+    """Across phases, and with rules that act."""
+    assert_captured(CASES[name], precision, epochs=6, exactly=name not in UNORDERED)
 
 
 def test_a_capture_that_breaks_off_costs_no_other() -> None:
