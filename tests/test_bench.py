@@ -158,6 +158,13 @@ def figures(device="cpu", **step):
             "step": {"batches": batches},
             "wiener": wiener,
             "epoch": {"batches": {"64": {"hundred_epochs": 500.0}, "256": {"hundred_epochs": 400.0}}},
+            "modes": {
+                "512": {
+                    "default": {"images_per_second": {"median": 9.0}},
+                    "graphs": {"images_per_second": {"median": 61_000.0}},
+                }
+            },
+            "evaluation": {"images": 10_000, "first": 30.0, "seconds": 5.5},
             "log-determinant": {"not_run": "RuntimeError: no"},
         },
     }
@@ -182,6 +189,9 @@ def test_a_gpu_has_targets_of_its_own():
     assert rows["images/s of Wiener training at 64 px"]["at"] == "64"
     assert rows["seconds of 100 epochs at CelebA's size"]["value"] == 400
     assert rows["seconds of 100 epochs at CelebA's size"]["met"]
+    large = rows["images/s of Wiener training at 64 px, batch 512"]
+    assert (large["value"], large["at"], large["met"]) == (61_000, "graphs", True), "the best of the modes"
+    assert not rows["seconds of evaluating 10,000 images at 32 px"]["met"]
     assert not rows["training step: plain loop / ours"]["met"]
 
 

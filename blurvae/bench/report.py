@@ -50,6 +50,7 @@ TITLES = {
     "epoch": "4. An epoch at CelebA's size, data path included",
     "modes": "Modes on a GPU: images/s, median (least to most)",
     "side by side": "Trainings side by side at one GPU: images/s of all",
+    "evaluation": "The evaluation of a run: seconds",
     "import": "5. Import, best of several",
     "html": "5. The pages of the book",
     "profile": "Profile of a step",
@@ -166,6 +167,13 @@ def _side_by_side(part: Record) -> Iterator[str]:
             yield f"{size} px, {way:<6} {shown}"
 
 
+def _evaluation(part: Record) -> Iterator[str]:
+    yield (
+        f"{part['images']} images: {_seconds(part['seconds'])}, the first time {_seconds(part['first'])}; "
+        f"{part['absent']} of {part['metrics']} metrics lack their network here"
+    )
+
+
 def _import(part: Record) -> Iterator[str]:
     for name, row in part.items():
         times = f", {row['times_torch']:.2f} × torch" if "times_torch" in row else ""
@@ -202,6 +210,7 @@ _LINES = {
     "epoch": _epoch,
     "modes": _modes,
     "side by side": _side_by_side,
+    "evaluation": _evaluation,
     "import": _import,
     "html": _html,
     "profile": _profile,

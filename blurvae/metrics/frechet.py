@@ -8,6 +8,7 @@ update rule converge to a local Nash equilibrium", NeurIPS 2017.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,6 +26,11 @@ class Statistics:
     shape: tuple[int, ...]  # (c, h, w) of the images
     mean: Tensor  # (d,), float64 on the CPU
     covariance: Tensor  # (d, d), unbiased, float64 on the CPU
+
+    @cached_property
+    def factor(self) -> Tensor:
+        """A with AAᵀ = Σ, (d, rank): it takes most of the time of a distance, and several distances share a set."""
+        return _factor(self.covariance)
 
 
 def statistics(images: Tensor, features: str = "squeeze", batch_size: int | None = None) -> Statistics:
@@ -90,7 +96,7 @@ def frechet_distance(
     shape_a, shape_b = (s.shape[1:] if isinstance(s, Tensor) else s.shape for s in (a, b))
     _check.same_kind(shape_a, shape_b)
     a, b = (statistics(s, features, batch_size) if isinstance(s, Tensor) else s for s in (a, b))
-    return gaussian_distance(a.mean, a.covariance, b.mean, b.covariance)
+    return _distance(a.mean, a.factor, b.mean, b.factor)
 
 
 def gaussian_distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, covariance_b: Tensor) -> float:
@@ -109,7 +115,10 @@ def gaussian_distance(mean_a: Tensor, covariance_a: Tensor, mean_b: Tensor, cova
     Returns:
         The squared distance, ≥ 0.
     """
-    factor_a, factor_b = _factor(covariance_a), _factor(covariance_b)
+    return _distance(mean_a, _factor(covariance_a), mean_b, _factor(covariance_b))
+
+
+def _distance(mean_a: Tensor, factor_a: Tensor, mean_b: Tensor, factor_b: Tensor) -> float:
     cross = torch.linalg.svdvals(factor_a.T @ factor_b).sum()
     distance = (mean_a - mean_b).square().sum() + factor_a.square().sum() + factor_b.square().sum() - 2 * cross
     return max(0.0, distance.item())

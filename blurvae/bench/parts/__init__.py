@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from blurvae.bench.parts.evaluation import evaluation
 from blurvae.bench.parts.functions import ffl, log_determinant
 from blurvae.bench.parts.package import html, imports
 from blurvae.bench.parts.plan import Plan
@@ -20,6 +21,7 @@ PARTS: dict[str, Callable[[Plan], dict[str, Any]]] = {
     "epoch": epoch,
     "modes": modes,
     "side by side": side_by_side,
+    "evaluation": evaluation,
     "import": imports,
     "html": html,
     "profile": profile,

@@ -23,7 +23,7 @@ FLOP = {
     "frvsr": 120,
 }  # fmt: skip
 CPU = 2e9  # images/s × what a system says that one costs, as two threads of an AMD EPYC with bf16 have it
-EVALUATION = 4.0, 1e-4  # seconds of an evaluation, and more for each test image
+EVALUATION = 2.0, 3e-4  # seconds of an evaluation, and more for each test image
 SETTLED = 8.0  # seconds of steps after which a run's own speed is believed
 PATIENCE = 1.1  # by what factor runs may promise to take longer than what is left before one is stopped
 
