@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "blur": "",
     "resampling": "",
     "datasets": "errors files machine paths text",
-    "models": "blur errors files paths resampling",
+    "models": "blur errors files machine paths resampling",
     "metrics": "blur errors models",
     "losses": "blur errors metrics models",
     "parallel": "errors machine",
