@@ -137,7 +137,7 @@ def work(given: argparse.Namespace, deadline: float) -> int | None:
                 signal.signal(number, signal.SIG_IGN)  # the archive is written whole first
             slot.save(unfinished=True)
             made, failed = slot.summary()
-            _tell(f"{made} recorded, {failed} failed. " + (f"{given.out} is whole." if not slot.unsaved else ""))
+            _tell(f"{made} recorded, {failed} failed." + (f" {given.out} is whole." if not slot.unsaved else ""))
     if slot.unsaved:
         raise OSError(f"Not in the archive, but below {folder}: {', '.join(sorted(slot.unsaved))}.")
     return None if lost else int(failed > 0 and not made)

@@ -147,8 +147,8 @@ class Slot:
 
     def summary(self) -> tuple[int, int]:
         """How many runs were recorded since this slot began, and how many failed for good."""
-        ended = {entry["run"]: entry["state"] for entry in self.log[self._before :] if "run" in entry}
-        return tuple(list(ended.values()).count(state) for state in (RECORDED, FAILED))  # type: ignore[return-value]
+        ended = Counter({entry["run"]: entry["state"] for entry in self.log[self._before :] if "run" in entry}.values())
+        return ended[RECORDED], ended[FAILED]
 
 
 def _member(file: Path, work: Path) -> str:

@@ -179,8 +179,8 @@ class Work:
             self.slot.pack(run)
         self.slot.say(f"{run.whole_name}: {entry['state']}, {entry['seconds']:.0f} s {entry.get('why', '')}".rstrip())
         self.slot.save()
+        self._restart()  # the forecast knows the training no more, so that it can be given back
         self._free(entry["state"] == FAILED)
-        self._restart()
 
     def _conclude(self, attempt: Attempt, error: Exception | None) -> None:
         """Evaluates and writes a run; raises what has stopped it."""
