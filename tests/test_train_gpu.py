@@ -1,8 +1,9 @@
 """The training core on a GPU: nothing waits for the device in a step, and graphs are the moves that they were made of.
 
 `pytest -m gpu tests/test_train_gpu.py`. Nothing here runs where there is none; what of it can be shown on a CPU is in
-`test_train_tape` and `test_systems_repeat`. The first tests decide where a slot captures (`gpu_slot.checks`): the names
-of their cases begin with the system or the term, and what most runs need comes first, since a slot may end them.
+`test_train_tape` and `test_systems_repeat`, and `test_train_rehearsal` runs these tests with tapes. The first decide
+where a slot captures (`gpu_slot.checks`): the names of their cases begin with the system or the term, and what most
+runs need comes first, since a slot may end them.
 """
 
 from __future__ import annotations
