@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import scipy.fft
 import torch
+from test_train_device import transfers
 from torch import Tensor
 from toys import with_term
 from toys.running import copied, different, trained
@@ -126,12 +128,14 @@ def image_set(size: int) -> ImageSet:
 
 
 @pytest.mark.parametrize("name", ["lpips", "watson-dft"])
-def test_a_graph_could_hold_what_has_weights(name: str, squeeze, hub) -> None:
-    """As `test_train_tape` has it of the terms without: no number of the host in a step, none read off the device."""
+def test_a_graph_could_hold_what_has_weights(name: str, squeeze, hub, monkeypatch) -> None:
+    """As tests of the terms without have it: no number of the host in a step, none read off the device."""
     save_weights(hub / "rgb_watson_fft_trial0.pth")
     tape = Tape()
     assert not different(copied(trained(with_term(name))), copied(trained(with_term(name), recorder=tape)))
     assert not tape.suspicious
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows no device "meta"
+    assert not transfers(with_term(name))
 
 
 @pytest.mark.parametrize("size", [32, 64])

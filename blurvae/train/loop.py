@@ -197,6 +197,7 @@ class Training(Generic[P]):
                 raise
             self.in_python = f"{move.name!r} could not be captured: {str(error).splitlines()[0]}"
             self.recorder = None
+            self.replays.clear()  # what was captured before goes on with random numbers of its own
             warnings.warn(f"Goes on without CUDA graphs, since {self.in_python}", stacklevel=2)
             self.stage.play(key, move)
 

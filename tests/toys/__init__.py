@@ -128,4 +128,4 @@ CASES: dict[str, tuple[System[Any], Pictures]] = {
 }
 
 DIVERGING: tuple[System[Any], Pictures] = Diverging("ae", **SMALL_RAE), IMAGES
-READING: tuple[System[Any], Pictures] = Reading("vae", **SMALL_RAE), IMAGES
+READING: tuple[System[Any], Pictures] = Reading("gan", width=4, latent=3, filters=8, blocks=1, lens="learned"), LARGER

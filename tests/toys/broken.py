@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from blurvae.systems import RAE
+from blurvae.systems import GAN, RAE
 from blurvae.train import Scene, Turn
 
 
@@ -24,15 +24,15 @@ class Diverging(RAE):
 
 
 @dataclass(frozen=True)
-class Reading(RAE):
-    """The same as its base, but for a number that it reads off the device."""
+class Reading(GAN):
+    """The same as its base, but for a number that its last move reads off the device."""
 
     def moves(self, phase: str) -> Any:
-        (move,) = super().moves(phase)
+        *before, last = super().moves(phase)
 
         def play(players: Any, scene: Scene) -> Turn:
-            turn = move.play(players, scene)
+            turn = last.play(players, scene)
             assert next(iter(turn.losses.values())).item() < float("inf")
             return turn
 
-        return (replace(move, play=play),)
+        return (*before, replace(last, play=play))
