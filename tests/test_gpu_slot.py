@@ -426,7 +426,18 @@ def test_where_the_gpu_is_lost_another_process_goes_on(given, tmp_path, monkeypa
     assert "goes on in another process" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.fixture
+def interruptible():
+    """In the background a shell has a program pass over Ctrl-C, and `nohup` over the end of the terminal."""
+    usual = {signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, usual.get(number, signal.SIG_DFL)) for number in command.ENDINGS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", command.ENDINGS)
 def test_a_slot_that_is_told_to_end_leaves_its_checkpoint_in_the_archive(given, tmp_path, monkeypatch, number):
     monkeypatch.setattr("blurvae.train.loop.CHECKPOINT_SECONDS", -1.0)
     steps = []
@@ -441,10 +452,10 @@ def test_a_slot_that_is_told_to_end_leaves_its_checkpoint_in_the_archive(given, 
         return Execution(run, callback=look, **more)
 
     monkeypatch.setattr(work, "Execution", watched)
-    before = signal.getsignal(signal.SIGTERM)
+    before = signal.getsignal(number)
     with pytest.raises(SystemExit) as raised:
         command.main(given)
-    assert raised.value.code == 130 and signal.getsignal(signal.SIGTERM) == before
+    assert raised.value.code == 130 and signal.getsignal(number) == before
     assert any(name.startswith("unfinished/") for name in archive.read(tmp_path / "a.tar")[1])
     shutil.rmtree(tmp_path / "work")  # another machine
     command.main(given)
