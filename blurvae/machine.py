@@ -207,13 +207,13 @@ def repeatable(deterministic: bool, device: torch.device) -> Iterator[None]:
     algorithms add in an order that changes from run to run. The settings of before are back afterwards.
     """
     cudnn, before = torch.backends.cudnn, torch.are_deterministic_algorithms_enabled()
-    settings = cudnn.benchmark, cudnn.deterministic
+    settings, warn = (cudnn.benchmark, cudnn.deterministic), torch.is_deterministic_algorithms_warn_only_enabled()
     if deterministic and device.type == "cuda":  # cuBLAS reads it when it makes its first workspace
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic or before)
+    torch.use_deterministic_algorithms(deterministic or before, warn_only=warn and not deterministic)
     cudnn.benchmark, cudnn.deterministic = not deterministic, deterministic
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.use_deterministic_algorithms(before, warn_only=warn)
         cudnn.benchmark, cudnn.deterministic = settings

@@ -197,3 +197,19 @@ def test_the_step_without_a_compiler_is_refused_in_a_sentence(monkeypatch: pytes
         ValueError, match=r"here \(InvalidCxxCompiler: No .* found\): install .*g\+\+.*or leave compile out"
     ):
         step(1)
+
+
+def test_repeatable_leaves_torch_as_it_was() -> None:
+    """A caller who only wants to be warned is only warned, inside and afterwards."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with machine.repeatable(False, CPU):
+            assert torch.is_deterministic_algorithms_warn_only_enabled()
+        with machine.repeatable(True, CPU):
+            assert not torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    with machine.repeatable(True, CPU):
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()

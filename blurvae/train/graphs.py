@@ -67,16 +67,13 @@ class CudaGraphs:
         """
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self.generator)
-        generators = self.generator, torch.cuda.default_generators[self.stream.device_index]
-        before = [generator.get_state() for generator in generators]
-        try:
-            with _uncollected(), torch.cuda.graph(graph, pool=self.pool, stream=self.stream), Holding() as holding:
-                do()
-        except BaseException:
-            self._end(graph)
-            for generator, state in zip(generators, before):
-                generator.graphsafe_set_state(torch.Generator(generator.device).set_state(state))
-            raise
+        with _uncollected():
+            try:
+                with torch.cuda.graph(graph, pool=self.pool, stream=self.stream), Holding() as holding:
+                    do()
+            except BaseException:
+                self._end(graph)
+                raise
         self._held.append(holding.outside)
         graph.replay()
         return graph.replay
@@ -85,11 +82,22 @@ class CudaGraphs:
         """Ends a capture that broke off, as torch does from 2.12 on.
 
         Up to then the allocator believes that it goes on, so that none can follow in this process, and so do the
-        generators, so that they draw nothing any more.
+        generators, torch's own among them: no graph that was captured before, of whatever training, can be replayed.
         """
-        self.broken.append(graph)
-        with suppress(RuntimeError):  # it did end, and what was done raised
-            torch._C._cuda_endAllocateToPool(self.stream.device_index, self.pool)
+        device = self.stream.device_index
+        try:
+            torch._C._cuda_endAllocateToPool(device, self.pool)
+        except RuntimeError:  # it did end, and what was done raised
+            graph.reset()
+        else:
+            torch._C._cuda_releasePool(device, self.pool)
+            self.broken.append(graph)
+        self.pool = torch.cuda.graph_pool_handle()
+        with suppress(RuntimeError):  # only the end of a capture tells generators that none goes on: a small one then
+            place, small = torch.zeros(1, device=self.generator.device), torch.cuda.CUDAGraph()
+            small.register_generator_state(self.generator)
+            with torch.cuda.graph(small, stream=self.stream):
+                place.zero_()
 
 
 @contextmanager

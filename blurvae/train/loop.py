@@ -195,9 +195,9 @@ class Training(Generic[P]):
         except RuntimeError as error:
             if not isinstance(recorder, CudaGraphs):
                 raise
-            self.in_python = f"{move.name!r} could not be captured: {str(error).splitlines()[0]}"
+            cause = error.__context__ or error  # of the end of a capture that something before it broke off
+            self.in_python = f"{move.name!r} could not be captured: {str(cause).splitlines()[0]}"
             self.recorder = None
-            self.replays.clear()  # what was captured before goes on with random numbers of its own
             warnings.warn(f"Goes on without CUDA graphs, since {self.in_python}", stacklevel=2)
             self.stage.play(key, move)
 

@@ -153,8 +153,8 @@ class Work:
         self._tick()
         run, entry = attempt.run, attempt.entry
         try:
-            self._conclude(attempt, error)
-            entry["state"] = RECORDED
+            training = self._conclude(attempt, error)
+            entry |= {"state": RECORDED, "graphs": not training.in_python}
         except OutOfTime as late:
             entry |= {"state": STOPPED, "why": str(late), "whole": round(late.seconds, 1)}
             self.pace.learn(run, late.seconds)
@@ -182,11 +182,12 @@ class Work:
         self._restart()  # the forecast knows the training no more, so that it can be given back
         self._free(entry["state"] == FAILED)
 
-    def _conclude(self, attempt: Attempt, error: Exception | None) -> None:
-        """Evaluates and writes a run; raises what has stopped it."""
+    def _conclude(self, attempt: Attempt, error: Exception | None) -> Training[Any]:
+        """Evaluates and writes a run, and returns its training; raises what has stopped it."""
         if attempt.execution is None or not (error is None or isinstance(error, Diverged)):
             raise error or RuntimeError("it never began")
         attempt.execution.conclude(error)
+        return attempt.execution.training
 
     def _again(self, run: Run, error: Exception) -> bool:
         """Whether another attempt has a chance, and how: each run gets one."""
