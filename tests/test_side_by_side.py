@@ -65,20 +65,32 @@ def test_where_moves_are_captured() -> None:
     assert started(CASES["ae"], graphs=True).in_python == "no GPU"
 
 
-def test_a_capture_that_fails_goes_on_in_python_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (RuntimeError("not permitted when capturing\nmore of it"), "not permitted when capturing"),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_a_capture_that_fails_goes_on_in_python_and_says_so(cause: Exception, said: str) -> None:
+    """What broke it off, not that it was broken off."""
+
     class Refusing(CudaGraphs):
         def __init__(self) -> None:
             pass
 
         def __call__(self, do: Callable[[], None]) -> Callable[[], None]:
-            raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
+            try:
+                raise cause
+            finally:
+                raise RuntimeError("operation failed due to a previous error during capture")
 
     training = started(CASES["vae-gan"])
     training.recorder = Refusing()
-    with pytest.warns(UserWarning, match="Goes on without CUDA graphs, since .* not permitted"):
+    with pytest.warns(UserWarning, match=f"Goes on without CUDA graphs, since .* {said}"):
         for _ in training:
             pass
-    assert training.in_python == ("'vae-gan' could not be captured: operation not permitted when stream is capturing")
+    assert training.in_python == f"'vae-gan' could not be captured: {said}"
     alone = trained(CASES["vae-gan"])
     assert not different(copied(alone), copied(training)) and training.progress.history == alone.progress.history
 

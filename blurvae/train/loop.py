@@ -195,8 +195,9 @@ class Training(Generic[P]):
         except RuntimeError as error:
             if not isinstance(recorder, CudaGraphs):
                 raise
-            cause = error.__context__ or error  # of the end of a capture that something before it broke off
-            self.in_python = f"{move.name!r} could not be captured: {str(cause).splitlines()[0]}"
+            cause = error.__context__ or error  # the end of a capture says only that something before has broken it off
+            said = str(cause).splitlines() or [type(cause).__name__]
+            self.in_python = f"{move.name!r} could not be captured: {said[0]}"
             self.recorder = None
             warnings.warn(f"Goes on without CUDA graphs, since {self.in_python}", stacklevel=2)
             self.stage.play(key, move)
