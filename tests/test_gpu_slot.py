@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +19,8 @@ import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from toys.running import scene
+from toys.samples import Pictures
 
 from blurvae import experiments, paths
 from blurvae.datasets import write_pack
@@ -32,7 +33,7 @@ from blurvae.experiments.matrix import matrix, render
 from blurvae.experiments.take import take
 from blurvae.record import Execution, archive, execute, queue, read
 from blurvae.systems import SYSTEMS
-from blurvae.train import Scene, State
+from blurvae.train import State
 
 COMMIT = "0123456789ab"
 SMOKE = [
@@ -263,14 +264,12 @@ def counted(run) -> float:
     """FLOP of a training image."""
     with torch.device("meta"):
         players = run.system.players(run.shape)
-    x, found = torch.zeros(2, *run.shape, device="meta"), 0.0
+    case, found = (run.system, Pictures("black", np.zeros((2, *run.shape), np.uint8))), 0.0
     moves = run.system.moves(run.system.phase(run.budget.epochs - 1))
     for move in moves:
-        noise = {k: draw.numbers(2, x, torch.Generator()).to("meta") for k, draw in move.draws.items()}
-        value = {name: torch.tensor(0.5, device="meta") for name in run.system.schedules()}
+        at = scene(case, move, device="meta")
         with FlopCounterMode(display=False) as counter:
-            turn = move.play(players, Scene(x, noise, value, nullcontext))
-            for player, loss in turn.losses.items():
+            for player, loss in move.play(players, at).losses.items():
                 torch.autograd.backward(loss, inputs=[*getattr(players, player).parameters()], retain_graph=True)
         found += move.times * counter.get_total_flops()
     return found / 2 / sum(move.times for move in moves if move.fresh)
