@@ -467,11 +467,12 @@ def test_a_slot_that_is_told_to_end_leaves_its_checkpoint_in_the_archive(given, 
 def test_an_archive_that_cannot_be_written_is_named_and_nothing_is_lost(begun, tmp_path, monkeypatch):
     real = archive.Archive.write
     monkeypatch.setattr(archive.Archive, "write", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
-    go(begun, [L2])
-    assert begun.unsaved and any("could not be written" in said for said in begun.said)
+    go(begun, [L2, CE])
+    assert begun.unsaved == {"the log", L2.whole_name, CE.whole_name}, "what a stranger must bring home by hand"
+    assert any("could not be written" in said for said in begun.said)
     monkeypatch.setattr(archive.Archive, "write", real)
     begun.save()
-    assert not begun.unsaved and states(tmp_path / "a.tar") == [(f"{L2.experiment}/{L2.name}", "recorded")]
+    assert not begun.unsaved and states(tmp_path / "a.tar") == [(run.whole_name, "recorded") for run in (L2, CE)]
 
 
 def test_what_cannot_be_begun_is_said_in_a_sentence(tmp_path, monkeypatch):
@@ -492,6 +493,13 @@ def test_what_cannot_be_begun_is_said_in_a_sentence(tmp_path, monkeypatch):
     (tmp_path / "list").write_text("{}[")
     with pytest.raises(SystemExit, match="blurvae status --json"):
         command.main(["--dry-run", "--recorded", str(tmp_path / "list")])
+    for budget in ("0", "0.5s"):
+        with pytest.raises(SystemExit, match="is no time: give --budget 9m"):
+            command.main(["--budget", budget])
+    for wrong in (["--width", "0"], ["--width", "-3"], ["--width", "100000"], ["--only"]):
+        with pytest.raises(SystemExit) as refused:
+            command.main(["--dry-run", *wrong])
+        assert refused.value.code == 2
 
 
 def test_what_is_recorded_at_home_can_be_named(tmp_path):
