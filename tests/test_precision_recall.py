@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 import warnings
 
@@ -13,6 +14,7 @@ from scipy.optimize import linprog
 from scipy.stats import spearmanr
 from sklearn.exceptions import ConvergenceWarning
 
+from blurvae.evaluation import precision_recall
 from blurvae.metrics import attainable, class_entropies, f_beta, knn_precision_recall, prd, prd_curve
 from blurvae.metrics import knn as knn_module
 from blurvae.metrics.prd import cluster
@@ -429,3 +431,13 @@ def test_refuses_what_are_no_two_sets(function, real, generated, message):
 def test_refuses_what_the_sets_cannot_bear(call, message):
     with pytest.raises(ValueError, match=message):
         call(torch.rand(30, 2))
+
+
+def test_without_scikit_learn_a_record_says_so(monkeypatch):
+    """A training that took minutes is not lost for it."""
+    for module in ("sklearn.cluster", "sklearn.exceptions"):
+        monkeypatch.setitem(sys.modules, module, None)
+    images = torch.rand(120, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    found = precision_recall(images, {"samples": images.flip(0)}, "pixels")
+    wanted = {"state": "needs weights", "what": "the package scikit-learn"}
+    assert found == {f"{side}-pixels (samples)": wanted for side in ("precision", "recall")}
