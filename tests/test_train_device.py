@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from toys import CASES, IMAGES, blur_vae, with_term
+from toys import CASES, IMAGES, WITHOUT_WEIGHTS, blur_vae, with_term
 from toys.planted import Planted
 from toys.running import Case, moves, scene
 
@@ -64,7 +64,7 @@ def test_a_step_stays_on_its_device(name: str) -> None:
     assert not transfers(CASES[name])
 
 
-@pytest.mark.parametrize("name", [name for name in losses.TERMS if name not in ("lpips", "watson-dft")])
+@pytest.mark.parametrize("name", WITHOUT_WEIGHTS)
 def test_a_step_with_any_term_stays_on_its_device(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows no device "meta"
     assert not transfers(with_term(name))

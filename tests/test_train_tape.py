@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import pytest
 import torch
 from torch import Tensor, nn
-from toys import IMAGES, with_term
+from toys import IMAGES, WITHOUT_WEIGHTS, with_term
 from toys.planted import FAULTS, HARMLESS, Planted
 from toys.running import copied, different, started, trained
 
-from blurvae import losses
 from blurvae.losses import watson
 from blurvae.train.optimisers import Adam
 from blurvae.train.recorders import Tape
@@ -65,7 +64,7 @@ def test_what_a_graph_can_hold_is_not_taken_for_a_fault(line: str) -> None:
     assert not ways_found(Planted(line))
 
 
-@pytest.mark.parametrize("name", [name for name in losses.TERMS if name not in ("lpips", "watson-dft")])
+@pytest.mark.parametrize("name", WITHOUT_WEIGHTS)
 def test_every_term_can_be_taped(name: str) -> None:
     """Those that need weights are in `test_perceptual`, which makes some up."""
     tape = Tape()

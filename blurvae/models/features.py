@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from blurvae.machine import wait
 from blurvae.models import weights
 from blurvae.models.classifier import trained_classifier
 
@@ -158,7 +157,7 @@ def _load_map(name: str, file: Path, device: torch.device) -> nn.Module:
     with torch.random.fork_rng(devices=[]):  # the initial weights, replaced at once, draw random numbers
         network = getattr(models, name)(weights=None)
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    return _kept(network.features.to(memory_format=torch.channels_last), device)
+    return weights.kept(network.features.to(memory_format=torch.channels_last), device)
 
 
 @lru_cache(maxsize=2)
@@ -167,7 +166,7 @@ def _load_fidelity(file: Path, device: torch.device) -> nn.Module:
 
     with torch.random.fork_rng(devices=[]):
         network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], str(file))
-    return _kept(network, device)
+    return weights.kept(network, device)
 
 
 @lru_cache(maxsize=2)
@@ -177,11 +176,4 @@ def _load_inception(file: Path, device: torch.device) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         network = inception_v3(weights=None, init_weights=False, transform_input=True)
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-    return _kept(network, device)
-
-
-def _kept(network: nn.Module, device: torch.device) -> nn.Module:
-    """A network for all who ask, frozen, on its device."""
-    network.eval().requires_grad_(False).to(device)
-    wait(device)
-    return network
+    return weights.kept(network, device)

@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from blurvae.machine import wait
 from blurvae.models import weights
 
 # The backbone's weights in torchvision, and the smallest image (px) that reaches its last layer.
@@ -50,6 +49,4 @@ def _network(net: str, file: Path, device: torch.device) -> nn.Module:
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):  # its initial weights, replaced, draw numbers
         warnings.simplefilter("ignore")  # lpips calls torchvision by a deprecated argument
         network: nn.Module = LPIPS(net=net, verbose=False)
-    network.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
-    wait(device)
-    return network
+    return weights.kept(network.to(memory_format=torch.channels_last), device)

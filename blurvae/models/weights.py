@@ -8,8 +8,10 @@ from types import ModuleType
 from urllib.parse import urlsplit
 
 import torch
+from torch import nn
 
 from blurvae.errors import MissingNetwork
+from blurvae.machine import wait
 
 
 def package(name: str, wanted_by: str) -> ModuleType:
@@ -67,3 +69,10 @@ def torchvision_checkpoint(name: str, wanted_by: str) -> Path:
         MissingNetwork: torchvision or the file is absent.
     """
     return checkpoint(getattr(package("torchvision.models", wanted_by), name).IMAGENET1K_V1.url, wanted_by)
+
+
+def kept(network: nn.Module, device: torch.device) -> nn.Module:
+    """A network for all who ask, on whatever stream: frozen, and on its device."""
+    network.eval().requires_grad_(False).to(device)
+    wait(device)
+    return network

@@ -88,6 +88,11 @@ class Training(Generic[P]):
         if self.stream is not None and not self.in_python:
             self.recorder = CudaGraphs(self.stage.generator, self.stream)
 
+    @property
+    def done(self) -> float:
+        """What part of its steps is behind it."""
+        return self.progress.step / (self.budget.epochs * self.plan.steps)
+
     @contextmanager
     def on_its_stream(self) -> Iterator[None]:
         """Where all of this training happens on a GPU; elsewhere it changes nothing."""

@@ -17,6 +17,8 @@ from toys.frvsr import FRVSR
 from toys.samples import CLIPS, IMAGES, LARGER, POINTS, RECORDS, Pictures, smooth
 from toys.two_terms import TwoTerms
 
+WITHOUT_WEIGHTS = [name for name in losses.TERMS if name not in ("lpips", "watson-dft")]  # terms
+
 
 def blur_vae(term: str, **constants: Any) -> BlurVAE:
     """The first real system at the size of the toys."""

@@ -13,6 +13,7 @@ from blurvae.bench.loops import Job
 from blurvae.bench.parts.plan import Plan
 from blurvae.bench.processes import alone, prepare
 from blurvae.evaluation import VAEEvaluation
+from blurvae.train.stage import named
 
 
 def evaluation(plan: Plan) -> dict[str, Any]:
@@ -29,9 +30,8 @@ def evaluation(plan: Plan) -> dict[str, Any]:
 @torch.no_grad()
 def _evaluated(job: Job) -> dict[str, Any]:
     device, data, players = torch.device(job.device), job.data(), job.players()
-    for net in players:
-        if net is not None:
-            net.to(device).to(memory_format=torch.channels_last).eval()
+    for net in named(players).values():
+        net.to(device).to(memory_format=torch.channels_last).eval()
     of = VAEEvaluation(job.system(), job.budget(1), data, data, device)
     if of.watch is not None:
         of.watch(1, players)  # as after the only epoch: its pictures are asked for at the end

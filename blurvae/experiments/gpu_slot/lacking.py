@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,15 +69,9 @@ def damaged(data: str) -> str:
     return report.problem if report.present and report.checksum is None else ""
 
 
-def here(runs: Iterable[Run], say: Callable[[str, str], None]) -> list[Run]:
+def here(runs: Sequence[Run], say: Callable[[str, str], None]) -> list[Run]:
     """The runs whose data are on this machine and whole; of other data sets `say` hears name and reason, once each."""
-    reasons: dict[str, str] = {}
-    kept = []
-    for run in runs:
-        if run.data not in reasons:
-            reasons[run.data] = absent(run.data, run.size) or damaged(run.data)
-            if reasons[run.data]:
-                say(run.data, reasons[run.data])
-        if not reasons[run.data]:
-            kept.append(run)
-    return kept
+    reasons = {run: absent(run.data, run.size) or damaged(run.data) for run in runs}
+    for data, why in {run.data: why for run, why in reasons.items() if why}.items():
+        say(data, why)
+    return [run for run in runs if not reasons[run]]

@@ -130,5 +130,4 @@ class Forecast:
 
     def _done(self) -> dict[Run, float]:
         """What each run has behind it, in seconds that its training was expected to take."""
-        shares = {r: t.progress.step / (t.budget.epochs * t.plan.steps) for r, t in self.trainings.items()}
-        return {r: share * self.pace.training(r) for r, share in shares.items()}
+        return {run: training.done * self.pace.training(run) for run, training in self.trainings.items()}

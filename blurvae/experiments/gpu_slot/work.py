@@ -51,10 +51,7 @@ class Attempt:
     @property
     def rest(self) -> float:
         """What part of its steps is left."""
-        if self.execution is None:
-            return 1.0
-        training = self.execution.training
-        return 1 - training.progress.step / (self.run.budget.epochs * training.plan.steps)
+        return 1.0 if self.execution is None else 1 - self.execution.training.done
 
 
 class Work:
